@@ -1,0 +1,179 @@
+"""A set of labelled images in memory."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jax.typing import DTypeLike
+from PIL import Image
+
+from jaxcnn import shapes
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled images in memory, checked when it is made.
+
+    >>> data = Dataset(np.zeros((6, 28, 28, 1), np.uint8), np.arange(6) % 3)
+    >>> len(data), data.image_shape, data.class_names
+    (6, (28, 28, 1), ('0', '1', '2'))
+
+    Attributes:
+      images: ``(N, H, W, C)``, uint8 pixels 0…255, which the training step divides by 255, or
+        floating-point values that are used as they are.
+      labels: ``(N,)`` class numbers from 0, stored as int32.
+      class_names: One name per class; by default the numbers up to the largest label.
+
+    Raises:
+      TypeError: images or labels are of another dtype.
+      ValueError: a shape does not fit, the set is empty, a label is out of range, or an image
+        has NaN, infinity or floating-point pixels of 0…255.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks the arrays and brings them to their dtypes."""
+        images = check_images(self.images)
+        labels = np.asarray(self.labels)
+        if labels.ndim != 1 or len(labels) != len(images):
+            raise ValueError(
+                "labels must be (N,), one class number per image. "
+                f"Received: labels {labels.shape} for images {images.shape}"
+            )
+        if len(images) == 0:
+            raise ValueError(f"a data set needs at least one image. Received: {images.shape}")
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise TypeError(f"labels must be whole numbers. Received: dtype {labels.dtype}")
+        lowest, highest = int(labels.min()), int(labels.max())
+        names = tuple(map(str, self.class_names)) or tuple(map(str, range(highest + 1)))
+        if lowest < 0 or highest >= len(names):
+            raise ValueError(
+                f"labels must be in 0…{len(names) - 1}, as there are {len(names)} classes. "
+                f"Received: labels from {lowest} to {highest}"
+            )
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "labels", labels.astype(np.int32))
+        object.__setattr__(self, "class_names", names)
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> shapes.Shape:
+        """The shape of one image, ``(H, W, C)``."""
+        return self.images.shape[1:]
+
+    def take(self, rows: np.ndarray) -> "Dataset":
+        """Returns the images and labels of these rows, with the same classes."""
+        return Dataset(self.images[rows], self.labels[rows], self.class_names)
+
+    def resize(self, image_size: int | Sequence[int]) -> "Dataset":
+        """Returns the set with every image resized (bilinear) to ``(H, W)``, or a square.
+
+        >>> data = Dataset(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1]))
+        >>> data.resize(28).image_shape
+        (28, 28, 1)
+
+        Raises:
+          TypeError: the size is not whole, or the images are not uint8.
+          ValueError: the size is below 1.
+        """
+        height, width = shapes.per_axis("image_size", image_size, 2)
+        if (height, width) == self.image_shape[:2]:
+            return self
+        if self.images.dtype != np.uint8:
+            raise TypeError(
+                f"only uint8 images can be resized. Received: dtype {self.images.dtype}"
+            )
+        planes = np.moveaxis(self.images, -1, 1).reshape(-1, *self.image_shape[:2])
+        resized = [
+            np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
+            for plane in planes
+        ]
+        images = np.moveaxis(np.reshape(resized, (len(self), -1, height, width)), 1, -1)
+        return Dataset(np.ascontiguousarray(images), self.labels, self.class_names)
+
+
+def check_images(images: np.ndarray) -> np.ndarray:
+    """Returns ``images`` if they are ``(N, H, W, C)`` of uint8 or finite floating-point values.
+
+    Raises:
+      TypeError: they are of another dtype.
+      ValueError: they have no batch axis, stand channels-first, have NaN or infinity, or are
+        floating-point pixels of 0…255.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4:
+        hints = {3: "For one image use images[None]; for gray images use images[..., None]."}
+        raise ValueError(
+            f"images must be (N, height, width, channels). Received: shape {images.shape}. "
+            f"{hints.get(images.ndim, '')}".rstrip()
+        )
+    if images.shape[1] in (1, 3) and images.shape[-1] > 4:
+        raise ValueError(
+            f"images must have their channels last. Received: shape {images.shape}, which looks "
+            "channels-first: use np.moveaxis(images, 1, -1)."
+        )
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise TypeError(
+            f"images must be uint8 pixels or floating point. Received: dtype {images.dtype}"
+        )
+    if not np.isfinite(images).all():
+        bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
+        raise ValueError(
+            f"images must be finite. Received: NaN or infinity in {len(bad)} images, "
+            f"the first at row {bad[0]}"
+        )
+    if images.size and images.max() > 1 and images.min() >= 0 and (images % 1 == 0).all():
+        raise ValueError(
+            "floating-point images are used as they are, and these hold pixels of 0…255: pass "
+            f"uint8, or divide by 255. Received: largest value {images.max()}"
+        )
+    return images
+
+
+def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Returns ``(N, num_classes)`` float32 rows with a 1 at each label.
+
+    >>> one_hot(np.array([2, 0]), 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+
+    Args:
+      labels: ``(N,)`` class numbers in 0…num_classes − 1.
+      num_classes: Number of classes, at least 1.
+
+    Raises:
+      TypeError: the labels are not whole numbers.
+      ValueError: a label is out of range.
+    """
+    shapes.whole("num_classes", num_classes, least=1)
+    labels = np.asarray(labels)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"labels must be whole numbers. Received: dtype {labels.dtype}")
+    if labels.size and not (labels.min() >= 0 and labels.max() < num_classes):
+        raise ValueError(
+            f"labels must be in 0…{num_classes - 1}. "
+            f"Received: labels from {labels.min()} to {labels.max()}"
+        )
+    return np.eye(num_classes, dtype=np.float32)[labels]
+
+
+def storage_bytes(shape: Sequence[int], dtype: DTypeLike = np.uint8) -> int:
+    """Returns how many bytes an array of this shape takes.
+
+    >>> storage_bytes((512, 512, 1)), storage_bytes((512, 512, 3))
+    (262144, 786432)
+
+    Args:
+      shape: Sizes of all axes, each at least 1.
+      dtype: Type of a value.
+    """
+    return math.prod(shapes.check_shape(shape)) * np.dtype(dtype).itemsize

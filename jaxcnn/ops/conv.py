@@ -1,0 +1,127 @@
+"""Convolution in any number of dimensions."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxcnn import checks, shapes
+
+
+def conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array | None = None,
+    *,
+    strides: shapes.PerAxis = 1,
+    padding: shapes.Padding = "VALID",
+    dilation: shapes.PerAxis = 1,
+    groups: int = 1,
+    flip_kernel: bool = False,
+    precision: Any = None,
+) -> jax.Array:
+    """Convolves ``x`` with ``kernel``; the kernel's rank says in how many dimensions.
+
+    Deep learning's convolution is the cross-correlation O_ij = Σ_ab I_{i+a, j+b} K_ab, summed
+    over the input channels. ``flip_kernel=True`` is the mathematical convolution,
+    (f∗g)(i) = Σ_t f(t) g(i − t).
+
+    >>> image = jnp.array([[1., 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 1, 1],
+    ...                    [0, 0, 1, 1, 0], [0, 1, 1, 0, 0]])
+    >>> kernel = jnp.array([[1., 0, 1], [0, 1, 0], [1, 0, 1]])
+    >>> conv(image[None, :, :, None], kernel[:, :, None, None])[0, :, :, 0]
+    Array([[4., 3., 4.],
+           [2., 4., 3.],
+           [2., 3., 4.]], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, in_features)``.
+      kernel: ``(*kernel_size, in_features // groups, features)``, of the same dtype.
+      bias: ``(features,)``, of the same dtype, or ``None``.
+      strides: Step of the kernel: an int or one per spatial axis, at least 1.
+      padding: ``"VALID"``, ``"SAME"``, ``"SAME_LOWER"``, ``"CAUSAL"``, an int, one int per axis
+        or one ``(low, high)`` per axis, as in :func:`jaxcnn.shapes.windows`; filled with zeros.
+      dilation: Distance between the inputs that the kernel reads, at least 1.
+      groups: The channels are split into so many groups that do not mix; it divides
+        ``in_features`` and ``features``. ``groups=in_features`` is a depthwise convolution.
+      flip_kernel: Whether to flip the kernel along every spatial axis.
+      precision: As in :func:`jax.lax.conv_general_dilated`.
+
+    Returns:
+      ``(batch, *output_sizes, features)``; see :func:`jaxcnn.shapes.conv_shape`.
+
+    Raises:
+      TypeError: the dtypes differ, or an option is not a whole number.
+      ValueError: a shape or an option does not fit; the message names it.
+    """
+    check_kernel(x, kernel, bias, groups)
+    window = shapes.windows(
+        x.shape[1:-1],
+        kernel.shape[:-2],
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        name="kernel_size",
+    )
+    spatial_axes = tuple(range(1, x.ndim - 1))
+    if flip_kernel:
+        kernel = jnp.flip(kernel, tuple(range(kernel.ndim - 2)))
+    y = lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=window.strides,
+        padding=window.padding,
+        rhs_dilation=window.dilation,
+        dimension_numbers=lax.ConvDimensionNumbers(
+            lhs_spec=(0, x.ndim - 1, *spatial_axes),
+            rhs_spec=(x.ndim - 1, x.ndim - 2, *(axis - 1 for axis in spatial_axes)),
+            out_spec=(0, x.ndim - 1, *spatial_axes),
+        ),
+        feature_group_count=groups,
+        precision=precision,
+    )
+    return y if bias is None else y + jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
+
+
+def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups: int) -> None:
+    """Checks that kernel, bias and groups fit ``x``.
+
+    Raises:
+      TypeError: the dtypes differ, or ``groups`` is not a whole number.
+      ValueError: ranks, channels or groups do not fit.
+    """
+    if kernel.ndim < 3:
+        raise ValueError(
+            "kernel must be (*kernel_size, in_features // groups, features), with at least one "
+            f"spatial axis. Received: shape {kernel.shape}"
+        )
+    checks.rank("x", x, kernel.ndim)
+    check_groups(groups, kernel.shape[-2] * groups, kernel.shape[-1])
+    checks.channels("x", x, kernel.shape[-2] * groups)
+    checks.same_dtype(x=x, kernel=kernel, bias=bias)
+    if bias is not None and bias.shape != kernel.shape[-1:]:
+        raise ValueError(
+            f"bias must be (features,) = {kernel.shape[-1:]}, as the kernel's last axis. "
+            f"Received: shape {bias.shape}"
+        )
+
+
+def check_groups(groups: int, in_features: int, features: int) -> None:
+    """Checks that ``groups`` is at least 1 and divides both numbers of channels.
+
+    >>> check_groups(3, in_features=4, features=6)
+    Traceback (most recent call last):
+    ValueError: groups must divide in_features and features. Received: groups=3, in_features=4, \
+features=6
+
+    Raises:
+      TypeError: ``groups`` is not a whole number.
+      ValueError: it is below 1 or does not divide.
+    """
+    shapes.whole("groups", groups, least=1)
+    if in_features % groups or features % groups:
+        raise ValueError(
+            "groups must divide in_features and features. "
+            f"Received: groups={groups}, in_features={in_features}, features={features}"
+        )

@@ -1,0 +1,21 @@
+"""What training minimises: one loss per example."""
+
+import jax
+import optax
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Returns the softmax cross-entropy of each example: −log softmax(logits)[label].
+
+    >>> import jax.numpy as jnp
+    >>> cross_entropy(jnp.zeros((1, 4)), jnp.array([2]))  # a guess among 4: log 4
+    Array([1.3862944], dtype=float32)
+
+    Args:
+      logits: ``(batch, classes)``, floating point.
+      labels: ``(batch,)`` class numbers.
+
+    Returns:
+      ``(batch,)`` losses, at least 0.
+    """
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)

@@ -1,0 +1,200 @@
+"""The pure steps of training and evaluation: ``(state, batch) -> (state, metrics)``."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from jaxcnn.data.batches import Batch
+from jaxcnn.modules import call
+from jaxcnn.training.objective import cross_entropy
+
+Loss: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
+Augment: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
+Arrays: TypeAlias = dict[str, Any]
+
+
+class TrainState(NamedTuple):
+    """Everything that a training step reads and changes.
+
+    Attributes:
+      step: int32 number of steps taken.
+      params: What gradients change: nested dicts of arrays.
+      statistics: What else the model keeps, such as running means: nested dicts of arrays.
+      optimizer_state: Optax's.
+      key: The PRNG key of the whole run; each step folds its number in.
+    """
+
+    step: jax.Array
+    params: Arrays
+    statistics: Arrays
+    optimizer_state: optax.OptState
+    key: jax.Array
+
+    @classmethod
+    def create(
+        cls, model: nnx.Module, optimizer: optax.GradientTransformation, key: jax.Array
+    ) -> "TrainState":
+        """Returns the state before the first step, with copies of the model's arrays."""
+        # Copies, because the step donates its state and the model must outlive it.
+        params, statistics, key = jax.tree.map(jnp.copy, (_params(model), _statistics(model), key))
+        return cls(jnp.zeros((), jnp.int32), params, statistics, optimizer.init(params), key)
+
+    def to_model(self, model: nnx.Module) -> nnx.Module:
+        """Returns a module built like ``model`` that holds this state's arrays."""
+        return nnx.merge(nnx.graphdef(model), self.params, self.statistics)
+
+
+class Metrics(NamedTuple):
+    """Sums over real examples; adding two gives the metrics of both together.
+
+    Attributes:
+      loss_sum: Sum of the losses.
+      correct: Number of examples whose largest logit is the label's.
+      examples: Number of examples.
+    """
+
+    loss_sum: jax.Array
+    correct: jax.Array
+    examples: jax.Array
+
+    @property
+    def loss(self) -> jax.Array:
+        """Mean loss per example."""
+        return self.loss_sum / self.examples
+
+    @property
+    def accuracy(self) -> jax.Array:
+        """Share of examples classified rightly, in [0, 1]."""
+        return self.correct / self.examples
+
+
+TrainStep: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+EvalStep: TypeAlias = Callable[[TrainState, Batch], Metrics]
+
+
+def make_train_step(
+    model: nnx.Module,
+    optimizer: optax.GradientTransformation,
+    *,
+    loss: Loss = cross_entropy,
+    augment: Augment | None = None,
+) -> TrainStep:
+    """Returns the jit-compiled training step of a model.
+
+    The step donates the state: the one passed in cannot be used again. Its gradient is that of
+    the mean loss over the real rows of the batch.
+
+    Args:
+      model: Any ``nnx.Module`` called as ``model(x)`` or ``model(x, *, train, key)``; only its
+        structure is used, the arrays come from the state.
+      optimizer: An Optax transformation.
+      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``.
+      augment: Maps a key and float images to images of the same shape.
+
+    Returns:
+      A function ``(state, batch) -> (state, metrics)``.
+    """
+    graphdef = nnx.graphdef(model)
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        augment_key, model_key = jax.random.split(jax.random.fold_in(state.key, state.step))
+        images = to_float(batch.image)
+        if augment is not None:
+            images = augment(augment_key, images)
+
+        def objective(params: Arrays) -> tuple[jax.Array, tuple[Arrays, Metrics]]:
+            merged = nnx.merge(graphdef, params, state.statistics)
+            logits = call(merged, images, train=True, key=model_key)
+            metrics = _measure(logits, batch, loss)
+            return metrics.loss, (_statistics(merged), metrics)
+
+        gradients, (statistics, metrics) = jax.grad(objective, has_aux=True)(state.params)
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(state.step + 1, params, statistics, optimizer_state, state.key), metrics
+
+    return jax.jit(step, donate_argnums=0, compiler_options=_training_options())
+
+
+def make_eval_step(model: nnx.Module, *, loss: Loss = cross_entropy) -> EvalStep:
+    """Returns the jit-compiled evaluation step of a model.
+
+    Args:
+      model: As for :func:`make_train_step`.
+      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``.
+
+    Returns:
+      A function ``(state, batch) -> metrics`` that counts the real rows of the batch.
+    """
+    return _eval_step(nnx.graphdef(model), loss)
+
+
+# The steps below are kept per model structure: evaluating twice compiles once.
+@functools.lru_cache(maxsize=64)
+def _eval_step(graphdef: Any, loss: Loss) -> EvalStep:
+    def step(state: TrainState, batch: Batch) -> Metrics:
+        model = nnx.merge(graphdef, state.params, state.statistics)
+        return _measure(call(model, to_float(batch.image)), batch, loss)
+
+    return jax.jit(step)
+
+
+@functools.lru_cache(maxsize=64)
+def forward_step(graphdef: Any) -> Callable[[Arrays, Arrays, Any], jax.Array]:
+    """Returns the jit-compiled inference of a model structure: images to outputs."""
+
+    def forward(params: Arrays, statistics: Arrays, images: jax.Array) -> jax.Array:
+        return call(nnx.merge(graphdef, params, statistics), to_float(images))
+
+    return jax.jit(forward)
+
+
+def to_float(images: jax.Array | np.ndarray) -> jax.Array:
+    """Returns uint8 pixels divided by 255; floating-point images as they are.
+
+    It runs on the device, so that what travels there is a quarter of the size.
+
+    >>> float(to_float(jnp.array(255, jnp.uint8)))
+    1.0
+    """
+    images = jnp.asarray(images)
+    return images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
+
+
+# Plain dicts go through jit two to three times faster than nnx.State, and merging a State under a
+# gradient is an error.
+def _params(model: nnx.Module) -> Arrays:
+    return nnx.to_pure_dict(nnx.state(model, nnx.Param))
+
+
+def _statistics(model: nnx.Module) -> Arrays:
+    return nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
+
+
+def _measure(logits: jax.Array, batch: Batch, loss: Loss) -> Metrics:
+    labels, mask = jnp.asarray(batch.label), jnp.asarray(batch.mask)
+    losses = loss(logits, labels)
+    right = jnp.argmax(logits, axis=-1) == labels
+    return Metrics(
+        jnp.sum(jnp.where(mask, losses, 0.0)),
+        jnp.sum(right & mask),
+        jnp.sum(mask),
+    )
+
+
+def _training_options() -> dict[str, str] | None:
+    """Compile options for training.
+
+    jaxlib 0.10 on CPU hands single convolutions to a YNNPACK fusion that runs a convolution of
+    (128, 13, 13, 64) to 64 in 35 ms, against 7.5 without; inference, where bias, ReLU and pool
+    fuse too, is faster with it. Later versions do not know the option.
+    """
+    if jax.default_backend() == "cpu" and jax.__version_info__[:2] == (0, 10):
+        return {"xla_cpu_experimental_ynn_fusion_type": ""}
+    return None
