@@ -14,7 +14,15 @@ from jaxcnn.layers import (
     max_pool,
     serial,
 )
-from jaxcnn.training import TrainState, evaluate, fit, make_eval_step, make_train_step, predict
+from jaxcnn.training import (
+    TrainState,
+    evaluate,
+    fit,
+    load,
+    make_eval_step,
+    make_train_step,
+    predict,
+)
 
 __all__ = [
     "Batch",
@@ -31,6 +39,7 @@ __all__ = [
     "flatten",
     "function",
     "insight",
+    "load",
     "make_eval_step",
     "make_train_step",
     "max_pool",

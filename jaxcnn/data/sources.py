@@ -99,11 +99,12 @@ def _load_tfds(name: str, split: str, data_dir: str | Path | None) -> Dataset:
     try:
         with _quiet("absl"):  # it warns of a missing folder, which is told below
             builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
+            prepared = builder.is_prepared()
     except tfds.core.DatasetNotFoundError:
         available = tfds.list_builders(with_community_datasets=False)
         checks.known("data set", name, ["digits", *available])
         raise
-    if not builder.is_prepared():
+    if not prepared:
         raise ValueError(
             f"the data set {name!r} is not prepared in {builder.data_path}. Prepare it once, where "
             f"TensorFlow is installed: tfds.builder({name!r}, file_format='array_record')"

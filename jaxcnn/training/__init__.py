@@ -2,6 +2,7 @@
 
 from jaxcnn.training.loop import Epoch, Evaluation, FitResult, evaluate, fit, predict
 from jaxcnn.training.objective import cross_entropy
+from jaxcnn.training.run import load
 from jaxcnn.training.step import Metrics, TrainState, make_eval_step, make_train_step
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "cross_entropy",
     "evaluate",
     "fit",
+    "load",
     "make_eval_step",
     "make_train_step",
     "predict",

@@ -51,7 +51,7 @@ class TrainState(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Sums over real examples; adding two gives the metrics of both together.
+    """Sums over real examples, float32; adding two gives the metrics of both together.
 
     Attributes:
       loss_sum: Sum of the losses.
@@ -66,12 +66,12 @@ class Metrics(NamedTuple):
     @property
     def loss(self) -> jax.Array:
         """Mean loss per example."""
-        return self.loss_sum / self.examples
+        return self.loss_sum / jnp.maximum(self.examples, 1)
 
     @property
     def accuracy(self) -> jax.Array:
         """Share of examples classified rightly, in [0, 1]."""
-        return self.correct / self.examples
+        return self.correct / jnp.maximum(self.examples, 1)
 
 
 TrainStep: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
@@ -183,8 +183,8 @@ def _measure(logits: jax.Array, batch: Batch, loss: Loss) -> Metrics:
     right = jnp.argmax(logits, axis=-1) == labels
     return Metrics(
         jnp.sum(jnp.where(mask, losses, 0.0)),
-        jnp.sum(right & mask),
-        jnp.sum(mask),
+        jnp.sum(right & mask, dtype=jnp.float32),
+        jnp.sum(mask, dtype=jnp.float32),
     )
 
 

@@ -1,0 +1,143 @@
+"""Picture files, brought into the shape in which a data set shows its subjects."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+
+from jaxcnn.data.dataset import Dataset
+
+# Sets such as digits show a light stroke on an even ground. The ground is even where the corners
+# of this share of images lie within this many grey levels of their median.
+_EVEN_SHARE, _EVEN_LEVELS = 0.75, 32
+# What differs from the ground by this share of the picture's contrast belongs to the subject.
+_SUBJECT_SHARE = 0.25
+# Below this many grey levels of contrast a picture is taken to be empty.
+_LEAST_CONTRAST = 16
+# Strokes are thickened at so many times the data set's resolution, on each side by at most two of
+# its pixels.
+_DETAIL = 8
+_MOST_GROWTH = 2 * _DETAIL
+
+
+class Framing(NamedTuple):
+    """How the images of a data set show their subject, so that any picture can be shown alike.
+
+    Attributes:
+      shape: ``(H, W, C)`` of the images as they were stored, before any resizing.
+      background: Grey level of the ground, or ``None`` where it is not even (photographs).
+      extent: Share of the frame that the subject fills along its longer side, in (0, 1].
+      contrast: Largest difference from the ground in a typical image, in grey levels.
+      ink: Mean difference from the ground over a typical image, as a share of the contrast.
+    """
+
+    shape: tuple[int, int, int]
+    background: float | None = None
+    extent: float = 1.0
+    contrast: float = 255.0
+    ink: float = 1.0
+
+    @classmethod
+    def measure(cls, data: Dataset) -> "Framing":
+        """Reads the framing off a data set of uint8 images.
+
+        >>> images = np.zeros((5, 28, 28, 1), np.uint8)
+        >>> images[:, 4:24, 10:18] = 255
+        >>> Framing.measure(Dataset(images, np.zeros(5, int)))
+        Framing(shape=(28, 28, 1), background=0.0, extent=0.714..., contrast=255.0, ink=0.204...)
+        """
+        height, width, channels = data.image_shape
+        shape = (height, width, channels)
+        corners = data.images[:, [0, 0, -1, -1], [0, -1, 0, -1]].astype(float)
+        background = float(np.median(corners))
+        even = np.mean(np.abs(corners - background) <= _EVEN_LEVELS) >= _EVEN_SHARE
+        if channels != 1 or not even:
+            return cls(shape)
+        differences = np.abs(data.images[..., 0] - background)
+        contrast = float(np.median(differences.max(axis=(1, 2)))) or 255.0
+        ink = float(np.median(differences.mean(axis=(1, 2)))) / contrast
+        boxes = [_subject(difference) for difference in differences]
+        sides = [
+            max((bottom - top) / height, (right - left) / width)
+            for top, bottom, left, right in boxes
+        ]
+        return cls(shape, background, float(np.median(sides)), contrast, ink)
+
+    def apply(self, picture: Image.Image) -> np.ndarray:
+        """Returns ``picture`` as uint8 ``(H, W, C)`` of this framing's shape.
+
+        Where the ground is even, the picture is turned negative if its own ground is the
+        opposite (ink on paper for a set of light strokes), its subject is cut out and set in the
+        middle at the usual size and contrast, and strokes thinner than usual are thickened (a
+        pen's line would all but vanish in 8×8 pixels). Other pictures are only resized.
+        """
+        height, width, channels = self.shape
+        picture = picture.convert("L" if channels == 1 else "RGB")
+        if self.background is None:
+            resized = picture.resize((width, height), Image.Resampling.BOX)
+            return np.asarray(resized).reshape(self.shape)
+        levels = np.asarray(picture, float)
+        edges = [levels[0], levels[-1], levels[:, 0], levels[:, -1]]
+        ground = float(np.median(np.concatenate(edges)))
+        differences = np.abs(levels - ground)
+        drawing = self._draw(differences) if differences.max() >= _LEAST_CONTRAST else 0.0
+        # The strokes of the data set lie on the side of its ground where there is room.
+        sign = 1 if self.background < 128 else -1
+        image = np.full((height, width, 1), self.background) + sign * self.contrast * drawing
+        return image.clip(0, 255).round().astype(np.uint8)
+
+    def _draw(self, differences: np.ndarray) -> np.ndarray:
+        """Returns the subject of a picture in the frame, ``(H, W, 1)`` shares of the contrast."""
+        top, bottom, left, right = _subject(differences)
+        levels = differences[top:bottom, left:right] * (255 / differences.max())
+        subject = self._fit(Image.fromarray(levels.round().astype(np.uint8)), _DETAIL)
+        drawings = []
+        for growth in range(_MOST_GROWTH + 1):
+            larger = ImageOps.expand(subject, growth)
+            thicker = self._fit(larger.filter(ImageFilter.MaxFilter(2 * growth + 1)), 1)
+            frame = Image.new("L", (self.shape[1], self.shape[0]))
+            frame.paste(
+                thicker, [(a - b) // 2 for a, b in zip(frame.size, thicker.size, strict=True)]
+            )
+            drawings.append(np.asarray(frame)[..., None] / 255)
+        return min(drawings, key=lambda drawing: abs(drawing.mean() - self.ink))
+
+    def _fit(self, subject: Image.Image, detail: int) -> Image.Image:
+        """Returns ``subject`` at the usual extent in a frame of ``detail`` times the size."""
+        frame = self.shape[1], self.shape[0]
+        scale = detail * self.extent * min(a / b for a, b in zip(frame, subject.size, strict=True))
+        width, height = (max(round(side * scale), 1) for side in subject.size)
+        return subject.resize((width, height), Image.Resampling.BOX)
+
+
+def read_picture(path: str | Path) -> Image.Image:
+    """Returns the picture in a file, upright, with transparency laid on white.
+
+    Args:
+      path: Any format that Pillow reads; gray or colour, any size.
+
+    Raises:
+      ValueError: there is no such file, or it is not a picture that can be read.
+    """
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {str(path)!r}") from None
+    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{str(path)!r} is not a picture that can be read: {error}") from error
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    if not picture.has_transparency_data:
+        return picture
+    picture = picture.convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture)
+
+
+def _subject(differences: np.ndarray) -> tuple[int, int, int, int]:
+    """Returns top, bottom, left and right of what stands out from the ground."""
+    stands_out = differences >= _SUBJECT_SHARE * differences.max()
+    rows, columns = (np.flatnonzero(stands_out.any(axis=axis)) for axis in (1, 0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

@@ -1,0 +1,94 @@
+"""Pictures of a training run, as Matplotlib figures."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from jaxcnn.training.loop import Epoch
+
+
+def learning_curves(history: Sequence[Epoch]) -> Figure:
+    """Draws loss and accuracy over the epochs, for training and held-out images.
+
+    Args:
+      history: One row per epoch, at least one.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    losses, accuracies = figure.subplots(1, 2)
+    epochs = [row.epoch for row in history]
+    for label, prefix in (("training", ""), ("held out", "validation_")):
+        if getattr(history[0], f"{prefix}loss") is None:
+            continue
+        losses.plot(epochs, [getattr(row, f"{prefix}loss") for row in history], label=label)
+        accuracies.plot(epochs, [getattr(row, f"{prefix}accuracy") for row in history], label=label)
+    losses.set(title="Loss", xlabel="epoch", ylabel="mean cross-entropy", yscale="log")
+    accuracies.set(title="Accuracy", xlabel="epoch", ylabel="share classified rightly")
+    accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    for axes in (losses, accuracies):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Draws a confusion matrix with its counts.
+
+    Args:
+      matrix: ``(classes, classes)`` counts: row the true class, column the predicted one.
+      class_names: One per class.
+    """
+    count = len(class_names)
+    side = 2 + 0.42 * count
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    # Coloured by the share of each true class, so that rare classes show as well.
+    axes.imshow(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1), cmap="Blues", vmax=1)
+    for (row, column), number in np.ndenumerate(matrix):
+        if number:
+            right = row == column
+            color = "white" if right else "black"
+            axes.text(column, row, number, ha="center", va="center", color=color, fontsize=8)
+    axes.set_xticks(range(count), class_names, rotation=90 if max(map(len, class_names)) > 2 else 0)
+    axes.set_yticks(range(count), class_names)
+    axes.set(title="Confusion matrix", xlabel="predicted class", ylabel="true class")
+    return figure
+
+
+def worst_mistakes(
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    most: int = 16,
+) -> Figure:
+    """Draws the images that the model was most surely wrong about.
+
+    Args:
+      images: ``(N, H, W, C)`` with 1 or 3 channels.
+      labels: ``(N,)`` true classes.
+      probabilities: ``(N, classes)``.
+      class_names: One per class.
+      most: How many to show at the most.
+    """
+    predictions = probabilities.argmax(axis=1)
+    certainty = np.where(predictions == labels, -1.0, probabilities.max(axis=1))
+    worst = [row for row in np.argsort(-certainty)[:most] if certainty[row] >= 0]
+    columns = min(max(len(worst), 1), 4)
+    rows = -(-max(len(worst), 1) // columns)
+    figure = Figure(figsize=(2.1 * columns + 1, 2.3 * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in grid:
+        axes.set_axis_off()
+    mistakes = int((predictions != labels).sum())
+    figure.suptitle(
+        f"{mistakes} mistakes in {len(labels):,} images" + (", worst first" * bool(worst))
+    )
+    for axes, row in zip(figure.axes, worst, strict=False):
+        axes.imshow(images[row], cmap="gray")  # the colour map is for one channel alone
+        predicted = f"{class_names[predictions[row]]} ({probabilities[row].max():.0%})"
+        axes.set_title(f"{predicted}, truly {class_names[labels[row]]}", fontsize=9)
+    return figure

@@ -1,0 +1,50 @@
+"""Figures show the numbers that they were given."""
+
+import numpy as np
+import pytest
+
+from jaxcnn.insight import plots
+from jaxcnn.training import Epoch
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_learning_curves(tmp_path, held_out):
+    extra = {"validation_loss": 0.3, "validation_accuracy": 0.9} if held_out else {}
+    history = [Epoch(n, 1 / n, 1 - 0.5 / n, 100.0, 1.0, **extra) for n in (1, 2, 3)]
+    figure = plots.learning_curves(history)
+    losses, accuracies = figure.axes
+    assert len(losses.lines) == len(accuracies.lines) == 1 + held_out
+    np.testing.assert_allclose(losses.lines[0].get_ydata(), [1, 1 / 2, 1 / 3])
+    np.testing.assert_allclose(accuracies.lines[0].get_ydata(), [0.5, 0.75, 1 - 0.5 / 3])
+    figure.savefig(tmp_path / "curves.png")
+
+
+def test_confusion_shows_each_count(tmp_path):
+    figure = plots.confusion(np.array([[5, 0], [2, 7]]), ["cat", "dog"])
+    (axes,) = figure.axes
+    texts = {text.get_position(): text.get_text() for text in axes.texts}
+    assert texts == {(0, 0): "5", (0, 1): "2", (1, 1): "7"}
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["cat", "dog"]
+    figure.savefig(tmp_path / "confusion.png")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_worst_mistakes_come_surest_first(tmp_path, channels):
+    images = np.zeros((4, 8, 8, channels), np.uint8)
+    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.7, 0.3]])
+    labels = np.array([0, 0, 0, 1])
+    figure = plots.worst_mistakes(images, labels, probabilities, ["cat", "dog"])
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == [
+        "dog (80%), truly cat",
+        "cat (70%), truly dog",
+        "dog (60%), truly cat",
+    ]
+    figure.savefig(tmp_path / "mistakes.png")
+
+
+def test_no_mistakes(tmp_path):
+    images = np.zeros((1, 8, 8, 1), np.uint8)
+    figure = plots.worst_mistakes(images, np.array([0]), np.array([[0.9, 0.1]]), ["a", "b"])
+    assert figure.get_suptitle() == "0 mistakes in 1 images"
+    figure.savefig(tmp_path / "mistakes.png")

@@ -1,0 +1,20 @@
+"""The examples run; the README's own is run by test_readme.py."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.optax_schedule
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.mark.parametrize("name", ["own_training_loop", "own_module"])
+def test_example_learns(name):
+    module = runpy.run_path(str(EXAMPLES / f"{name}.py"))
+    assert module["main"](epochs=4) > 0.8
+
+
+def test_every_example_is_run():
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert names == {"digits", "own_training_loop", "own_module"}

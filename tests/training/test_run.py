@@ -1,0 +1,146 @@
+"""Runs as folders: round trip, atomicity, damage."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+from flax import nnx
+
+import jaxcnn as cnn
+from jaxcnn.data.pictures import Framing
+from jaxcnn.training import run as runs
+from jaxcnn.training.loop import Epoch
+
+HISTORY = (Epoch(1, 0.5, 0.75, 100.0, 1.0), Epoch(2, 0.25, 0.875, 120.0, 0.8, 0.3, 0.9))
+
+
+@pytest.fixture
+def model():
+    return cnn.models.create("mnist_cnn", num_classes=3).build((28, 28, 1), rngs=nnx.Rngs(7))
+
+
+@pytest.fixture
+def run():
+    return runs.Run(
+        model="mnist_cnn",
+        options={"num_classes": 3},
+        input_shape=(28, 28, 1),
+        class_names=("circle", "square", "été"),
+        framing=Framing((8, 8, 1), 0.0, 0.7, 255.0, 0.2),
+        data={"source": "digits", "data_dir": None},
+        training={"seed": 0},
+        metrics={"accuracy": 0.9},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, model, run):
+    with runs.new_folder(tmp_path / "run") as staging:
+        runs.write(staging, run, model, HISTORY)
+    return tmp_path / "run"
+
+
+def test_round_trip(folder, model, run):
+    assert runs.describe(folder) == run
+    loaded = runs.load(folder)
+    images = jax.random.normal(jax.random.key(0), (2, 28, 28, 1))
+    np.testing.assert_array_equal(loaded(images), model(images))
+
+
+def test_files_are_what_other_tools_read(folder, model):
+    weights = safetensors.numpy.load_file(folder / "model.safetensors")
+    names = [
+        f"{layer}.{kind}"
+        for layer in ("conv_1", "conv_2", "conv_3", "dense_1")
+        for kind in ("bias", "kernel")
+    ]
+    assert sorted(weights) == names
+    np.testing.assert_array_equal(weights["conv_1.kernel"], model.conv_1.kernel[...])
+    header, first, second = (folder / "history.csv").read_text().splitlines()
+    assert header.startswith("epoch,loss,accuracy")
+    assert first == "1,0.5,0.75,100.0,1.0,,"
+    assert second == "2,0.25,0.875,120.0,0.8,0.3,0.9"
+
+
+def test_an_error_leaves_nothing_behind(tmp_path):
+    with pytest.raises(FileNotFoundError), runs.new_folder(tmp_path / "a") as staging:
+        (staging / "no such folder" / "run.json").write_text("{}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_overwriting_replaces_only_at_the_end(folder, model, run):
+    before = (folder / "run.json").read_bytes()
+    with runs.new_folder(folder, overwrite=True) as staging:
+        runs.write(staging, run._replace(training={"seed": 1}), model, HISTORY)
+        assert (folder / "run.json").read_bytes() == before
+    assert runs.describe(folder).training == {"seed": 1}
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_a_failed_overwrite_keeps_the_old_run(folder):
+    before = (folder / "run.json").read_bytes()
+    with pytest.raises(RuntimeError), runs.new_folder(folder, overwrite=True):
+        raise RuntimeError
+    assert (folder / "run.json").read_bytes() == before
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_existing_folders_are_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="exists already"), runs.new_folder(folder):
+        pytest.fail("it was entered")
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ValueError, match="is not a run"):
+        runs.check_new_folder(tmp_path / "mine", overwrite=True)
+
+
+def test_missing_run(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no run in .*: it has no run\.json"):
+        runs.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "{}", '{"model": 3}', "\x00\x01"])
+def test_damaged_description(folder, text):
+    (folder / "run.json").write_text(text)
+    with pytest.raises(ValueError, match=r"run\.json.* is damaged"):
+        runs.load(folder)
+
+
+def test_description_without_a_field(folder):
+    fields = json.loads((folder / "run.json").read_text())
+    del fields["framing"]
+    (folder / "run.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match="damaged: KeyError"):
+        runs.describe(folder)
+
+
+def test_missing_weights(folder):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"model\.safetensors.* cannot be read"):
+        runs.load(folder)
+
+
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_one_flipped_byte_is_found(folder, place):
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"model\.safetensors.* is damaged"):
+        runs.load(folder)
+
+
+def test_truncated_weights_are_found(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="is damaged"):
+        runs.load(folder)
+
+
+def test_weights_of_another_model(folder):
+    fields = json.loads((folder / "run.json").read_text())
+    fields["options"]["num_classes"] = 4
+    (folder / "run.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match=r"does not hold the weights of 'mnist_cnn'.*dense_1"):
+        runs.load(folder)
