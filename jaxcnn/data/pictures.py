@@ -97,9 +97,8 @@ class Framing(NamedTuple):
             larger = ImageOps.expand(subject, growth)
             thicker = self._fit(larger.filter(ImageFilter.MaxFilter(2 * growth + 1)), 1)
             frame = Image.new("L", (self.shape[1], self.shape[0]))
-            frame.paste(
-                thicker, [(a - b) // 2 for a, b in zip(frame.size, thicker.size, strict=True)]
-            )
+            x, y = (frame.width - thicker.width) // 2, (frame.height - thicker.height) // 2
+            frame.paste(thicker, (x, y))
             drawings.append(np.asarray(frame)[..., None] / 255)
         return min(drawings, key=lambda drawing: abs(drawing.mean() - self.ink))
 
