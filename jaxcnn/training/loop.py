@@ -25,6 +25,10 @@ from jaxcnn.training.step import (
     to_float,
 )
 
+# The host prepares so many steps ahead of the device: enough to keep it busy, few enough that the
+# batches in flight need little memory and that what is shown is what happens.
+_STEPS_AHEAD = 2
+
 
 class Epoch(NamedTuple):
     """One row of a run's history; accuracies are shares in [0, 1]."""
@@ -125,7 +129,8 @@ def fit(
             for step, batch in enumerate(batches(data, batch_size, seed=seed, epoch=epoch)):
                 state, metrics = train_step(state, batch)
                 measured.append(metrics)
-                display.step(epoch, step, batch_size, metrics)
+                done = measured[-1 - min(step, _STEPS_AHEAD)]
+                display.step(epoch, step, batch_size, jax.block_until_ready(done))
             trained = _total(measured)
             seconds = time.monotonic() - started
             row = Epoch(epoch + 1, trained.loss, trained.accuracy, len(data) / seconds, seconds)

@@ -5,7 +5,7 @@ from types import TracebackType
 
 from jaxcnn.training.step import Metrics
 
-# Reading metrics waits for the device, so that it is done a few times a second, not every step.
+# Metrics travel to the host only when they are shown: a few times a second, not every step.
 _SECONDS_BETWEEN_UPDATES = 0.25
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -35,8 +35,7 @@ class Progress:
             disable=not self._live,
         )
         self._task = self._bar.add_task("epoch 1", total=epochs * steps_per_epoch, measured="")
-        self._started = self._updated = time.monotonic()
-        self._images = 0
+        self._updated, self._images = time.monotonic(), 0
 
     def __enter__(self) -> "Progress":
         """Starts the bar."""
@@ -55,24 +54,21 @@ class Progress:
     def step(self, epoch: int, step: int, images: int, metrics: Metrics) -> None:
         """Tells of one training step; ``epoch`` and ``step`` count from 0."""
         self._images += images
-        now = time.monotonic()
+        seconds = time.monotonic() - self._updated
         interval = _SECONDS_BETWEEN_UPDATES if self._live else _SECONDS_BETWEEN_LINES
-        if not self._enabled or now - self._updated < interval:
+        if not self._enabled or seconds < interval:
             return
-        # The values are read first: the clock must not run ahead of the device.
-        loss, accuracy = float(metrics.loss), float(metrics.accuracy)
-        rate = self._images / (time.monotonic() - self._started)
-        measured = f"{rate:,.0f} images/s  loss {loss:.4f}  accuracy {accuracy:.1%}"
+        rate = self._images / seconds
+        self._updated, self._images = time.monotonic(), 0
+        measured = f"{rate:,.0f} images/s  loss {metrics.loss:.4f}  accuracy {metrics.accuracy:.1%}"
         label = f"epoch {epoch + 1}/{self._epochs}"
-        self._updated = time.monotonic()
+        done = epoch * self._steps + step + 1
         if self._live:
-            done = epoch * self._steps + step + 1
             self._bar.update(self._task, completed=done, description=label, measured=measured)
         else:
-            left = (self._epochs - epoch) * self._steps - step - 1
-            seconds = left * images / rate
+            left = (self._epochs * self._steps - done) * images / rate
             self._console.print(
-                f"{label}  step {step + 1}/{self._steps}  {measured}  {seconds:.0f} s left"
+                f"{label}  step {step + 1}/{self._steps}  {measured}  {left:.0f} s left"
             )
 
     def line(self, text: str) -> None:
