@@ -7,6 +7,7 @@ summary counts and what saved weights fill, with nothing allocated.
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -46,6 +47,7 @@ class Conv(nnx.Module):
         *,
         strides: shapes.PerAxis = 1,
         padding: shapes.Padding = "VALID",
+        padding_mode: str = "zeros",
         dilation: shapes.PerAxis = 1,
         groups: int = 1,
         flip_kernel: bool = False,
@@ -65,6 +67,7 @@ class Conv(nnx.Module):
           kernel_size: One int per spatial axis; their number is the convolution's dimension.
           strides: As in :func:`jaxcnn.ops.conv`.
           padding: As in :func:`jaxcnn.ops.conv`.
+          padding_mode: As in :func:`jaxcnn.ops.conv`.
           dilation: As in :func:`jaxcnn.ops.conv`.
           groups: As in :func:`jaxcnn.ops.conv`.
           flip_kernel: As in :func:`jaxcnn.ops.conv`.
@@ -80,28 +83,18 @@ class Conv(nnx.Module):
           TypeError: an option is not of its type.
           ValueError: an option is out of its range.
         """
-        if not isinstance(kernel_size, Sequence):
-            raise TypeError(
-                "kernel_size must have one int per spatial axis, such as (3, 3). "
-                f"Received: kernel_size={kernel_size!r}"
-            )
-        axes = len(kernel_size)
-        size = shapes.per_axis("kernel_size", kernel_size, axes)
-        in_features = shapes.whole("in_features", in_features, least=1)
-        features = shapes.whole("features", features, least=1)
-        check_groups(groups, in_features, features)
+        axes = _axes(kernel_size)
         self.strides = shapes.per_axis("strides", strides, axes)
-        self.padding = (
-            padding if isinstance(padding, str) else shapes.pad_widths("padding", padding, axes)
-        )
+        self.padding = _static_padding(padding, axes)
+        self.padding_mode = padding_mode
         self.dilation = shapes.per_axis("dilation", dilation, axes)
         self.groups = groups
         self.flip_kernel = flip_kernel
         self.precision = precision
         self.dtype = jnp.dtype(param_dtype if dtype is None else dtype)
-        kernel_shape = (*size, in_features // groups, features)
-        self.kernel = _parameter(kernel_init, rngs, kernel_shape, param_dtype)
-        self.bias = _parameter(bias_init, rngs, (features,), param_dtype) if use_bias else None
+        shape = _kernel_shape(kernel_size, in_features, features, groups)
+        self.kernel = _parameter(kernel_init, rngs, shape, param_dtype)
+        self.bias = _parameter(bias_init, rngs, shape[-1:], param_dtype) if use_bias else None
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
@@ -114,9 +107,94 @@ class Conv(nnx.Module):
             bias,
             strides=self.strides,
             padding=self.padding,
+            padding_mode=self.padding_mode,
             dilation=self.dilation,
             groups=self.groups,
             flip_kernel=self.flip_kernel,
+            precision=self.precision,
+        )
+
+
+class ConvTranspose(nnx.Module):
+    """A transposed convolution and its parameters; see :func:`jaxcnn.ops.conv_transpose`.
+
+    >>> layer = ConvTranspose(8, 3, (4, 4), strides=2, padding="SAME", rngs=nnx.Rngs(0))
+    >>> layer.kernel.shape, layer(jnp.zeros((2, 16, 16, 8))).shape
+    ((4, 4, 8, 3), (2, 32, 32, 3))
+
+    Attributes:
+      kernel: ``nnx.Param`` of ``(*kernel_size, in_features // groups, features)``.
+      bias: ``nnx.Param`` of ``(features,)``, or ``None``.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        features: int,
+        kernel_size: Sequence[int],
+        *,
+        strides: shapes.PerAxis = 1,
+        padding: shapes.Padding = "VALID",
+        output_padding: shapes.PerAxis = 0,
+        dilation: shapes.PerAxis = 1,
+        groups: int = 1,
+        use_bias: bool = True,
+        kernel_init: Initializer = he_normal,
+        bias_init: Initializer = zeros,
+        dtype: DTypeLike | None = None,
+        param_dtype: DTypeLike = jnp.float32,
+        precision: Any = None,
+        rngs: nnx.Rngs | None,
+    ) -> None:
+        """Creates the parameters.
+
+        Args:
+          in_features: Input channels, at least 1.
+          features: Output channels, at least 1.
+          kernel_size: One int per spatial axis; their number is the convolution's dimension.
+          strides: As in :func:`jaxcnn.ops.conv_transpose`.
+          padding: As in :func:`jaxcnn.ops.conv_transpose`.
+          output_padding: As in :func:`jaxcnn.ops.conv_transpose`.
+          dilation: As in :func:`jaxcnn.ops.conv_transpose`.
+          groups: As in :func:`jaxcnn.ops.conv_transpose`.
+          use_bias: Whether to add a bias.
+          kernel_init: A function of ``(key, shape, dtype)``, such as Flax's initializers.
+          bias_init: A function of ``(key, shape, dtype)``.
+          dtype: What the computation runs in; ``None`` means ``param_dtype``.
+          param_dtype: What the parameters are stored in.
+          precision: As in :func:`jaxcnn.ops.conv_transpose`.
+          rngs: Where the parameters' keys come from; ``None`` makes an abstract module.
+
+        Raises:
+          TypeError: an option is not of its type.
+          ValueError: an option is out of its range.
+        """
+        axes = _axes(kernel_size)
+        self.strides = shapes.per_axis("strides", strides, axes)
+        self.padding = _static_padding(padding, axes)
+        self.output_padding = shapes.per_axis("output_padding", output_padding, axes, least=0)
+        self.dilation = shapes.per_axis("dilation", dilation, axes)
+        self.groups = groups
+        self.precision = precision
+        self.dtype = jnp.dtype(param_dtype if dtype is None else dtype)
+        shape = _kernel_shape(kernel_size, in_features, features, groups)
+        self.kernel = _parameter(kernel_init, rngs, shape, param_dtype)
+        self.bias = _parameter(bias_init, rngs, shape[-1:], param_dtype) if use_bias else None
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Maps ``(batch, *spatial, in_features)`` to ``(batch, *output_sizes, features)``."""
+        x, kernel, bias = _cast(self.dtype, x, self.kernel, self.bias)
+        return ops.conv_transpose(
+            x,
+            kernel,
+            bias,
+            strides=self.strides,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation=self.dilation,
+            groups=self.groups,
             precision=self.precision,
         )
 
@@ -174,14 +252,19 @@ class Dense(nnx.Module):
 
 
 class Dropout(nnx.Module):
-    """Dropout while training, nothing at inference; see :func:`jaxcnn.ops.dropout`.
+    """Drops values while training, nothing at inference; see :mod:`jaxcnn.ops.drop`.
 
     >>> Dropout(0.5)(jnp.ones((1, 3)))
     Array([[1., 1., 1.]], dtype=float32)
     """
 
-    def __init__(self, rate: float) -> None:
-        """Stores ``rate``, the probability of dropping, in [0, 1).
+    def __init__(self, rate: float, *, op: Callable[..., jax.Array] = ops.dropout) -> None:
+        """Stores what is dropped, and how often.
+
+        Args:
+          rate: Probability of dropping, in [0, 1).
+          op: :func:`jaxcnn.ops.dropout`, :func:`jaxcnn.ops.spatial_dropout` or
+            :func:`jaxcnn.ops.drop_path`.
 
         Raises:
           TypeError: ``rate`` is not a number.
@@ -189,16 +272,38 @@ class Dropout(nnx.Module):
         """
         check_rate(rate)
         self.rate = float(rate)
+        self.op = op
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Drops values of ``x`` where ``train``; it then needs a ``key``."""
+        """Drops where ``train``; it then needs a ``key``."""
         if not train:
             return x
         if key is None:
-            raise ValueError("dropout needs a key while training: model(x, train=True, key=key)")
-        return ops.dropout(key, x, self.rate)
+            raise ValueError(
+                f"{self.op.__name__} needs a key while training: model(x, train=True, key=key)"
+            )
+        return self.op(key, x, self.rate)
+
+
+class BatchNorm(nnx.BatchNorm):
+    """Flax's batch normalisation, where ``train`` says which statistics it uses.
+
+    While training it normalises with the batch's mean and variance and moves the running ones
+    towards them; at inference it uses those.
+
+    >>> layer = BatchNorm(3, momentum=0.9, rngs=nnx.Rngs(0))
+    >>> images = jnp.arange(24.0).reshape(2, 2, 2, 3)
+    >>> layer(images, train=True).shape, [f"{mean:.2f}" for mean in layer.mean[...]]
+    ((2, 2, 2, 3), ['1.05', '1.15', '1.25'])
+    """
+
+    def __call__(  # type: ignore[override]  # this library's call, not Flax's
+        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Normalises each channel of ``x``; the shape stays."""
+        return super().__call__(x, use_running_average=not train)
 
 
 class Function(nnx.Module):
@@ -239,9 +344,73 @@ class Serial(nnx.Module):
     ) -> jax.Array:
         """Calls each module on the result of the one before; each gets a key of its own."""
         for index, name in enumerate(self.names):
-            child_key = None if key is None else jax.random.fold_in(key, index)
-            x = call(getattr(self, name), x, train=train, key=child_key)
+            x = call(getattr(self, name), x, train=train, key=_child_key(key, index))
         return x
+
+
+class Residual(nnx.Module):
+    """The sum of a body and a shortcut past it: y = body(x) + shortcut(x) (He et al., 2016).
+
+    >>> model = Residual(Dense(4, 4, kernel_init=zeros, rngs=nnx.Rngs(0)))
+    >>> model(jnp.ones((1, 4)))
+    Array([[1., 1., 1., 1.]], dtype=float32)
+    """
+
+    def __init__(self, body: nnx.Module, shortcut: nnx.Module | None = None) -> None:
+        """Stores both; without a shortcut the input itself is added."""
+        self.body = body
+        self.shortcut = shortcut
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Returns ``body(x) + shortcut(x)``."""
+        y = call(self.body, x, train=train, key=_child_key(key, 0))
+        if self.shortcut is None:
+            return y + x
+        return y + call(self.shortcut, x, train=train, key=_child_key(key, 1))
+
+
+class Parallel(nnx.Module):
+    """Modules that read the same input side by side, each an attribute under its name.
+
+    >>> model = Parallel(a=Function(jax.nn.relu), b=Function(jnp.negative), combine="concat")
+    >>> model(jnp.array([[1., -2.]]))
+    Array([[ 1.,  0., -1.,  2.]], dtype=float32)
+    """
+
+    def __init__(self, *, combine: str, **branches: nnx.Module) -> None:
+        """Stores the branches, and how their outputs are combined.
+
+        Args:
+          combine: ``"concat"`` (along the channels), ``"add"`` or ``"multiply"``.
+          **branches: The modules by name.
+
+        Raises:
+          ValueError: ``combine`` is another word.
+        """
+        checks.known("way to combine", combine, _COMBINE)
+        self.combine = combine
+        self.names = tuple(branches)
+        for name, branch in branches.items():
+            setattr(self, name, branch)
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Calls each branch on ``x`` with a key of its own, and combines what they return."""
+        outputs = [
+            call(getattr(self, name), x, train=train, key=_child_key(key, index))
+            for index, name in enumerate(self.names)
+        ]
+        return _COMBINE[self.combine](outputs)
+
+
+_COMBINE: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
+    "concat": functools.partial(jnp.concatenate, axis=-1),
+    "add": functools.partial(functools.reduce, operator.add),
+    "multiply": functools.partial(functools.reduce, operator.mul),
+}
 
 
 def call(
@@ -262,6 +431,34 @@ def _call_options(kind: type) -> tuple[str, ...]:
     parameters = inspect.signature(kind.__call__).parameters
     any_keyword = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return tuple(name for name in ("train", "key") if any_keyword or name in parameters)
+
+
+def _child_key(key: jax.Array | None, index: int) -> jax.Array | None:
+    return None if key is None else jax.random.fold_in(key, index)
+
+
+def _axes(kernel_size: Sequence[int]) -> int:
+    if not isinstance(kernel_size, Sequence):
+        raise TypeError(
+            "kernel_size must have one int per spatial axis, such as (3, 3). "
+            f"Received: kernel_size={kernel_size!r}"
+        )
+    return len(kernel_size)
+
+
+def _kernel_shape(
+    kernel_size: Sequence[int], in_features: int, features: int, groups: int
+) -> shapes.Shape:
+    size = shapes.per_axis("kernel_size", kernel_size, len(kernel_size))
+    in_features = shapes.whole("in_features", in_features, least=1)
+    features = shapes.whole("features", features, least=1)
+    check_groups(groups, in_features, features)
+    return (*size, in_features // groups, features)
+
+
+def _static_padding(padding: shapes.Padding, axes: int) -> str | tuple[shapes.Pair, ...]:
+    # A tuple, so that two builds of one layer compare equal.
+    return padding if isinstance(padding, str) else shapes.pad_widths("padding", padding, axes)
 
 
 def _parameter(

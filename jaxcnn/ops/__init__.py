@@ -1,9 +1,43 @@
 """Pure functions of arrays on ``jax.lax``: what a layer computes."""
 
-from jaxcnn.ops.conv import conv
+from jaxcnn.ops.conv import conv, conv_transpose
 from jaxcnn.ops.dense import dense, flatten
-from jaxcnn.ops.drop import dropout
+from jaxcnn.ops.drop import drop_path, dropout, spatial_dropout
+from jaxcnn.ops.filters import KERNELS, filter_image
 from jaxcnn.ops.pad import pad
-from jaxcnn.ops.pool import avg_pool, max_pool
+from jaxcnn.ops.pool import (
+    adaptive_avg_pool,
+    adaptive_max_pool,
+    avg_pool,
+    global_avg_pool,
+    global_max_pool,
+    lp_pool,
+    max_pool,
+    sum_pool,
+)
+from jaxcnn.ops.resize import depth_to_space, resize, space_to_depth, upsample
 
-__all__ = ["avg_pool", "conv", "dense", "dropout", "flatten", "max_pool", "pad"]
+__all__ = [
+    "KERNELS",
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
+    "avg_pool",
+    "conv",
+    "conv_transpose",
+    "dense",
+    "depth_to_space",
+    "drop_path",
+    "dropout",
+    "filter_image",
+    "flatten",
+    "global_avg_pool",
+    "global_max_pool",
+    "lp_pool",
+    "max_pool",
+    "pad",
+    "resize",
+    "space_to_depth",
+    "spatial_dropout",
+    "sum_pool",
+    "upsample",
+]

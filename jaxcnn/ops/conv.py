@@ -1,4 +1,4 @@
-"""Convolution in any number of dimensions."""
+"""Convolution and its transpose in any number of dimensions."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn import checks, shapes
+from jaxcnn.ops.pad import pad
 
 
 def conv(
@@ -16,6 +17,7 @@ def conv(
     *,
     strides: shapes.PerAxis = 1,
     padding: shapes.Padding = "VALID",
+    padding_mode: str = "zeros",
     dilation: shapes.PerAxis = 1,
     groups: int = 1,
     flip_kernel: bool = False,
@@ -25,7 +27,10 @@ def conv(
 
     Deep learning's convolution is the cross-correlation O_ij = Σ_ab I_{i+a, j+b} K_ab, summed
     over the input channels. ``flip_kernel=True`` is the mathematical convolution,
-    (f∗g)(i) = Σ_t f(t) g(i − t).
+    (f∗g)(i) = Σ_t f(t) g(i − t). Sums of bfloat16 and float16 are accumulated in float32.
+
+    Where peers differ: ``"SAME"`` at stride 2 or more puts the odd pixel of padding at the end,
+    as Keras and Flax do; PyTorch pads both sides alike, which is ``padding=kernel_size // 2``.
 
     >>> image = jnp.array([[1., 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 1, 1],
     ...                    [0, 0, 1, 1, 0], [0, 1, 1, 0, 0]])
@@ -41,7 +46,9 @@ def conv(
       bias: ``(features,)``, of the same dtype, or ``None``.
       strides: Step of the kernel: an int or one per spatial axis, at least 1.
       padding: ``"VALID"``, ``"SAME"``, ``"SAME_LOWER"``, ``"CAUSAL"``, an int, one int per axis
-        or one ``(low, high)`` per axis, as in :func:`jaxcnn.shapes.windows`; filled with zeros.
+        or one ``(low, high)`` per axis, as in :func:`jaxcnn.shapes.windows`.
+      padding_mode: What the padding is filled with: ``"zeros"``, ``"reflect"``, ``"replicate"``
+        or ``"circular"``, as in :func:`jaxcnn.ops.pad`.
       dilation: Distance between the inputs that the kernel reads, at least 1.
       groups: The channels are split into so many groups that do not mix; it divides
         ``in_features`` and ``features``. ``groups=in_features`` is a depthwise convolution.
@@ -64,24 +71,104 @@ def conv(
         dilation=dilation,
         name="kernel_size",
     )
-    spatial_axes = tuple(range(1, x.ndim - 1))
+    widths: tuple[shapes.Pair, ...] = window.padding
+    if padding_mode != "zeros":
+        x = pad(x, widths, mode=padding_mode)
+        widths = ((0, 0),) * len(widths)
     if flip_kernel:
-        kernel = jnp.flip(kernel, tuple(range(kernel.ndim - 2)))
+        kernel = _flip(kernel)
     y = lax.conv_general_dilated(
         x,
         kernel,
         window_strides=window.strides,
-        padding=window.padding,
+        padding=widths,
         rhs_dilation=window.dilation,
-        dimension_numbers=lax.ConvDimensionNumbers(
-            lhs_spec=(0, x.ndim - 1, *spatial_axes),
-            rhs_spec=(x.ndim - 1, x.ndim - 2, *(axis - 1 for axis in spatial_axes)),
-            out_spec=(0, x.ndim - 1, *spatial_axes),
-        ),
+        dimension_numbers=_channels_last(x.ndim),
         feature_group_count=groups,
         precision=precision,
     )
-    return y if bias is None else y + jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
+    return _add_bias(y, bias)
+
+
+def conv_transpose(
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array | None = None,
+    *,
+    strides: shapes.PerAxis = 1,
+    padding: shapes.Padding = "VALID",
+    output_padding: shapes.PerAxis = 0,
+    dilation: shapes.PerAxis = 1,
+    groups: int = 1,
+    precision: Any = None,
+) -> jax.Array:
+    """Spreads each value of ``x`` over a window of the output, weighted by ``kernel``.
+
+    It is the gradient of :func:`conv` with respect to its input, as in PyTorch and Keras: a
+    value at i adds x_i·K_a to the output at i·stride + a·dilation − pad. (Flax's default flips
+    the kernel.) See :func:`jaxcnn.shapes.conv_transpose_shape` for what ``padding`` and
+    ``output_padding`` do to the size.
+
+    >>> x, kernel = jnp.array([1., 2.]), jnp.array([1., 10., 100.])
+    >>> conv_transpose(x[None, :, None], kernel[:, None, None], strides=2)[0, :, 0]
+    Array([  1.,  10., 102.,  20., 200.], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, in_features)``.
+      kernel: ``(*kernel_size, in_features // groups, features)``, of the same dtype.
+      bias: ``(features,)``, of the same dtype, or ``None``.
+      strides: Step of the window in the output: an int or one per spatial axis, at least 1.
+      padding: What is cropped from the output: an int, one int per axis or one ``(low, high)``
+        per axis crop as PyTorch's; ``"SAME"`` and ``"SAME_LOWER"`` give size·stride, and
+        ``"VALID"`` crops nothing, as Keras's words do.
+      output_padding: Positions added at the end of each axis, below its stride or dilation.
+      dilation: Distance between the outputs that one value is spread over, at least 1.
+      groups: The channels are split into so many groups that do not mix; it divides
+        ``in_features`` and ``features``.
+      precision: As in :func:`jax.lax.conv_general_dilated`.
+
+    Returns:
+      ``(batch, *output_sizes, features)``.
+
+    Raises:
+      TypeError: the dtypes differ, or an option is not a whole number.
+      ValueError: a shape or an option does not fit; the message names it.
+    """
+    check_kernel(x, kernel, bias, groups)
+    window = shapes.transposed_windows(
+        x.shape[1:-1],
+        kernel.shape[:-2],
+        strides=strides,
+        padding=padding,
+        output_padding=output_padding,
+        dilation=dilation,
+    )
+    y = lax.conv_general_dilated(
+        x,
+        _flip(kernel),
+        window_strides=(1,) * len(window.spatial),
+        padding=window.full_padding,
+        lhs_dilation=window.strides,
+        rhs_dilation=window.dilation,
+        dimension_numbers=_channels_last(x.ndim),
+        feature_group_count=groups,
+        precision=precision,
+    )
+    return _add_bias(y, bias)
+
+
+def _channels_last(ndim: int) -> lax.ConvDimensionNumbers:
+    spatial = range(1, ndim - 1)
+    image = (0, ndim - 1, *spatial)
+    return lax.ConvDimensionNumbers(image, (ndim - 1, ndim - 2, *range(ndim - 2)), image)
+
+
+def _flip(kernel: jax.Array) -> jax.Array:
+    return jnp.flip(kernel, tuple(range(kernel.ndim - 2)))
+
+
+def _add_bias(y: jax.Array, bias: jax.Array | None) -> jax.Array:
+    return y if bias is None else y + jnp.expand_dims(bias, tuple(range(y.ndim - 1)))
 
 
 def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups: int) -> None:

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jaxcnn import checks
+
 
 def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
     """Sets each value to 0 with probability ``rate`` and scales the others by 1 / (1 − rate).
@@ -26,10 +28,68 @@ def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
       TypeError: ``rate`` is not a number.
       ValueError: ``rate`` is outside [0, 1).
     """
+    return _drop(key, x, rate, x.shape)
+
+
+def spatial_dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
+    """Drops whole feature maps, and scales the others by 1 / (1 − rate).
+
+    Neighbouring pixels of a map are alike, so that dropping single ones leaves little to learn
+    from (Tompson et al., 2015). PyTorch calls it ``Dropout2d``.
+
+    >>> y = spatial_dropout(jax.random.key(0), jnp.ones((2, 8, 8, 100)), 0.25)
+    >>> bool((y == y[:, :1, :1]).all()), sorted({round(float(v), 3) for v in y[:, 0, 0].ravel()})
+    (True, [0.0, 1.333])
+
+    Args:
+      key: A PRNG key; the same key drops the same maps.
+      x: ``(batch, *spatial, channels)``, floating point.
+      rate: Probability of dropping, in [0, 1).
+
+    Returns:
+      Shape and dtype of ``x``.
+
+    Raises:
+      TypeError: ``rate`` is not a number.
+      ValueError: ``rate`` is outside [0, 1), or ``x`` has no spatial axis.
+    """
+    checks.images("x", x)
+    return _drop(key, x, rate, (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1]))
+
+
+def drop_path(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
+    """Drops whole examples, and scales the others by 1 / (1 − rate).
+
+    At the end of a residual branch it leaves the dropped examples to the shortcut: stochastic
+    depth (Huang et al., 2016).
+
+    >>> drop_path(jax.random.key(1), jnp.ones((4, 2)), 0.5)
+    Array([[2., 2.],
+           [0., 0.],
+           [2., 2.],
+           [2., 2.]], dtype=float32)
+
+    Args:
+      key: A PRNG key; the same key drops the same examples.
+      x: ``(batch, …)``, floating point.
+      rate: Probability of dropping, in [0, 1).
+
+    Returns:
+      Shape and dtype of ``x``.
+
+    Raises:
+      TypeError: ``rate`` is not a number.
+      ValueError: ``rate`` is outside [0, 1).
+    """
+    return _drop(key, x, rate, (x.shape[0], *(1,) * (x.ndim - 1)))
+
+
+def _drop(key: jax.Array, x: jax.Array, rate: float, mask_shape: tuple[int, ...]) -> jax.Array:
     check_rate(rate)
+    checks.floating("x", x)
     if rate == 0:
         return x
-    keep = jax.random.bernoulli(key, 1 - rate, x.shape)
+    keep = jnp.broadcast_to(jax.random.bernoulli(key, 1 - rate, mask_shape), x.shape)
     return jnp.where(keep, x / (1 - rate), jnp.zeros((), x.dtype))
 
 

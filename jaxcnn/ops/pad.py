@@ -4,39 +4,73 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxcnn import checks, shapes
+
+# The vocabulary's words, PyTorch's, and what jax.numpy calls them.
+MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def pad(
     x: jax.Array,
     widths: int | Sequence[int] | Sequence[shapes.Pair],
     *,
+    mode: str = "zeros",
     value: float = 0.0,
 ) -> jax.Array:
-    """Adds a border of ``value`` around the spatial axes.
+    """Adds a border around the spatial axes.
 
     >>> pad(jnp.ones((1, 2, 2, 1)), 1)[0, :, :, 0]
     Array([[0., 0., 0., 0.],
            [0., 1., 1., 0.],
            [0., 1., 1., 0.],
            [0., 0., 0., 0.]], dtype=float32)
+    >>> row = jnp.array([1., 2., 3.])[None, :, None]
+    >>> {mode: pad(row, 2, mode=mode)[0, :, 0].astype(int).tolist()
+    ...  for mode in ("reflect", "replicate", "circular")}
+    {'reflect': [3, 2, 1, 2, 3, 2, 1], 'replicate': [1, 1, 1, 2, 3, 3, 3], 'circular': \
+[2, 3, 1, 2, 3, 1, 2]}
 
     Args:
       x: ``(batch, *spatial, channels)``.
       widths: An int (both sides of all axes), one int per spatial axis, or one ``(low, high)``
-        per spatial axis; at least 0.
-      value: What the border is filled with.
+        per spatial axis; at least 0. ``"reflect"`` needs less than the axis's size,
+        ``"circular"`` at most that.
+      mode: ``"zeros"`` (or another ``value``), ``"reflect"`` (mirrored at the edge pixel, which
+        is not repeated), ``"replicate"`` (the edge pixel) or ``"circular"`` (the other end).
+      value: What the border is filled with; other modes than ``"zeros"`` take none.
 
     Returns:
       ``(batch, *padded, channels)``.
 
     Raises:
       TypeError: a width is not a whole number.
-      ValueError: ``x`` has no spatial axis, or the widths do not fit.
+      ValueError: ``x`` has no spatial axis, the mode is unknown, or a width does not fit.
     """
     checks.images("x", x)
     pairs = shapes.pad_widths("widths", widths, x.ndim - 2)
-    interior = ((0, 0, 0), *((low, high, 0) for low, high in pairs), (0, 0, 0))
-    return lax.pad(x, jnp.asarray(value, x.dtype), interior)
+    check_mode(mode, value, x.shape[1:-1], pairs)
+    borders = ((0, 0), *pairs, (0, 0))
+    if mode == "zeros":
+        return jnp.pad(x, borders, constant_values=jnp.asarray(value, x.dtype))
+    return jnp.pad(x, borders, mode=MODES[mode])
+
+
+def check_mode(
+    mode: str, value: float, spatial: Sequence[int], pairs: Sequence[shapes.Pair]
+) -> None:
+    """Checks that a mode is known, and that the axes are large enough for it.
+
+    Raises:
+      ValueError: the mode is unknown, takes no value, or a width is too large for it.
+    """
+    checks.known("padding mode", mode, MODES)
+    if mode != "zeros" and value != 0:
+        raise ValueError(f"value belongs to mode='zeros'. Received: mode={mode!r}, value={value}")
+    for size, pair in zip(spatial, pairs, strict=True):
+        most = {"reflect": size - 1, "circular": size}.get(mode, max(pair))
+        if max(pair) > most:
+            raise ValueError(
+                f"padding with mode {mode!r} can be at most {most} on an axis of size {size}. "
+                f"Received: {pair}"
+            )

@@ -72,12 +72,12 @@ def avg_pool(
            [2.75, 5.25]], dtype=float32)
 
     Args:
-      x: ``(batch, *spatial, channels)``, floating point.
-      window: Extent of the window: an int or one per spatial axis, at least 1.
-      strides: Step of the window, at least 1; ``None`` means the window's own size.
-      padding: As in :func:`jaxcnn.shapes.windows`, but below the window's extent.
-      dilation: Distance between the inputs that the window reads, at least 1.
-      ceil_mode: Whether a last, partly filled window counts.
+      x: ``(batch, *spatial, channels)``, floating point; halves are summed in float32.
+      window: As in :func:`max_pool`.
+      strides: As in :func:`max_pool`.
+      padding: As in :func:`max_pool`.
+      dilation: As in :func:`max_pool`.
+      ceil_mode: As in :func:`max_pool`.
       count_include_pad: Whether padding counts in the divisor.
 
     Returns:
@@ -89,8 +89,233 @@ def avg_pool(
     """
     resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
     checks.floating("x", x)
-    counts = _counts(resolved, count_include_pad).astype(x.dtype)
-    return _reduce(x, resolved, np.zeros((), x.dtype), lax.add) / counts
+    return (_sum(x, resolved) / _counts(resolved, count_include_pad)).astype(x.dtype)
+
+
+def sum_pool(
+    x: jax.Array,
+    window: shapes.PerAxis,
+    *,
+    strides: shapes.PerAxis | None = None,
+    padding: shapes.Padding = "VALID",
+    dilation: shapes.PerAxis = 1,
+    ceil_mode: bool = False,
+) -> jax.Array:
+    """Takes the sum of each window, channel by channel; padding counts as 0.
+
+    >>> x = jnp.array([[2., 1, 1, 3], [4, 5, 2, 1], [1, 4, 5, 3], [5, 1, 7, 6]])
+    >>> sum_pool(x[None, :, :, None], 2)[0, :, :, 0]
+    Array([[12.,  7.],
+           [11., 21.]], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``, floating point; halves are summed in float32.
+      window: As in :func:`max_pool`.
+      strides: As in :func:`max_pool`.
+      padding: As in :func:`max_pool`.
+      dilation: As in :func:`max_pool`.
+      ceil_mode: As in :func:`max_pool`.
+
+    Returns:
+      ``(batch, *output_sizes, channels)``; see :func:`jaxcnn.shapes.pool_shape`.
+
+    Raises:
+      TypeError: ``x`` is not floating point, or an option is not a whole number.
+      ValueError: a shape or an option does not fit; the message names it.
+    """
+    resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
+    checks.floating("x", x)
+    return _sum(x, resolved).astype(x.dtype)
+
+
+def lp_pool(
+    x: jax.Array,
+    window: shapes.PerAxis,
+    p: float,
+    *,
+    strides: shapes.PerAxis | None = None,
+    padding: shapes.Padding = "VALID",
+    dilation: shapes.PerAxis = 1,
+    ceil_mode: bool = False,
+) -> jax.Array:
+    """Takes the p-norm of each window, channel by channel: (Σ |x|^p)^(1/p).
+
+    It lies between the sum (p = 1) and the maximum (p → ∞) of the absolute values. Where the
+    norm is 0 the gradient is 0. PyTorch's sums x^p without taking absolute values, which is the
+    same for even p and for x ≥ 0; for odd p and negative sums it gives NaN, ours does not.
+
+    >>> lp_pool(jnp.array([3., -4.])[None, :, None], 2, 2)[0, :, 0]
+    Array([5.], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``, floating point; halves are summed in float32.
+      window: As in :func:`max_pool`.
+      p: Order of the norm, at least 1.
+      strides: As in :func:`max_pool`.
+      padding: As in :func:`max_pool`.
+      dilation: As in :func:`max_pool`.
+      ceil_mode: As in :func:`max_pool`.
+
+    Returns:
+      ``(batch, *output_sizes, channels)``; see :func:`jaxcnn.shapes.pool_shape`.
+
+    Raises:
+      TypeError: ``x`` is not floating point, or an option is not a number of its kind.
+      ValueError: a shape or an option does not fit; the message names it.
+    """
+    resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
+    checks.floating("x", x)
+    check_order(p)
+    total = _sum(jnp.abs(x) ** p, resolved)
+    # Both sides of a `where` are differentiated, and the slope of 0^(1/p) is infinite.
+    positive = total > 0
+    root = jnp.where(positive, total, 1) ** (1 / p)
+    return jnp.where(positive, root, total).astype(x.dtype)
+
+
+def check_order(p: float) -> None:
+    """Checks the order of a norm.
+
+    Raises:
+      TypeError: ``p`` is not a number.
+      ValueError: it is below 1 or infinite.
+    """
+    if isinstance(p, bool) or not isinstance(p, int | float):
+        raise TypeError(f"p must be a number. Received: p={p!r}")
+    if not 1 <= p < float("inf"):
+        raise ValueError(f"p must be at least 1 and finite. Received: p={p!r}")
+
+
+def global_max_pool(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
+    """Takes the largest value of each channel over all positions.
+
+    NaN and ties are as in :func:`max_pool`.
+
+    >>> global_max_pool(jnp.arange(8.).reshape(1, 2, 2, 2))
+    Array([[6., 7.]], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``, of real numbers.
+      keepdims: Whether the spatial axes stay, with size 1.
+
+    Returns:
+      ``(batch, channels)``, or ``(batch, 1, …, channels)``.
+
+    Raises:
+      ValueError: ``x`` has no spatial axis.
+    """
+    checks.images("x", x)
+    return _squeeze(max_pool(x, x.shape[1:-1]), keepdims)
+
+
+def global_avg_pool(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
+    """Takes the mean of each channel over all positions.
+
+    >>> global_avg_pool(jnp.arange(8.).reshape(1, 2, 2, 2))
+    Array([[3., 4.]], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``, floating point; halves are summed in float32.
+      keepdims: Whether the spatial axes stay, with size 1.
+
+    Returns:
+      ``(batch, channels)``, or ``(batch, 1, …, channels)``.
+
+    Raises:
+      TypeError: ``x`` is not floating point.
+      ValueError: ``x`` has no spatial axis.
+    """
+    checks.images("x", x)
+    checks.floating("x", x)
+    return jnp.mean(x, axis=tuple(range(1, x.ndim - 1)), keepdims=keepdims)
+
+
+def adaptive_max_pool(x: jax.Array, output_size: shapes.PerAxis) -> jax.Array:
+    """Takes the largest value of each of ``output_size`` windows that cover the input evenly.
+
+    Window i of n reads positions ⌊i·size/n⌋ up to ⌈(i + 1)·size/n⌉, as in PyTorch: neighbours
+    share a position where the sizes do not divide.
+
+    >>> adaptive_max_pool(jnp.arange(5.)[None, :, None], 3)[0, :, 0]
+    Array([1., 3., 4.], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``, of real numbers.
+      output_size: An int or one per spatial axis, at least 1.
+
+    Returns:
+      ``(batch, *output_size, channels)``.
+
+    Raises:
+      TypeError: ``output_size`` is not a whole number.
+      ValueError: it is below 1, or ``x`` has no spatial axis.
+    """
+    checks.images("x", x)
+    window = []
+    for axis, (size, count) in enumerate(_adaptive(x, output_size), start=1):
+        starts, ends = _adaptive_bounds(size, count)
+        widest = int((ends - starts).max())
+        # Shorter windows read their last position twice: it cannot win against itself.
+        reads = np.minimum(starts[:, None] + np.arange(widest), ends[:, None] - 1)
+        x = jnp.take(x, reads.reshape(-1), axis=axis)
+        window.append(widest)
+    return max_pool(x, window)
+
+
+def adaptive_avg_pool(x: jax.Array, output_size: shapes.PerAxis) -> jax.Array:
+    """Takes the mean of each of ``output_size`` windows that cover the input evenly.
+
+    The windows are those of :func:`adaptive_max_pool`.
+
+    >>> adaptive_avg_pool(jnp.arange(5.)[None, :, None], 3)[0, :, 0]
+    Array([0.5, 2. , 3.5], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``, floating point; halves are summed in float32.
+      output_size: An int or one per spatial axis, at least 1.
+
+    Returns:
+      ``(batch, *output_size, channels)``.
+
+    Raises:
+      TypeError: ``x`` is not floating point, or ``output_size`` is not a whole number.
+      ValueError: ``output_size`` is below 1, or ``x`` has no spatial axis.
+    """
+    checks.images("x", x)
+    checks.floating("x", x)
+    y = x.astype(_accumulator(x))
+    # The mean over a box is the mean over each axis in turn: one small matrix for each.
+    for axis, (size, count) in enumerate(_adaptive(x, output_size), start=1):
+        starts, ends = _adaptive_bounds(size, count)
+        positions = np.arange(size)
+        reads = (positions >= starts[:, None]) & (positions < ends[:, None])
+        means = jnp.asarray(reads / reads.sum(axis=1, keepdims=True), y.dtype)
+        y = jnp.moveaxis(jnp.tensordot(y, means, axes=(axis, 1), precision="highest"), -1, axis)
+    return y.astype(x.dtype)
+
+
+def _adaptive(x: jax.Array, output_size: shapes.PerAxis) -> list[tuple[int, int]]:
+    sizes = shapes.per_axis("output_size", output_size, x.ndim - 2)
+    return list(zip(x.shape[1:-1], sizes, strict=True))
+
+
+def _adaptive_bounds(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    index = np.arange(count)
+    return index * size // count, -(-(index + 1) * size // count)
+
+
+def _squeeze(x: jax.Array, keepdims: bool) -> jax.Array:
+    return x if keepdims else x.reshape(x.shape[0], x.shape[-1])
+
+
+def _accumulator(x: jax.Array) -> jnp.dtype:
+    """Returns the dtype to sum in: at least float32, as sums of halves soon lose their digits."""
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def _sum(x: jax.Array, windows: shapes.Windows) -> jax.Array:
+    x = x.astype(_accumulator(x))
+    return _reduce(x, windows, np.zeros((), x.dtype), lax.add)
 
 
 def _windows(
@@ -148,7 +373,7 @@ def _max_pool_jvp(
 
 
 def _counts(windows: shapes.Windows, include_pad: bool) -> np.ndarray:
-    """Returns how many inputs each window reads, ``(1, *output_sizes, 1)``, at least 1."""
+    """Returns how many inputs each window reads, ``(1, *output_sizes, 1)`` float32, at least 1."""
     per_axis = []
     for axis, size in enumerate(windows.spatial):
         low, high = windows.padding[axis]
@@ -157,4 +382,4 @@ def _counts(windows: shapes.Windows, include_pad: bool) -> np.ndarray:
         first, end = (-low, size + high) if include_pad else (0, size)
         per_axis.append(((reads >= first) & (reads < end)).sum(axis=1))
     counts = functools.reduce(np.multiply.outer, per_axis)
-    return np.maximum(counts, 1)[None, ..., None]
+    return np.maximum(counts, 1).astype(np.float32)[None, ..., None]

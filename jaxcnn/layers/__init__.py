@@ -1,0 +1,76 @@
+"""Descriptions of layers, which know how shapes flow before anything is built.
+
+A description is an immutable dataclass, in lower case because it is used as a function:
+``conv(64, 3)``. ``serial``, ``residual`` and ``parallel`` compose descriptions, and plain
+functions of an array (``jax.nn.relu``), into larger ones; ``build`` makes the Flax module.
+"""
+
+from jaxcnn.layers.attention import squeeze_excite
+from jaxcnn.layers.combinators import parallel, repeat, residual, serial
+from jaxcnn.layers.convolution import conv, conv_transpose, depthwise, separable
+from jaxcnn.layers.dense import dense
+from jaxcnn.layers.drop import drop_path, dropout, spatial_dropout
+from jaxcnn.layers.layer import Layer, Step, function
+from jaxcnn.layers.normalisation import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+)
+from jaxcnn.layers.pooling import (
+    adaptive_avg_pool,
+    adaptive_max_pool,
+    avg_pool,
+    global_avg_pool,
+    global_max_pool,
+    lp_pool,
+    max_pool,
+    sum_pool,
+)
+from jaxcnn.layers.reshaping import (
+    depth_to_space,
+    flatten,
+    pad,
+    resize,
+    space_to_depth,
+    upsample,
+)
+
+__all__ = [
+    "Layer",
+    "Step",
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
+    "avg_pool",
+    "batch_norm",
+    "conv",
+    "conv_transpose",
+    "dense",
+    "depth_to_space",
+    "depthwise",
+    "drop_path",
+    "dropout",
+    "flatten",
+    "function",
+    "global_avg_pool",
+    "global_max_pool",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "lp_pool",
+    "max_pool",
+    "pad",
+    "parallel",
+    "repeat",
+    "residual",
+    "resize",
+    "rms_norm",
+    "separable",
+    "serial",
+    "space_to_depth",
+    "spatial_dropout",
+    "squeeze_excite",
+    "sum_pool",
+    "upsample",
+]

@@ -1,0 +1,256 @@
+"""Convolutions: plain, transposed, depthwise, separable."""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jaxcnn import checks, modules, shapes
+from jaxcnn.layers.combinators import serial
+from jaxcnn.layers.layer import Layer, check_per_axis
+from jaxcnn.modules import Initializer
+from jaxcnn.ops.conv import check_groups
+from jaxcnn.ops.pad import MODES, check_mode
+
+
+@dataclass(frozen=True, repr=False)
+class _Convolution(Layer):
+    """The options that all convolutions share."""
+
+    _: KW_ONLY
+    strides: shapes.PerAxis = 1
+    padding: shapes.Padding = "VALID"
+    dilation: shapes.PerAxis = 1
+    use_bias: bool = True
+    kernel_init: Initializer = modules.he_normal
+    bias_init: Initializer = modules.zeros
+    dtype: DTypeLike | None = None
+    param_dtype: DTypeLike = jnp.float32
+    precision: Any = None
+
+    def _module_options(self, input_shape: Sequence[int]) -> dict[str, Any]:
+        """The fields as the module takes them: the kernel's size with one int per axis."""
+        options = dict(vars(self))
+        size = options["kernel_size"]
+        options["kernel_size"] = shapes.per_axis("kernel_size", size, len(input_shape) - 1)
+        return options
+
+
+@dataclass(frozen=True, repr=False)
+class conv(_Convolution):
+    """A convolution with as many spatial axes as its input; see :func:`jaxcnn.ops.conv`.
+
+    >>> conv(64, 3).output_shape((28, 28, 1))
+    (26, 26, 64)
+    >>> conv(64, 3, strides=2, padding="SAME")
+    conv(64, 3, strides=2, padding='SAME')
+
+    Attributes:
+      features: Output channels, at least 1.
+      kernel_size: An int or one per spatial axis, at least 1.
+      strides, padding, padding_mode, dilation, groups, flip_kernel, precision: As in
+        :func:`jaxcnn.ops.conv`.
+      use_bias, kernel_init, bias_init, dtype, param_dtype: As in :class:`jaxcnn.modules.Conv`.
+    """
+
+    features: int
+    kernel_size: shapes.PerAxis
+    _: KW_ONLY
+    padding_mode: str = "zeros"
+    groups: int = 1
+    flip_kernel: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked before the input's shape is known."""
+        shapes.whole("features", self.features, least=1)
+        shapes.whole("groups", self.groups, least=1)
+        check_per_axis(self, "kernel_size", "strides", "dilation")
+        checks.known("padding mode", self.padding_mode, MODES)
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Returns ``(*output_sizes, features)``; see :func:`jaxcnn.shapes.conv_shape`."""
+        window = _windows(self, input_shape)
+        check_groups(self.groups, input_shape[-1], self.features)
+        return (*window.output_sizes, self.features)
+
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Conv:
+        """Returns a :class:`jaxcnn.modules.Conv`."""
+        self.output_shape(input_shape)
+        return modules.Conv(input_shape[-1], rngs=rngs, **self._module_options(input_shape))
+
+    def explain(self, input_shape: Sequence[int]) -> str:
+        """Returns the formula of each spatial axis with its numbers."""
+        return _windows(self, input_shape).explain()
+
+
+@dataclass(frozen=True, repr=False)
+class conv_transpose(_Convolution):
+    """A transposed convolution; see :func:`jaxcnn.ops.conv_transpose`.
+
+    >>> conv_transpose(3, 4, strides=2, padding="SAME").output_shape((14, 14, 64))
+    (28, 28, 3)
+
+    Attributes:
+      features: Output channels, at least 1.
+      kernel_size: An int or one per spatial axis, at least 1.
+      strides, padding, output_padding, dilation, groups, precision: As in
+        :func:`jaxcnn.ops.conv_transpose`.
+      use_bias, kernel_init, bias_init, dtype, param_dtype: As in :class:`jaxcnn.modules.Conv`.
+    """
+
+    features: int
+    kernel_size: shapes.PerAxis
+    _: KW_ONLY
+    output_padding: shapes.PerAxis = 0
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked before the input's shape is known."""
+        shapes.whole("features", self.features, least=1)
+        shapes.whole("groups", self.groups, least=1)
+        check_per_axis(self, "kernel_size", "strides", "dilation")
+        check_per_axis(self, "output_padding", least=0)
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Returns the shape that :func:`jaxcnn.shapes.conv_transpose_shape` gives."""
+        *sizes, _ = shapes.image_shape(input_shape)
+        check_groups(self.groups, input_shape[-1], self.features)
+        return (*self._windows(sizes).output_sizes, self.features)
+
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.ConvTranspose:
+        """Returns a :class:`jaxcnn.modules.ConvTranspose`."""
+        self.output_shape(input_shape)
+        options = self._module_options(input_shape)
+        return modules.ConvTranspose(input_shape[-1], rngs=rngs, **options)
+
+    def explain(self, input_shape: Sequence[int]) -> str:
+        """Returns the formula of each spatial axis with its numbers."""
+        return self._windows(input_shape[:-1]).explain()
+
+    def _windows(self, sizes: Sequence[int]) -> shapes.TransposedWindows:
+        return shapes.transposed_windows(
+            sizes,
+            self.kernel_size,
+            strides=self.strides,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation=self.dilation,
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class depthwise(_Convolution):
+    """A convolution of each channel by itself: ``groups`` is the number of channels.
+
+    >>> depthwise(3, padding="SAME").output_shape((28, 28, 32))
+    (28, 28, 32)
+
+    Attributes:
+      kernel_size: An int or one per spatial axis, at least 1.
+      multiplier: Output channels for each input channel, at least 1.
+      strides, padding, padding_mode, dilation, precision: As in :func:`jaxcnn.ops.conv`.
+      use_bias, kernel_init, bias_init, dtype, param_dtype: As in :class:`jaxcnn.modules.Conv`.
+    """
+
+    kernel_size: shapes.PerAxis
+    _: KW_ONLY
+    multiplier: int = 1
+    padding_mode: str = "zeros"
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked before the input's shape is known."""
+        shapes.whole("multiplier", self.multiplier, least=1)
+        check_per_axis(self, "kernel_size", "strides", "dilation")
+        checks.known("padding mode", self.padding_mode, MODES)
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Returns ``(*output_sizes, channels · multiplier)``."""
+        window = _windows(self, input_shape)
+        return (*window.output_sizes, input_shape[-1] * self.multiplier)
+
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Conv:
+        """Returns a :class:`jaxcnn.modules.Conv` with as many groups as channels."""
+        features = self.output_shape(input_shape)[-1]
+        channels = input_shape[-1]
+        options = self._module_options(input_shape)
+        del options["multiplier"]
+        return modules.Conv(channels, features, groups=channels, rngs=rngs, **options)
+
+    def explain(self, input_shape: Sequence[int]) -> str:
+        """Returns the formula of each spatial axis with its numbers."""
+        return _windows(self, input_shape).explain()
+
+
+def separable(
+    features: int,
+    kernel_size: shapes.PerAxis,
+    *,
+    multiplier: int = 1,
+    strides: shapes.PerAxis = 1,
+    padding: shapes.Padding = "VALID",
+    padding_mode: str = "zeros",
+    dilation: shapes.PerAxis = 1,
+    use_bias: bool = True,
+    kernel_init: Initializer = modules.he_normal,
+    bias_init: Initializer = modules.zeros,
+    dtype: DTypeLike | None = None,
+    param_dtype: DTypeLike = jnp.float32,
+) -> serial:
+    """A depthwise convolution and one of size 1 that mixes the channels (Chollet, 2017).
+
+    >>> separable(64, 3)
+    serial(depthwise(3, use_bias=False), conv(64, 1))
+
+    Args:
+      features: Output channels, at least 1.
+      kernel_size: Size of the depthwise kernel: an int or one per spatial axis, at least 1.
+      multiplier: Depthwise output channels for each input channel, at least 1.
+      strides: Of the depthwise convolution, as in :func:`jaxcnn.ops.conv`.
+      padding: Of the depthwise convolution, as in :func:`jaxcnn.ops.conv`.
+      padding_mode: Of the depthwise convolution, as in :func:`jaxcnn.ops.conv`.
+      dilation: Of the depthwise convolution, as in :func:`jaxcnn.ops.conv`.
+      use_bias: Whether the second convolution adds a bias; the first never does.
+      kernel_init: As in :class:`jaxcnn.modules.Conv`, for both.
+      bias_init: As in :class:`jaxcnn.modules.Conv`.
+      dtype: As in :class:`jaxcnn.modules.Conv`, for both.
+      param_dtype: As in :class:`jaxcnn.modules.Conv`, for both.
+
+    Raises:
+      TypeError: an option is not of its type.
+      ValueError: an option is out of its range.
+    """
+    shared: dict[str, Any] = {
+        "kernel_init": kernel_init,
+        "dtype": dtype,
+        "param_dtype": param_dtype,
+    }
+    return serial(
+        depthwise(
+            kernel_size,
+            multiplier=multiplier,
+            strides=strides,
+            padding=padding,
+            padding_mode=padding_mode,
+            dilation=dilation,
+            use_bias=False,
+            **shared,
+        ),
+        conv(features, 1, use_bias=use_bias, bias_init=bias_init, **shared),
+    )
+
+
+def _windows(layer: conv | depthwise, input_shape: Sequence[int]) -> shapes.Windows:
+    *spatial, _ = shapes.image_shape(input_shape)
+    window = shapes.windows(
+        spatial,
+        layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        name="kernel_size",
+    )
+    check_mode(layer.padding_mode, 0, spatial, window.padding)
+    return window

@@ -1,0 +1,51 @@
+"""Dense layers."""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jaxcnn import modules, shapes
+from jaxcnn.layers.layer import Layer
+from jaxcnn.modules import Initializer
+
+
+@dataclass(frozen=True, repr=False)
+class dense(Layer):
+    """A dense layer; see :func:`jaxcnn.ops.dense`.
+
+    >>> dense(10).output_shape((576,))
+    (10,)
+
+    Attributes:
+      features: Outputs per example, at least 1.
+      use_bias, kernel_init, bias_init, dtype, param_dtype: As in :class:`jaxcnn.modules.Dense`.
+    """
+
+    features: int
+    _: KW_ONLY
+    use_bias: bool = True
+    kernel_init: Initializer = modules.he_normal
+    bias_init: Initializer = modules.zeros
+    dtype: DTypeLike | None = None
+    param_dtype: DTypeLike = jnp.float32
+
+    def __post_init__(self) -> None:
+        """Checks the number of features."""
+        shapes.whole("features", self.features, least=1)
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Returns ``(features,)``; the input must be flat."""
+        if len(shapes.check_shape(input_shape)) != 1:
+            raise ValueError(
+                f"dense needs flat examples, (features,). Received: input_shape={input_shape!r}. "
+                "Put flatten() before it, or use conv(features, 1) at every position."
+            )
+        return (self.features,)
+
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Dense:
+        """Returns a :class:`jaxcnn.modules.Dense`."""
+        self.output_shape(input_shape)
+        return modules.Dense(input_shape[0], rngs=rngs, **vars(self))

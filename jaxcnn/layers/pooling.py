@@ -1,0 +1,177 @@
+"""Pools: over windows, over everything, to a given size."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from jaxcnn import shapes
+from jaxcnn.layers.layer import OpLayer, check_per_axis
+from jaxcnn.ops.pool import check_order
+
+
+@dataclass(frozen=True, repr=False)
+class _WindowPool(OpLayer):
+    """The options that all pools over a moving window share."""
+
+    window: shapes.PerAxis
+    _: KW_ONLY
+    strides: shapes.PerAxis | None = None
+    padding: shapes.Padding = "VALID"
+    dilation: shapes.PerAxis = 1
+    ceil_mode: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked before the input's shape is known."""
+        check_per_axis(self, "window", "dilation")
+        if self.strides is not None:
+            check_per_axis(self, "strides")
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Returns ``(*output_sizes, channels)``; see :func:`jaxcnn.shapes.pool_shape`."""
+        return shapes.pool_shape(input_shape, **self._window_options())
+
+    def explain(self, input_shape: Sequence[int]) -> str:
+        """Returns the formula of each spatial axis with its numbers."""
+        return shapes.explain(input_shape, **self._window_options())
+
+    def _window_options(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(_WindowPool)}
+
+
+@dataclass(frozen=True, repr=False)
+class max_pool(_WindowPool):
+    """The largest value of each window; see :func:`jaxcnn.ops.max_pool`.
+
+    >>> max_pool(2).output_shape((13, 13, 64))
+    (6, 6, 64)
+
+    Attributes:
+      window: Extent of the window: an int or one per spatial axis, at least 1.
+      strides: Step of the window; ``None`` means the window's own size.
+      padding, dilation, ceil_mode: As in :func:`jaxcnn.ops.max_pool`.
+    """
+
+
+@dataclass(frozen=True, repr=False)
+class avg_pool(_WindowPool):
+    """The mean of each window; see :func:`jaxcnn.ops.avg_pool`.
+
+    >>> avg_pool(2).output_shape((13, 13, 64))
+    (6, 6, 64)
+
+    Attributes:
+      window, strides, padding, dilation, ceil_mode: As in :class:`max_pool`.
+      count_include_pad: Whether padding counts in the divisor.
+    """
+
+    _: KW_ONLY
+    count_include_pad: bool = False
+
+
+@dataclass(frozen=True, repr=False)
+class sum_pool(_WindowPool):
+    """The sum of each window; see :func:`jaxcnn.ops.sum_pool`.
+
+    >>> sum_pool(2).output_shape((13, 13, 64))
+    (6, 6, 64)
+
+    Attributes:
+      window, strides, padding, dilation, ceil_mode: As in :class:`max_pool`.
+    """
+
+
+@dataclass(frozen=True, repr=False)
+class lp_pool(_WindowPool):
+    """The p-norm of each window; see :func:`jaxcnn.ops.lp_pool`.
+
+    >>> lp_pool(2, 3).output_shape((13, 13, 64))
+    (6, 6, 64)
+
+    Attributes:
+      window, strides, padding, dilation, ceil_mode: As in :class:`max_pool`.
+      p: Order of the norm, at least 1.
+    """
+
+    p: float
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked before the input's shape is known."""
+        super().__post_init__()
+        check_order(self.p)
+
+
+@dataclass(frozen=True, repr=False)
+class _GlobalPool(OpLayer):
+    """A pool over all positions."""
+
+    _: KW_ONLY
+    keepdims: bool = False
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Returns ``(channels,)``, after ones for the spatial axes if they are kept."""
+        *spatial, channels = shapes.image_shape(input_shape)
+        return (*(1 for _ in spatial if self.keepdims), channels)
+
+
+@dataclass(frozen=True, repr=False)
+class global_max_pool(_GlobalPool):
+    """The largest value of each channel; see :func:`jaxcnn.ops.global_max_pool`.
+
+    >>> global_max_pool().output_shape((7, 7, 512))
+    (512,)
+
+    Attributes:
+      keepdims: Whether the spatial axes stay, with size 1.
+    """
+
+
+@dataclass(frozen=True, repr=False)
+class global_avg_pool(_GlobalPool):
+    """The mean of each channel; see :func:`jaxcnn.ops.global_avg_pool`.
+
+    >>> global_avg_pool(keepdims=True).output_shape((7, 7, 512))
+    (1, 1, 512)
+
+    Attributes:
+      keepdims: Whether the spatial axes stay, with size 1.
+    """
+
+
+@dataclass(frozen=True, repr=False)
+class _AdaptivePool(OpLayer):
+    """A pool to a given size."""
+
+    output_size: shapes.PerAxis
+
+    def __post_init__(self) -> None:
+        """Checks the size."""
+        check_per_axis(self, "output_size")
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Returns ``(*output_size, channels)``."""
+        return shapes.adaptive_shape(input_shape, self.output_size)
+
+
+@dataclass(frozen=True, repr=False)
+class adaptive_max_pool(_AdaptivePool):
+    """The largest values of evenly spread windows; see :func:`jaxcnn.ops.adaptive_max_pool`.
+
+    >>> adaptive_max_pool(7).output_shape((13, 17, 64))
+    (7, 7, 64)
+
+    Attributes:
+      output_size: An int or one per spatial axis, at least 1.
+    """
+
+
+@dataclass(frozen=True, repr=False)
+class adaptive_avg_pool(_AdaptivePool):
+    """The means of evenly spread windows; see :func:`jaxcnn.ops.adaptive_avg_pool`.
+
+    >>> adaptive_avg_pool((7, 5)).output_shape((13, 17, 64))
+    (7, 5, 64)
+
+    Attributes:
+      output_size: An int or one per spatial axis, at least 1.
+    """

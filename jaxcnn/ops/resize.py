@@ -1,0 +1,123 @@
+"""Changing the size of images: interpolation, and moving pixels into channels and back."""
+
+import jax
+
+from jaxcnn import checks, shapes
+
+METHODS = ("nearest", "linear", "cubic", "lanczos3", "lanczos5")
+
+
+def resize(
+    x: jax.Array, size: shapes.PerAxis, *, method: str = "linear", antialias: bool = True
+) -> jax.Array:
+    """Interpolates the spatial axes to ``size``.
+
+    Pixels are areas, so that corners are not aligned: PyTorch's ``align_corners=False``. With
+    ``antialias`` a smaller image is blurred first, as in ``jax.image.resize`` and Pillow;
+    PyTorch's and Keras's default is without.
+
+    >>> import jax.numpy as jnp
+    >>> resize(jnp.array([0., 4.])[None, :, None], 4)[0, :, 0]
+    Array([0., 1., 3., 4.], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``, floating point.
+      size: An int or one per spatial axis, at least 1.
+      method: ``"nearest"``, ``"linear"``, ``"cubic"``, ``"lanczos3"`` or ``"lanczos5"``.
+      antialias: Whether to blur before making an image smaller; ``"nearest"`` never does.
+
+    Returns:
+      ``(batch, *size, channels)``.
+
+    Raises:
+      TypeError: ``x`` is not floating point, or the size is not whole.
+      ValueError: the size is below 1, the method unknown, or ``x`` has no spatial axis.
+    """
+    checks.images("x", x)
+    checks.floating("x", x)
+    checks.known("method", method, METHODS)
+    sizes = shapes.per_axis("size", size, x.ndim - 2)
+    shape = (x.shape[0], *sizes, x.shape[-1])
+    return jax.image.resize(x, shape, method, antialias=antialias)
+
+
+def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") -> jax.Array:
+    """Makes the spatial axes ``scale`` times as large.
+
+    >>> import jax.numpy as jnp
+    >>> upsample(jnp.array([1., 2.])[None, :, None], 2)[0, :, 0]
+    Array([1., 1., 2., 2.], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``, floating point.
+      scale: An int or one per spatial axis, at least 1.
+      method: As in :func:`resize`.
+
+    Returns:
+      ``(batch, *scaled, channels)``.
+
+    Raises:
+      TypeError: ``x`` is not floating point, or the scale is not whole.
+      ValueError: the scale is below 1, the method unknown, or ``x`` has no spatial axis.
+    """
+    checks.images("x", x)
+    scales = shapes.per_axis("scale", scale, x.ndim - 2)
+    sizes = [size * factor for size, factor in zip(x.shape[1:-1], scales, strict=True)]
+    return resize(x, sizes, method=method)
+
+
+def space_to_depth(x: jax.Array, block: int) -> jax.Array:
+    """Moves each block of pixels into the channels of one.
+
+    Within a block the order is that of memory, and the input's channels vary fastest, as in
+    TensorFlow. (PyTorch's ``pixel_unshuffle`` lets them vary slowest.)
+
+    >>> import jax.numpy as jnp
+    >>> space_to_depth(jnp.arange(16.).reshape(1, 4, 4, 1), 2)[0, 0, 1]
+    Array([2., 3., 6., 7.], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``.
+      block: Side of a block, at least 1; it divides every spatial axis.
+
+    Returns:
+      ``(batch, *spatial // block, block**axes · channels)``.
+
+    Raises:
+      TypeError: ``block`` is not a whole number.
+      ValueError: it does not divide, or ``x`` has no spatial axis.
+    """
+    checks.images("x", x)
+    *spatial, channels = shapes.space_to_depth_shape(x.shape[1:], block)
+    axes = len(spatial)
+    split = [n for size in spatial for n in (size, block)]
+    blocks = x.reshape(x.shape[0], *split, x.shape[-1])
+    outer, inner = range(1, 2 * axes, 2), range(2, 2 * axes + 1, 2)
+    return blocks.transpose(0, *outer, *inner, 2 * axes + 1).reshape(x.shape[0], *spatial, channels)
+
+
+def depth_to_space(x: jax.Array, block: int) -> jax.Array:
+    """Spreads the channels of each pixel over a block of pixels; undoes :func:`space_to_depth`.
+
+    >>> import jax.numpy as jnp
+    >>> depth_to_space(jnp.arange(4.).reshape(1, 1, 1, 4), 2)[0, :, :, 0]
+    Array([[0., 1.],
+           [2., 3.]], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``.
+      block: Side of a block, at least 1; ``block**axes`` divides the channels.
+
+    Returns:
+      ``(batch, *spatial · block, channels // block**axes)``.
+
+    Raises:
+      TypeError: ``block`` is not a whole number.
+      ValueError: it does not divide, or ``x`` has no spatial axis.
+    """
+    checks.images("x", x)
+    shape = shapes.depth_to_space_shape(x.shape[1:], block)
+    axes = x.ndim - 2
+    split = x.reshape(*x.shape[:-1], *(block,) * axes, shape[-1])
+    pairs = [axis for i in range(axes) for axis in (1 + i, 1 + axes + i)]
+    return split.transpose(0, *pairs, 2 * axes + 1).reshape(x.shape[0], *shape)

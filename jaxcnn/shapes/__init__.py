@@ -1,0 +1,74 @@
+"""Window arithmetic in plain integers: how a convolution or a pool changes a shape.
+
+Everything here follows one formula, axis by axis,
+
+    n = ⌊(n_prev − f + 2·pad) / stride⌋ + 1,
+
+where f is the extent of the window: ``dilation·(window − 1) + 1``. Shapes have no batch axis:
+``(*spatial, channels)``. Nothing here knows of arrays, so a network's shapes are known, and
+its mistakes explained, before anything is computed.
+"""
+
+from jaxcnn.shapes.layers import (
+    adaptive_shape,
+    conv_shape,
+    conv_transpose_shape,
+    depth_to_space_shape,
+    explain,
+    flatten,
+    pool_shape,
+    space_to_depth_shape,
+    upsample_shape,
+)
+from jaxcnn.shapes.numbers import (
+    Padding,
+    Pair,
+    PerAxis,
+    Shape,
+    check_shape,
+    image_shape,
+    pad_widths,
+    per_axis,
+    whole,
+)
+from jaxcnn.shapes.receptive import ReceptiveField, receptive_field
+from jaxcnn.shapes.transposed import TransposedWindows, transposed_windows
+from jaxcnn.shapes.window import (
+    Windows,
+    extent,
+    output_size,
+    pool_windows,
+    same_padding,
+    windows,
+)
+
+__all__ = [
+    "Padding",
+    "Pair",
+    "PerAxis",
+    "ReceptiveField",
+    "Shape",
+    "TransposedWindows",
+    "Windows",
+    "adaptive_shape",
+    "check_shape",
+    "conv_shape",
+    "conv_transpose_shape",
+    "depth_to_space_shape",
+    "explain",
+    "extent",
+    "flatten",
+    "image_shape",
+    "output_size",
+    "pad_widths",
+    "per_axis",
+    "pool_shape",
+    "pool_windows",
+    "receptive_field",
+    "same_padding",
+    "space_to_depth_shape",
+    "transposed_windows",
+    "upsample_shape",
+    "whole",
+    "windows",
+]

@@ -1,0 +1,272 @@
+"""What each kind of layer makes of a shape."""
+
+import math
+from collections.abc import Sequence
+
+from jaxcnn.shapes.numbers import Padding, PerAxis, Shape, check_shape, image_shape, per_axis, whole
+from jaxcnn.shapes.transposed import transposed_windows
+from jaxcnn.shapes.window import pool_windows, windows
+
+
+def conv_shape(
+    input_shape: Sequence[int],
+    features: int,
+    kernel_size: PerAxis,
+    *,
+    strides: PerAxis = 1,
+    padding: Padding = "VALID",
+    dilation: PerAxis = 1,
+) -> Shape:
+    """Returns the shape that a convolution makes of ``input_shape``, in any number of dimensions.
+
+    >>> conv_shape((28, 28, 1), 64, 3)
+    (26, 26, 64)
+    >>> conv_shape((16, 64, 64, 3), 8, (3, 5, 5), strides=(1, 2, 2), padding="SAME")
+    (16, 32, 32, 8)
+
+    Args:
+      input_shape: ``(*spatial, channels)``, without the batch.
+      features: Output channels, at least 1.
+      kernel_size: Spatial extent of the kernel: an int or one per spatial axis, at least 1.
+      strides: Step of the kernel, at least 1.
+      padding: As in :func:`windows`.
+      dilation: Distance between the positions that the kernel reads, at least 1.
+
+    Returns:
+      ``(*spatial, features)``.
+
+    Raises:
+      TypeError: an argument is not a whole number.
+      ValueError: an argument is out of its range, or the kernel is larger than the padded
+        input; the message has the formula filled in.
+    """
+    features = whole("features", features, least=1)
+    *spatial, _ = image_shape(input_shape)
+    resolved = windows(
+        spatial,
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        name="kernel_size",
+    )
+    return (*resolved.output_sizes, features)
+
+
+def conv_transpose_shape(
+    input_shape: Sequence[int],
+    features: int,
+    kernel_size: PerAxis,
+    *,
+    strides: PerAxis = 1,
+    padding: Padding = "VALID",
+    output_padding: PerAxis = 0,
+    dilation: PerAxis = 1,
+) -> Shape:
+    """Returns the shape that a transposed convolution makes of ``input_shape``.
+
+    A transposed convolution undoes the shape of a convolution with the same options:
+
+        n = (n_prev − 1)·stride + f − 2·pad + output_padding.
+
+    Where the stride is 2 or more, several sizes lead to the same one: a convolution with a
+    kernel of 3, stride 2 and padding 1 makes 14 of 27 and of 28 alike. ``output_padding`` says
+    which of them the transpose returns to: 27 with 0, 28 with 1. It adds positions at the end,
+    to be computed like all others; it does not pad with zeros.
+
+    >>> [conv_shape((n, 1), 1, 3, strides=2, padding=1) for n in (27, 28)]
+    [(14, 1), (14, 1)]
+    >>> conv_transpose_shape((14, 1), 1, 3, strides=2, padding=1)
+    (27, 1)
+    >>> conv_transpose_shape((14, 1), 1, 3, strides=2, padding=1, output_padding=1)
+    (28, 1)
+
+    Args:
+      input_shape: ``(*spatial, channels)``, without the batch.
+      features: Output channels, at least 1.
+      kernel_size: Size of the kernel: an int or one per spatial axis, at least 1.
+      strides: Step of the window in the output, at least 1.
+      padding: What is cropped from the output: an int (both sides of all axes), one int per
+        axis or one ``(low, high)`` per axis, as in PyTorch; ``"SAME"`` (the larger half of an
+        odd crop at the end) and ``"SAME_LOWER"`` give n_prev·stride, and ``"VALID"`` crops
+        nothing and gives at least n_prev·stride, as in Keras.
+      output_padding: Positions added at the end: an int or one per axis, at least 0, below the
+        stride or the dilation.
+      dilation: Distance between the outputs that one value is spread over, at least 1.
+
+    Returns:
+      ``(*spatial, features)``.
+
+    Raises:
+      TypeError: an argument is not a whole number.
+      ValueError: an argument is out of its range, or nothing would be left of the output; the
+        message has the formula filled in.
+    """
+    features = whole("features", features, least=1)
+    *spatial, _ = image_shape(input_shape)
+    resolved = transposed_windows(
+        spatial,
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        output_padding=output_padding,
+        dilation=dilation,
+    )
+    return (*resolved.output_sizes, features)
+
+
+def pool_shape(
+    input_shape: Sequence[int],
+    window: PerAxis,
+    *,
+    strides: PerAxis | None = None,
+    padding: Padding = "VALID",
+    dilation: PerAxis = 1,
+    ceil_mode: bool = False,
+) -> Shape:
+    """Returns the shape that a pool makes of ``input_shape``, in any number of dimensions.
+
+    >>> pool_shape((13, 13, 64), 2)
+    (6, 6, 64)
+    >>> pool_shape((13, 13, 64), 2, ceil_mode=True)
+    (7, 7, 64)
+
+    Args:
+      input_shape: ``(*spatial, channels)``, without the batch.
+      window: Extent of the window: an int or one per spatial axis, at least 1.
+      strides: Step of the window; ``None`` means the window's own size.
+      padding: As in :func:`windows`, but below the window's extent, so that no window sees
+        padding alone.
+      dilation: Distance between the positions that the window reads, at least 1.
+      ceil_mode: Whether a last, partly filled window counts.
+
+    Returns:
+      ``(*spatial, channels)``; the channels are unchanged.
+
+    Raises:
+      TypeError: an argument is not a whole number.
+      ValueError: an argument is out of its range, or the window is larger than the padded
+        input; the message has the formula filled in.
+    """
+    *spatial, channels = image_shape(input_shape)
+    resolved = pool_windows(
+        spatial, window, strides=strides, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+    )
+    return (*resolved.output_sizes, channels)
+
+
+def adaptive_shape(input_shape: Sequence[int], output_size: PerAxis) -> Shape:
+    """Returns the shape that an adaptive pool, or a resizing to ``output_size``, makes.
+
+    >>> adaptive_shape((13, 17, 64), (6, 6))
+    (6, 6, 64)
+
+    Raises:
+      TypeError: a size is not a whole number.
+      ValueError: a size is below 1, or there is not one per spatial axis.
+    """
+    *spatial, channels = image_shape(input_shape)
+    return (*per_axis("output_size", output_size, len(spatial)), channels)
+
+
+def upsample_shape(input_shape: Sequence[int], scale: PerAxis) -> Shape:
+    """Returns the shape with every spatial axis ``scale`` times as large.
+
+    >>> upsample_shape((7, 7, 64), 2)
+    (14, 14, 64)
+
+    Raises:
+      TypeError: a number is not whole.
+      ValueError: a number is below 1, or there is not one per spatial axis.
+    """
+    *spatial, channels = image_shape(input_shape)
+    scales = per_axis("scale", scale, len(spatial))
+    return (*(size * factor for size, factor in zip(spatial, scales, strict=True)), channels)
+
+
+def space_to_depth_shape(input_shape: Sequence[int], block: int) -> Shape:
+    """Returns the shape with each block of pixels in the channels of one.
+
+    >>> space_to_depth_shape((28, 28, 3), 2)
+    (14, 14, 12)
+
+    Raises:
+      TypeError: ``block`` is not a whole number.
+      ValueError: it is below 1 or does not divide every spatial axis.
+    """
+    *spatial, channels = image_shape(input_shape)
+    block = whole("block", block, least=1)
+    if any(size % block for size in spatial):
+        raise ValueError(
+            "block must divide every spatial axis. "
+            f"Received: block={block}, input_shape={tuple(input_shape)}"
+        )
+    return (*(size // block for size in spatial), channels * block ** len(spatial))
+
+
+def depth_to_space_shape(input_shape: Sequence[int], block: int) -> Shape:
+    """Returns the shape with the channels of each pixel spread over a block.
+
+    >>> depth_to_space_shape((14, 14, 12), 2)
+    (28, 28, 3)
+
+    Raises:
+      TypeError: ``block`` is not a whole number.
+      ValueError: it is below 1, or the block's size does not divide the channels.
+    """
+    *spatial, channels = image_shape(input_shape)
+    block = whole("block", block, least=1)
+    pixels = block ** len(spatial)
+    if channels % pixels:
+        raise ValueError(
+            f"the block's {pixels} pixels must divide the channels. "
+            f"Received: block={block}, input_shape={tuple(input_shape)}"
+        )
+    return (*(size * block for size in spatial), channels // pixels)
+
+
+def flatten(input_shape: Sequence[int]) -> Shape:
+    """Returns the shape of one flattened example.
+
+    >>> flatten((3, 3, 64))
+    (576,)
+
+    Raises:
+      TypeError: a size is not a whole number.
+      ValueError: a size is below 1.
+    """
+    return (math.prod(check_shape(input_shape)),)
+
+
+def explain(
+    input_shape: Sequence[int],
+    window: PerAxis,
+    *,
+    strides: PerAxis | None = 1,
+    padding: Padding = "VALID",
+    dilation: PerAxis = 1,
+    ceil_mode: bool = False,
+) -> str:
+    """Returns the formula with its numbers for each spatial axis.
+
+    >>> print(explain((28, 28, 1), 3))
+    n_H = n_W = ⌊(28 − 3 + 2·0) / 1⌋ + 1 = 26
+    >>> print(explain((128, 100, 3), 3, strides=2, padding="SAME"))
+    n_H = ⌊(128 − 3 + 0 + 1) / 2⌋ + 1 = 64, n_W = ⌊(100 − 3 + 0 + 1) / 2⌋ + 1 = 50
+
+    Args:
+      input_shape: ``(*spatial, channels)``, without the batch.
+      window: Extent of the kernel or window: an int or one per spatial axis.
+      strides: Step of the window; ``None`` means the window's own size.
+      padding: As in :func:`windows`.
+      dilation: Distance between the positions that the window reads.
+      ceil_mode: Whether a last, partly filled window counts.
+
+    Raises:
+      TypeError: an argument is not a whole number.
+      ValueError: an argument is out of its range, or the window is larger than the input.
+    """
+    *spatial, _ = image_shape(input_shape)
+    return windows(
+        spatial, window, strides=strides, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+    ).explain()

@@ -1,0 +1,132 @@
+"""Whole numbers, one or one per axis, and shapes made of them."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any, TypeAlias, TypeGuard
+
+Shape: TypeAlias = tuple[int, ...]
+Pair: TypeAlias = tuple[int, int]
+Pairs: TypeAlias = tuple[Pair, ...]
+PerAxis: TypeAlias = int | Sequence[int]
+Padding: TypeAlias = str | int | Sequence[int] | Sequence[Pair]
+
+
+def whole(name: str, value: Any, *, least: int) -> int:
+    """Returns ``value`` as an ``int``, or raises an error that names the argument and the rule.
+
+    >>> whole("features", 64, least=1)
+    64
+
+    Raises:
+      TypeError: ``value`` is not a whole number.
+      ValueError: ``value`` is below ``least``.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number. Received: {name}={value!r}") from None
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}. Received: {name}={value!r}")
+    return number
+
+
+def per_axis(name: str, value: PerAxis, axes: int, *, least: int = 1) -> Shape:
+    """Returns one whole number per spatial axis; a single one stands for all axes.
+
+    >>> per_axis("strides", 2, 3), per_axis("strides", (2, 1), 2)
+    ((2, 2, 2), (2, 1))
+
+    Args:
+      name: What the number is, for the error.
+      value: An int, or one int per spatial axis.
+      axes: The number of spatial axes.
+      least: The smallest number allowed.
+
+    Raises:
+      TypeError: a number is not whole.
+      ValueError: a number is below ``least``, or there is not one per axis.
+    """
+    if not is_sequence(value):
+        return (whole(name, value, least=least),) * axes
+    values = tuple(value)
+    if len(values) != axes:
+        raise ValueError(
+            f"{name} must be one int or one per spatial axis ({axes} here). "
+            f"Received: {name}={value!r}"
+        )
+    try:
+        return tuple(whole(name, v, least=least) for v in values)
+    except TypeError:
+        raise TypeError(f"{name} must be whole numbers. Received: {name}={value!r}") from None
+    except ValueError:
+        raise ValueError(
+            f"{name} must be at least {least} on every axis. Received: {name}={value!r}"
+        ) from None
+
+
+def pad_widths(name: str, value: int | Sequence[int] | Sequence[Pair], axes: int) -> Pairs:
+    """Returns ``(low, high)`` for each spatial axis from an int, one int or one pair per axis.
+
+    >>> pad_widths("widths", 1, 2), pad_widths("widths", (1, 2), 2)
+    (((1, 1), (1, 1)), ((1, 1), (2, 2)))
+    >>> pad_widths("widths", ((0, 1), (2, 2)), 2)
+    ((0, 1), (2, 2))
+
+    Raises:
+      TypeError: a number is not whole.
+      ValueError: a number below 0, or not one entry per axis.
+    """
+    if not is_sequence(value):
+        return ((whole(name, value, least=0),) * 2,) * axes
+    pairs = [entry if is_sequence(entry) else (entry, entry) for entry in value]
+    if len(pairs) != axes or any(len(pair) != 2 for pair in pairs):
+        raise ValueError(
+            f"{name} must be an int, one int per spatial axis or one (low, high) per spatial "
+            f"axis ({axes} here). Received: {name}={value!r}"
+        )
+    lows, highs = (per_axis(name, side, axes, least=0) for side in zip(*pairs, strict=True))
+    return tuple(zip(lows, highs, strict=True))
+
+
+def check_shape(input_shape: Sequence[int]) -> Shape:
+    """Returns ``input_shape`` as a tuple of ints, each at least 1.
+
+    >>> check_shape([28, 28, 1])
+    (28, 28, 1)
+
+    Raises:
+      TypeError: it is not a sequence of whole numbers.
+      ValueError: a size is below 1.
+    """
+    if not is_sequence(input_shape) or not input_shape:
+        raise TypeError(
+            "input_shape must be a sequence such as (28, 28, 1), without the batch. "
+            f"Received: input_shape={input_shape!r}"
+        )
+    return per_axis("input_shape", input_shape, len(input_shape))
+
+
+def image_shape(input_shape: Sequence[int]) -> Shape:
+    """Returns ``input_shape`` checked to be ``(*spatial, channels)`` with a spatial axis.
+
+    >>> image_shape((28, 28, 1))
+    (28, 28, 1)
+
+    Raises:
+      TypeError: it is not a sequence of whole numbers.
+      ValueError: there is no spatial axis, or a size is below 1.
+    """
+    shape = check_shape(input_shape)
+    if len(shape) < 2:
+        raise ValueError(
+            "input_shape must be (*spatial, channels) with at least one spatial axis, such as "
+            f"(28, 28, 1). Received: input_shape={input_shape!r}"
+        )
+    return shape
+
+
+def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether ``value`` is one entry per axis rather than one for all."""
+    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -1,0 +1,108 @@
+"""The window of a transposed convolution, which spreads instead of collecting."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxcnn.shapes.formula import both_text, equations, span_text
+from jaxcnn.shapes.numbers import Padding, Pairs, PerAxis, Shape, pad_widths, per_axis
+from jaxcnn.shapes.window import extent
+
+
+class TransposedWindows(NamedTuple):
+    """The window of a transposed convolution with every option spelled out, one entry per axis."""
+
+    spatial: Shape
+    window: Shape
+    strides: Shape
+    crop: Pairs
+    output_padding: Shape
+    dilation: Shape
+
+    @property
+    def output_sizes(self) -> Shape:
+        """The size of each axis of the output."""
+        return tuple(
+            (size - 1) * stride + extent(window, dilation) - sum(crop) + added
+            for size, window, stride, crop, added, dilation in zip(*self, strict=True)
+        )
+
+    @property
+    def full_padding(self) -> Pairs:
+        """The padding of the same thing written as a convolution of the stretched input."""
+        spans = map(extent, self.window, self.dilation)
+        return tuple(
+            (span - 1 - low, span - 1 - high + added)
+            for span, (low, high), added in zip(spans, self.crop, self.output_padding, strict=True)
+        )
+
+    def explain(self) -> str:
+        """The formula with its numbers; axes that share them stand in one equation."""
+        formulas = []
+        for column, result in zip(zip(*self, strict=True), self.output_sizes, strict=True):
+            size, window, stride, crop, added, dilation = column
+            span, cropped = span_text(window, dilation), both_text(crop, "−")
+            formulas.append(f"({size} − 1)·{stride} + {span} − {cropped} + {added} = {result}")
+        return equations(formulas)
+
+
+def transposed_windows(
+    spatial: Sequence[int],
+    window: PerAxis,
+    *,
+    strides: PerAxis = 1,
+    padding: Padding = "VALID",
+    output_padding: PerAxis = 0,
+    dilation: PerAxis = 1,
+) -> TransposedWindows:
+    """Returns the window of a transposed convolution, checked against the input's size.
+
+    >>> transposed_windows((14, 14), 3, strides=2, padding="SAME").output_sizes
+    (28, 28)
+
+    Args:
+      spatial: Input size of each spatial axis.
+      window: Size of the kernel: an int or one per spatial axis, at least 1.
+      strides: Step of the window in the output, at least 1.
+      padding: As in :func:`conv_transpose_shape`.
+      output_padding: As in :func:`conv_transpose_shape`.
+      dilation: Distance between the outputs that one value is spread over, at least 1.
+
+    Raises:
+      TypeError: an argument is not a whole number.
+      ValueError: an argument is out of its range, or nothing would be left of the output; the
+        message has the formula filled in.
+    """
+    axes = len(spatial)
+    sizes = per_axis("kernel_size", window, axes)
+    steps = per_axis("strides", strides, axes)
+    spread = per_axis("dilation", dilation, axes)
+    added = per_axis("output_padding", output_padding, axes, least=0)
+    if any(n and n >= max(s, d) for n, s, d in zip(added, steps, spread, strict=True)):
+        raise ValueError(
+            "output_padding must be smaller than the stride or the dilation, which alone leave the "
+            f"size open. Received: output_padding={output_padding!r}, strides={strides!r}, "
+            f"dilation={dilation!r}"
+        )
+    crop: Pairs
+    if isinstance(padding, str):
+        if padding.upper() not in ("VALID", "SAME", "SAME_LOWER"):
+            raise ValueError(
+                "padding of a transposed convolution must be 'VALID', 'SAME', 'SAME_LOWER', an "
+                "int, one int per spatial axis or one (low, high) per spatial axis. "
+                f"Received: padding={padding!r}"
+            )
+        # The words fix the size, so that a stride wider than the kernel leaves nothing open.
+        excess = [extent(f, d) - s for f, d, s in zip(sizes, spread, steps, strict=True)]
+        added = tuple(n + max(-e, 0) for n, e in zip(added, excess, strict=True))
+        cropped = [0 if padding.upper() == "VALID" else max(e, 0) for e in excess]
+        pairs = [(total // 2, total - total // 2) for total in cropped]
+        crop = tuple(p[::-1] if padding.upper() == "SAME_LOWER" else p for p in pairs)
+    else:
+        crop = pad_widths("padding", padding, axes)
+    resolved = TransposedWindows(tuple(spatial), sizes, steps, crop, added, spread)
+    if min(resolved.output_sizes) < 1:
+        raise ValueError(
+            f"padding must leave something of the output: {resolved.explain()}. "
+            f"Received: padding={padding!r}"
+        )
+    return resolved

@@ -1,0 +1,295 @@
+"""A window that moves over an input: the arithmetic of convolutions and pools."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxcnn.shapes.formula import axis_names, both_text, equations, span_text
+from jaxcnn.shapes.numbers import (
+    Padding,
+    Pair,
+    Pairs,
+    PerAxis,
+    Shape,
+    pad_widths,
+    per_axis,
+    whole,
+)
+
+
+def extent(window: int, dilation: int = 1) -> int:
+    """Returns how many input positions a dilated window spans: ``dilation·(window − 1) + 1``.
+
+    >>> extent(3, dilation=2)
+    5
+    """
+    return dilation * (window - 1) + 1
+
+
+def output_size(
+    size: int,
+    window: int,
+    *,
+    stride: int = 1,
+    padding: int | Pair = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+) -> int:
+    """Returns how many positions a window takes along one axis.
+
+    The formula is n = ⌊(size − f + pad_low + pad_high) / stride⌋ + 1, with
+    f = dilation·(window − 1) + 1. With ``ceil_mode`` the division rounds up, so that a last,
+    partly filled window counts too, unless it would start in the padding after the end
+    (PyTorch's rule).
+
+    >>> output_size(28, 3)
+    26
+    >>> output_size(52, 12, stride=2)
+    21
+    >>> output_size(5, 2, stride=2), output_size(5, 2, stride=2, ceil_mode=True)
+    (2, 3)
+
+    Args:
+      size: Input positions along the axis, at least 1.
+      window: Positions that the window reads, at least 1.
+      stride: Step of the window, at least 1.
+      padding: Positions added on both sides, or ``(low, high)``; at least 0.
+      dilation: Distance between the positions that the window reads, at least 1.
+      ceil_mode: Whether to round up.
+
+    Returns:
+      The output size, at least 1.
+
+    Raises:
+      TypeError: an argument is not a whole number.
+      ValueError: an argument is out of its range, or the window is larger than the padded
+        input; the message has the formula filled in.
+    """
+    low, high = per_axis("padding", padding, 2, least=0)
+    axis = _Axis(
+        whole("size", size, least=1),
+        whole("window", window, least=1),
+        whole("stride", stride, least=1),
+        (low, high),
+        whole("dilation", dilation, least=1),
+        ceil_mode,
+    )
+    return axis.checked_output_size()
+
+
+def same_padding(size: int, window: int, *, stride: int = 1, dilation: int = 1) -> Pair:
+    """Returns the ``(low, high)`` padding after which a window takes ⌈size / stride⌉ positions.
+
+    Where the total is odd, the larger half comes after the end, as in TensorFlow, Keras and
+    JAX (``"SAME_LOWER"`` is the mirror image). With stride 2 it differs from PyTorch's habit
+    of padding both sides alike.
+
+    >>> same_padding(28, 3)
+    (1, 1)
+    >>> same_padding(128, 3, stride=2)
+    (0, 1)
+
+    Args:
+      size: Input positions along the axis, at least 1.
+      window: Positions that the window reads, at least 1.
+      stride: Step of the window, at least 1.
+      dilation: Distance between the positions that the window reads, at least 1.
+
+    Raises:
+      TypeError: an argument is not a whole number.
+      ValueError: an argument is below 1.
+    """
+    size = whole("size", size, least=1)
+    stride = whole("stride", stride, least=1)
+    span = extent(whole("window", window, least=1), whole("dilation", dilation, least=1))
+    total = max((math.ceil(size / stride) - 1) * stride + span - size, 0)
+    return total // 2, total - total // 2
+
+
+class Windows(NamedTuple):
+    """A window over the spatial axes with every option spelled out, one entry per axis.
+
+    It is what :func:`windows` makes of the vocabulary's short forms, and what the operations
+    and the shape functions both read, so that they cannot disagree.
+    """
+
+    spatial: Shape
+    window: Shape
+    strides: Shape
+    padding: Pairs
+    dilation: Shape
+    ceil_mode: bool
+
+    @property
+    def output_sizes(self) -> Shape:
+        """The number of positions of the window on each axis."""
+        return tuple(axis.output_size for axis in self._axes())
+
+    @property
+    def overhang(self) -> Shape:
+        """Positions past the end of the padding that the last window reads, for each axis.
+
+        Only ``ceil_mode`` makes it more than 0.
+        """
+        return tuple(axis.overhang for axis in self._axes())
+
+    def explain(self) -> str:
+        """The formula with its numbers; axes that share them stand in one equation."""
+        return equations([axis.formula for axis in self._axes()])
+
+    def _axes(self) -> "list[_Axis]":
+        columns = self.spatial, self.window, self.strides, self.padding, self.dilation
+        return [_Axis(*column, self.ceil_mode) for column in zip(*columns, strict=True)]
+
+
+def windows(
+    spatial: Sequence[int],
+    window: PerAxis,
+    *,
+    strides: PerAxis | None = 1,
+    padding: Padding = "VALID",
+    dilation: PerAxis = 1,
+    ceil_mode: bool = False,
+    name: str = "window",
+) -> Windows:
+    """Returns the window that these options describe, checked against the input's size.
+
+    >>> windows((28, 28), 3, padding="same").padding
+    ((1, 1), (1, 1))
+    >>> windows((100,), 3, padding="CAUSAL", dilation=2).padding
+    ((4, 0),)
+
+    Args:
+      spatial: Input size of each spatial axis.
+      window: Extent of the window: an int or one per spatial axis, at least 1.
+      strides: Step of the window, at least 1; ``None`` means the window's own size.
+      padding: ``"VALID"`` (none), ``"SAME"`` (see :func:`same_padding`), ``"SAME_LOWER"``,
+        ``"CAUSAL"`` (one spatial axis; all of it before the start) in any letter case, an int
+        (both sides of all axes), one int per axis, or one ``(low, high)`` per axis.
+      dilation: Distance between the positions that the window reads, at least 1.
+      ceil_mode: Whether a last, partly filled window counts.
+      name: What the caller calls the window, for the errors.
+
+    Raises:
+      TypeError: an argument is not a whole number.
+      ValueError: an argument is out of its range, an unknown padding word, or a window larger
+        than the padded input; the message has the formula filled in.
+    """
+    axes = len(spatial)
+    sizes = per_axis(name, window, axes)
+    steps = sizes if strides is None else per_axis("strides", strides, axes)
+    spread = per_axis("dilation", dilation, axes)
+    pairs = _resolve_padding(padding, spatial, sizes, steps, spread)
+    resolved = Windows(tuple(spatial), sizes, steps, pairs, spread, bool(ceil_mode))
+    for axis_name, axis in zip(axis_names(axes), resolved._axes(), strict=True):
+        axis.checked_output_size(axis_name, name)
+    return resolved
+
+
+def pool_windows(
+    spatial: Sequence[int],
+    window: PerAxis,
+    *,
+    strides: PerAxis | None = None,
+    padding: Padding = "VALID",
+    dilation: PerAxis = 1,
+    ceil_mode: bool = False,
+) -> Windows:
+    """Returns :func:`windows` for a pool, whose padding must be below the window's extent.
+
+    >>> pool_windows((8,), 3, strides=2, padding=1).output_sizes
+    (4,)
+
+    Raises:
+      TypeError: as :func:`windows`.
+      ValueError: as :func:`windows`, and for a padding that fills a window alone.
+    """
+    resolved = windows(
+        spatial, window, strides=strides, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+    )
+    spans = map(extent, resolved.window, resolved.dilation)
+    if any(max(pair) >= span for pair, span in zip(resolved.padding, spans, strict=True)):
+        raise ValueError(
+            "padding must be smaller than the window's extent, else a window sees padding alone. "
+            f"Received: padding={padding!r}, window={window!r}, dilation={dilation!r}"
+        )
+    return resolved
+
+
+def _resolve_padding(
+    padding: Padding, spatial: Sequence[int], window: Shape, strides: Shape, dilation: Shape
+) -> Pairs:
+    if not isinstance(padding, str):
+        return pad_widths("padding", padding, len(spatial))
+    match padding.upper():
+        case "VALID":
+            return ((0, 0),) * len(spatial)
+        case "CAUSAL" if len(spatial) == 1:
+            return ((extent(window[0], dilation[0]) - 1, 0),)
+        case "CAUSAL":
+            raise ValueError(
+                f"padding='CAUSAL' needs exactly one spatial axis, there are {len(spatial)}. "
+                "Write one (low, high) per axis instead."
+            )
+        case ("SAME" | "SAME_LOWER") as word:
+            pairs = (
+                same_padding(n, f, stride=s, dilation=d)
+                for n, f, s, d in zip(spatial, window, strides, dilation, strict=True)
+            )
+            return tuple(pair if word == "SAME" else pair[::-1] for pair in pairs)
+        case _:
+            raise ValueError(
+                "padding must be 'VALID', 'SAME', 'SAME_LOWER', 'CAUSAL', an int, one int per "
+                f"spatial axis or one (low, high) per spatial axis. Received: padding={padding!r}"
+            )
+
+
+class _Axis(NamedTuple):
+    """A window on one axis, every option a checked number."""
+
+    size: int
+    window: int
+    stride: int
+    padding: Pair
+    dilation: int
+    ceil_mode: bool
+
+    @property
+    def _room(self) -> int:
+        return self.size - extent(self.window, self.dilation) + sum(self.padding)
+
+    @property
+    def _drops_last(self) -> bool:
+        """Whether rounding up adds a window that would start in the padding after the end."""
+        return (
+            self.ceil_mode
+            and -(-self._room // self.stride) * self.stride >= self.size + self.padding[0]
+        )
+
+    @property
+    def output_size(self) -> int:
+        if self.ceil_mode:
+            return -(-self._room // self.stride) + 1 - self._drops_last
+        return self._room // self.stride + 1
+
+    @property
+    def overhang(self) -> int:
+        return max((self.output_size - 1) * self.stride - self._room, 0)
+
+    @property
+    def formula(self) -> str:
+        left, right = "⌈⌉" if self.ceil_mode else "⌊⌋"
+        last = " − 1" if self._drops_last else ""
+        span, padding = span_text(self.window, self.dilation), both_text(self.padding, "+")
+        division = f"{left}({self.size} − {span} + {padding}) / {self.stride}{right}"
+        return f"{division} + 1{last} = {self.output_size}"
+
+    def checked_output_size(self, name: str = "n", window_name: str = "window") -> int:
+        if self.output_size < 1:
+            raise ValueError(
+                f"{window_name} must fit into the padded input: {name} = {self.formula}. "
+                f"Use a smaller {window_name}, more padding or a larger input. Received: "
+                f"size={self.size}, {window_name}={self.window}, stride={self.stride}, "
+                f"padding={self.padding}, dilation={self.dilation}"
+            )
+        return self.output_size
