@@ -1,0 +1,114 @@
+"""Padding, resizing and moving pixels into channels, against PyTorch and Keras."""
+
+import keras
+import torch.nn.functional as F
+from compare import (
+    EXACT,
+    ROUNDED,
+    assert_same,
+    dtypes,
+    first,
+    last,
+    pairs,
+    per_axis,
+    ranks,
+    run_ours,
+    run_torch,
+    seeds,
+    torch_widths,
+    whole_numbers,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxcnn import ops
+
+
+@st.composite
+def images(draw, axes=ranks, least=1):
+    rank = draw(axes)
+    shape = (draw(st.integers(1, 2)), *per_axis(draw, rank, least, 6), draw(st.integers(1, 3)))
+    return whole_numbers(draw(seeds), shape, draw(dtypes))
+
+
+@given(images(), st.sampled_from(["zeros", "reflect", "replicate", "circular"]), st.data())
+def test_pad_against_torch(x, mode, data):
+    widths = pairs(data.draw, x.ndim - 2, 4)
+    limit = {"reflect": -1, "circular": 0}.get(mode, 9)
+    widths = tuple(
+        (min(low, n + limit), min(high, n + limit))
+        for (low, high), n in zip(widths, x.shape[1:-1], strict=True)
+    )
+
+    def torch_pad(x):
+        word = "constant" if mode == "zeros" else mode
+        return last(F.pad(first(x), torch_widths(widths), mode=word))
+
+    ours = run_ours(lambda x: ops.pad(x, widths, mode=mode), x)
+    assert_same(ours, run_torch(torch_pad, x), EXACT[str(x.dtype)])
+
+
+@given(images(), st.integers(-3, 3), st.data())
+def test_pad_with_a_value_against_torch(x, value, data):
+    widths = pairs(data.draw, x.ndim - 2, 3)
+
+    def torch_pad(x):
+        return last(F.pad(first(x), torch_widths(widths), value=value))
+
+    ours = run_ours(lambda x: ops.pad(x, widths, value=value), x)
+    assert_same(ours, run_torch(torch_pad, x), 0)
+
+
+@given(images(), st.data())
+def test_nearest_upsampling_against_torch(x, data):
+    scale = per_axis(data.draw, x.ndim - 2, 1, 3)
+
+    def torch_upsample(x):
+        return last(F.interpolate(first(x), scale_factor=scale, mode="nearest"))
+
+    ours = run_ours(lambda x: ops.upsample(x, scale), x)
+    assert_same(ours, run_torch(torch_upsample, x), EXACT[str(x.dtype)])
+
+
+@given(images(), st.data())
+def test_linear_resize_against_torch(x, data):
+    x = x.astype("float32")
+    size = per_axis(data.draw, x.ndim - 2, 1, 8)
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[x.ndim - 2]
+
+    def torch_resize(x):
+        return last(F.interpolate(first(x), size=size, mode=mode, align_corners=False))
+
+    ours = run_ours(lambda x: ops.resize(x, size, antialias=False), x)
+    assert_same(ours, run_torch(torch_resize, x), ROUNDED["float32"])
+
+
+@given(images(), st.integers(1, 3), st.data())
+def test_space_to_depth_and_back_against_torch(x, block, data):
+    if x.ndim != 4:
+        x = x.reshape(x.shape[0], -1, 1, x.shape[-1])
+    x = ops.upsample(x, block)
+    channels = x.shape[-1]
+
+    def torch_space_to_depth(x):
+        # PyTorch orders channels as (channel, block); ours vary the channel fastest.
+        y = last(F.pixel_unshuffle(first(x), block))
+        return y.unflatten(-1, (channels, block * block)).transpose(-1, -2).flatten(-2)
+
+    ours = run_ours(lambda x: ops.space_to_depth(x, block), x)
+    assert_same(ours, run_torch(torch_space_to_depth, x), 0)
+    deep = ops.space_to_depth(x, block)
+    assert_same(run_ours(lambda x: ops.depth_to_space(x, block), deep)[:1], [x], 0)
+
+
+@given(images(axes=st.just(2)), st.sampled_from(["nearest", "bilinear"]), st.data())
+def test_resize_against_keras(x, method, data):
+    x = x.astype("float32")
+    size = per_axis(data.draw, 2, 1, 8)
+
+    def keras_resize(x):
+        return keras.ops.image.resize(x, size, interpolation=method, antialias=True)
+
+    word = {"nearest": "nearest", "bilinear": "linear"}[method]
+    ours = run_ours(lambda x: ops.resize(x, size, method=word), x)
+    assert_same(ours, run_ours(keras_resize, x), ROUNDED["float32"])
