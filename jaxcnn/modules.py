@@ -429,7 +429,10 @@ def call(
 @functools.cache
 def _call_options(kind: type) -> tuple[str, ...]:
     parameters = inspect.signature(kind.__call__).parameters
-    any_keyword = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    # nnx.Sequential takes any keyword, but hands it to a first layer that may know nothing of it.
+    any_keyword = kind is not nnx.Sequential and any(
+        p.kind is p.VAR_KEYWORD for p in parameters.values()
+    )
     return tuple(name for name in ("train", "key") if any_keyword or name in parameters)
 
 

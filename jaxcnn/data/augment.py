@@ -3,7 +3,7 @@
 import jax
 from jax import lax
 
-from jaxcnn import ops
+from jaxcnn import checks, ops, shapes
 
 
 def random_shift(key: jax.Array, images: jax.Array, *, pixels: int = 2) -> jax.Array:
@@ -27,7 +27,8 @@ def random_shift(key: jax.Array, images: jax.Array, *, pixels: int = 2) -> jax.A
       TypeError: ``pixels`` is not a whole number.
       ValueError: ``pixels`` is below 0, or ``images`` has no spatial axis.
     """
-    padded = ops.pad(images, pixels)
+    checks.images("images", images)
+    padded = ops.pad(images, shapes.whole("pixels", pixels, least=0))
     offsets = jax.random.randint(key, (len(images), images.ndim - 2), 0, 2 * pixels + 1)
 
     def crop(image: jax.Array, offset: jax.Array) -> jax.Array:

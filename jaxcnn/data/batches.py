@@ -48,9 +48,10 @@ def batches(
       ValueError: a number is out of its range.
     """
     size = shapes.whole("batch_size", batch_size, least=1)
+    epoch = shapes.whole("epoch", epoch, least=0)
     order = np.arange(len(data))
     if seed is not None:
-        key = shapes.whole("seed", seed, least=0), shapes.whole("epoch", epoch, least=0)
+        key = shapes.whole("seed", seed, least=0), epoch
         order = np.random.default_rng(key).permutation(order)
     steps = -(-len(data) // size)
     rows = np.resize(order, (steps, size))

@@ -1,7 +1,6 @@
 """Where data sets come from: the package itself, a NumPy archive, TensorFlow Datasets."""
 
 import logging
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -80,9 +79,10 @@ def _load_archive(path: Path) -> Dataset:
     if not path.is_file():
         raise ValueError(f"there is no file {str(path)!r}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
             contents = {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged file fails in as many ways as zip, deflate and npy have
         raise ValueError(f"{str(path)!r} is not a readable .npz archive: {error}") from error
     missing = {"images", "labels"} - contents.keys()
     if missing:
@@ -96,13 +96,15 @@ def _load_archive(path: Path) -> Dataset:
 def _load_tfds(name: str, split: str, data_dir: str | Path | None) -> Dataset:
     import tensorflow_datasets as tfds
 
+    available = ["digits", *tfds.list_builders(with_community_datasets=False)]
+    if not name:
+        checks.known("data set", name, available)
     try:
         with _quiet("absl"):  # it warns of a missing folder, which is told below
             builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
             prepared = builder.is_prepared()
     except tfds.core.DatasetNotFoundError:
-        available = tfds.list_builders(with_community_datasets=False)
-        checks.known("data set", name, ["digits", *available])
+        checks.known("data set", name, available)
         raise
     if not prepared:
         raise ValueError(

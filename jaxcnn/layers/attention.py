@@ -36,6 +36,7 @@ class squeeze_excite(Layer):
 
     def __post_init__(self) -> None:
         """Checks the ratio and the functions."""
+        super().__post_init__()
         shapes.whole("ratio", self.ratio, least=1)
         as_layer(self.activation)
         as_layer(self.gate)

@@ -1,7 +1,7 @@
 """Layers made of layers."""
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -240,11 +240,7 @@ def _walk_child(
 
 def _name(layers: Sequence[LayerLike], named_layers: Mapping[str, LayerLike]) -> Children:
     """Returns the children by name: kind and number, or as the keyword says."""
-    counts: Counter[str] = Counter()
-    children: dict[str, Layer] = {}
-    for layer in map(as_layer, layers):
-        counts[layer.kind] += 1
-        children[f"{layer.kind}_{counts[layer.kind]}"] = layer
+    children: dict[str, Layer] = dict(_numbered(map(as_layer, layers)))
     for name, named in named_layers.items():
         if name in children or hasattr(modules.Serial, name) or name in ("names", "combine"):
             raise ValueError(f"the layer name {name!r} is taken; choose another")
@@ -254,11 +250,20 @@ def _name(layers: Sequence[LayerLike], named_layers: Mapping[str, LayerLike]) ->
     return tuple(children.items())
 
 
+def _numbered(layers: Iterable[Layer]) -> Iterator[tuple[str, Layer]]:
+    counts: Counter[str] = Counter()
+    for layer in layers:
+        counts[layer.kind] += 1
+        yield f"{layer.kind}_{counts[layer.kind]}", layer
+
+
 def _arguments(children: Children) -> str:
-    parts = []
-    for name, layer in children:
-        numbered = name.rpartition("_")[0] == layer.kind
-        parts.append(repr(layer) if numbered else f"{name}={layer!r}")
+    """Returns the children as arguments: by keyword from the first that is not named by number."""
+    parts = [f"{name}={layer!r}" for name, layer in children]
+    for index, (name, _) in enumerate(_numbered(layer for _, layer in children)):
+        if name != children[index][0]:
+            break
+        parts[index] = repr(children[index][1])
     return ", ".join(parts)
 
 

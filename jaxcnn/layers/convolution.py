@@ -65,6 +65,7 @@ class conv(_Convolution):
 
     def __post_init__(self) -> None:
         """Checks what can be checked before the input's shape is known."""
+        super().__post_init__()
         shapes.whole("features", self.features, least=1)
         shapes.whole("groups", self.groups, least=1)
         check_per_axis(self, "kernel_size", "strides", "dilation")
@@ -109,6 +110,7 @@ class conv_transpose(_Convolution):
 
     def __post_init__(self) -> None:
         """Checks what can be checked before the input's shape is known."""
+        super().__post_init__()
         shapes.whole("features", self.features, least=1)
         shapes.whole("groups", self.groups, least=1)
         check_per_axis(self, "kernel_size", "strides", "dilation")
@@ -162,6 +164,7 @@ class depthwise(_Convolution):
 
     def __post_init__(self) -> None:
         """Checks what can be checked before the input's shape is known."""
+        super().__post_init__()
         shapes.whole("multiplier", self.multiplier, least=1)
         check_per_axis(self, "kernel_size", "strides", "dilation")
         checks.known("padding mode", self.padding_mode, MODES)

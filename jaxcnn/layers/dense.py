@@ -34,6 +34,7 @@ class dense(Layer):
 
     def __post_init__(self) -> None:
         """Checks the number of features."""
+        super().__post_init__()
         shapes.whole("features", self.features, least=1)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:

@@ -18,6 +18,7 @@ class _Drop(Layer):
 
     def __post_init__(self) -> None:
         """Checks the rate."""
+        super().__post_init__()
         check_rate(self.rate)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:

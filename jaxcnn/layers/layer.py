@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import numbers
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ class Layer(abc.ABC):
 
     To add a kind of your own, write a frozen dataclass with these two methods.
     """
+
+    def __post_init__(self) -> None:
+        """Makes plain, immutable values of the options, so that descriptions compare and hash."""
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, _plain(value))
 
     @abc.abstractmethod
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
@@ -84,8 +90,7 @@ class OpLayer(Layer):
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Function:
         """Returns a module that calls the op."""
         self.output_shape(input_shape)
-        options = {name: _hashable(value) for name, value in vars(self).items()}
-        return modules.Function(getattr(ops, self.kind), **options)
+        return modules.Function(getattr(ops, self.kind), **vars(self))
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,6 +183,9 @@ def check_per_axis(layer: Layer, *names: str, least: int = 1) -> None:
         shapes.per_axis(name, value, count, least=least)
 
 
-def _hashable(value: Any) -> Any:
-    # Lists become tuples, so that two builds of one layer compare equal.
-    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
+def _plain(value: Any) -> Any:
+    """Returns lists as tuples and whole numbers of any library as ints."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return int(value) if whole else value

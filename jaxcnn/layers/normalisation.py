@@ -100,6 +100,7 @@ class group_norm(_Norm):
 
     def __post_init__(self) -> None:
         """Checks the number of groups."""
+        super().__post_init__()
         shapes.whole("groups", self.groups, least=1)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:

@@ -23,6 +23,7 @@ class _WindowPool(OpLayer):
 
     def __post_init__(self) -> None:
         """Checks what can be checked before the input's shape is known."""
+        super().__post_init__()
         check_per_axis(self, "window", "dilation")
         if self.strides is not None:
             check_per_axis(self, "strides")
@@ -146,6 +147,7 @@ class _AdaptivePool(OpLayer):
 
     def __post_init__(self) -> None:
         """Checks the size."""
+        super().__post_init__()
         check_per_axis(self, "output_size")
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:

@@ -68,6 +68,7 @@ class resize(OpLayer):
 
     def __post_init__(self) -> None:
         """Checks size and method."""
+        super().__post_init__()
         check_per_axis(self, "size")
         checks.known("method", self.method, METHODS)
 
@@ -94,6 +95,7 @@ class upsample(OpLayer):
 
     def __post_init__(self) -> None:
         """Checks scale and method."""
+        super().__post_init__()
         check_per_axis(self, "scale")
         checks.known("method", self.method, METHODS)
 
@@ -117,6 +119,7 @@ class space_to_depth(OpLayer):
 
     def __post_init__(self) -> None:
         """Checks the block's side."""
+        super().__post_init__()
         shapes.whole("block", self.block, least=1)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
@@ -139,6 +142,7 @@ class depth_to_space(OpLayer):
 
     def __post_init__(self) -> None:
         """Checks the block's side."""
+        super().__post_init__()
         shapes.whole("block", self.block, least=1)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:

@@ -66,6 +66,9 @@ def input_shape(name: str) -> shapes.Shape:
     >>> input_shape("letters_cnn")
     (128, 128, 1)
 
+    Args:
+      name: One of :func:`names`.
+
     Raises:
       ValueError: there is no such model; the message names the nearest.
     """

@@ -1,13 +1,23 @@
 """How an operation is computed on CPU where XLA's own way is slow; the values are the same."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn import shapes
+
+
+def on_cpu(fast: Callable[..., Any], plain: Callable[..., Any], *arrays: jax.Array) -> Any:
+    """Returns ``fast(*arrays)`` where the program runs on a CPU, and ``plain(*arrays)`` elsewhere.
+
+    Both are traced; which of them is compiled is decided as the program is lowered, so that one
+    trace serves every platform.
+    """
+    return lax.platform_dependent(*arrays, cpu=fast, default=plain)
 
 
 def max_pool_jvp(

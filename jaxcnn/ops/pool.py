@@ -369,7 +369,7 @@ def _max_pool_jvp(
         return jax.jvp(lambda x: _plain_max_pool(x, windows), (x,), (dx,))
 
     fast = functools.partial(cpu.max_pool_jvp, windows=windows)
-    return lax.platform_dependent(*primals, *tangents, cpu=fast, default=plain)
+    return cpu.on_cpu(fast, plain, *primals, *tangents)
 
 
 def _counts(windows: shapes.Windows, include_pad: bool) -> np.ndarray:

@@ -161,6 +161,10 @@ def adaptive_shape(input_shape: Sequence[int], output_size: PerAxis) -> Shape:
     >>> adaptive_shape((13, 17, 64), (6, 6))
     (6, 6, 64)
 
+    Args:
+      input_shape: ``(*spatial, channels)``, without the batch.
+      output_size: An int or one per spatial axis, at least 1.
+
     Raises:
       TypeError: a size is not a whole number.
       ValueError: a size is below 1, or there is not one per spatial axis.
@@ -174,6 +178,10 @@ def upsample_shape(input_shape: Sequence[int], scale: PerAxis) -> Shape:
 
     >>> upsample_shape((7, 7, 64), 2)
     (14, 14, 64)
+
+    Args:
+      input_shape: ``(*spatial, channels)``, without the batch.
+      scale: An int or one per spatial axis, at least 1.
 
     Raises:
       TypeError: a number is not whole.
@@ -189,6 +197,10 @@ def space_to_depth_shape(input_shape: Sequence[int], block: int) -> Shape:
 
     >>> space_to_depth_shape((28, 28, 3), 2)
     (14, 14, 12)
+
+    Args:
+      input_shape: ``(*spatial, channels)``, without the batch.
+      block: Side of a block, at least 1.
 
     Raises:
       TypeError: ``block`` is not a whole number.
@@ -210,6 +222,10 @@ def depth_to_space_shape(input_shape: Sequence[int], block: int) -> Shape:
     >>> depth_to_space_shape((14, 14, 12), 2)
     (28, 28, 3)
 
+    Args:
+      input_shape: ``(*spatial, channels)``, without the batch.
+      block: Side of a block, at least 1.
+
     Raises:
       TypeError: ``block`` is not a whole number.
       ValueError: it is below 1, or the block's size does not divide the channels.
@@ -230,6 +246,9 @@ def flatten(input_shape: Sequence[int]) -> Shape:
 
     >>> flatten((3, 3, 64))
     (576,)
+
+    Args:
+      input_shape: The shape of one example, without the batch.
 
     Raises:
       TypeError: a size is not a whole number.

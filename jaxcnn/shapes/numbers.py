@@ -17,6 +17,11 @@ def whole(name: str, value: Any, *, least: int) -> int:
     >>> whole("features", 64, least=1)
     64
 
+    Args:
+      name: What the number is, for the error.
+      value: An int, or a whole number of another library.
+      least: The smallest number allowed.
+
     Raises:
       TypeError: ``value`` is not a whole number.
       ValueError: ``value`` is below ``least``.
@@ -56,14 +61,7 @@ def per_axis(name: str, value: PerAxis, axes: int, *, least: int = 1) -> Shape:
             f"{name} must be one int or one per spatial axis ({axes} here). "
             f"Received: {name}={value!r}"
         )
-    try:
-        return tuple(whole(name, v, least=least) for v in values)
-    except TypeError:
-        raise TypeError(f"{name} must be whole numbers. Received: {name}={value!r}") from None
-    except ValueError:
-        raise ValueError(
-            f"{name} must be at least {least} on every axis. Received: {name}={value!r}"
-        ) from None
+    return _whole_numbers(name, values, value, least)
 
 
 def pad_widths(name: str, value: int | Sequence[int] | Sequence[Pair], axes: int) -> Pairs:
@@ -73,6 +71,11 @@ def pad_widths(name: str, value: int | Sequence[int] | Sequence[Pair], axes: int
     (((1, 1), (1, 1)), ((1, 1), (2, 2)))
     >>> pad_widths("widths", ((0, 1), (2, 2)), 2)
     ((0, 1), (2, 2))
+
+    Args:
+      name: What the widths are, for the error.
+      value: An int, one int per axis, or one ``(low, high)`` per axis; at least 0.
+      axes: The number of spatial axes.
 
     Raises:
       TypeError: a number is not whole.
@@ -86,8 +89,19 @@ def pad_widths(name: str, value: int | Sequence[int] | Sequence[Pair], axes: int
             f"{name} must be an int, one int per spatial axis or one (low, high) per spatial "
             f"axis ({axes} here). Received: {name}={value!r}"
         )
-    lows, highs = (per_axis(name, side, axes, least=0) for side in zip(*pairs, strict=True))
-    return tuple(zip(lows, highs, strict=True))
+    numbers = _whole_numbers(name, [width for pair in pairs for width in pair], value, 0)
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _whole_numbers(name: str, values: Sequence[Any], received: Any, least: int) -> Shape:
+    try:
+        return tuple(whole(name, value, least=least) for value in values)
+    except TypeError:
+        raise TypeError(f"{name} must be whole numbers. Received: {name}={received!r}") from None
+    except ValueError:
+        raise ValueError(
+            f"{name} must be at least {least} on every axis. Received: {name}={received!r}"
+        ) from None
 
 
 def check_shape(input_shape: Sequence[int]) -> Shape:
@@ -95,6 +109,9 @@ def check_shape(input_shape: Sequence[int]) -> Shape:
 
     >>> check_shape([28, 28, 1])
     (28, 28, 1)
+
+    Args:
+      input_shape: The shape of one example, without the batch.
 
     Raises:
       TypeError: it is not a sequence of whole numbers.
@@ -113,6 +130,9 @@ def image_shape(input_shape: Sequence[int]) -> Shape:
 
     >>> image_shape((28, 28, 1))
     (28, 28, 1)
+
+    Args:
+      input_shape: The shape of one example, without the batch.
 
     Raises:
       TypeError: it is not a sequence of whole numbers.

@@ -11,17 +11,22 @@ from jaxcnn.shapes.numbers import (
     Pairs,
     PerAxis,
     Shape,
+    is_sequence,
     pad_widths,
     per_axis,
     whole,
 )
 
 
-def extent(window: int, dilation: int = 1) -> int:
+def extent(window: int, dilation: int) -> int:
     """Returns how many input positions a dilated window spans: ``dilation·(window − 1) + 1``.
 
-    >>> extent(3, dilation=2)
+    >>> extent(3, 2)
     5
+
+    Args:
+      window: Positions that the window reads, at least 1.
+      dilation: Distance between them, at least 1.
     """
     return dilation * (window - 1) + 1
 
@@ -65,6 +70,8 @@ def output_size(
       ValueError: an argument is out of its range, or the window is larger than the padded
         input; the message has the formula filled in.
     """
+    if is_sequence(padding) and len(padding) != 2:
+        raise ValueError(f"padding must be an int or (low, high). Received: padding={padding!r}")
     low, high = per_axis("padding", padding, 2, least=0)
     axis = _Axis(
         whole("size", size, least=1),
@@ -199,6 +206,14 @@ def pool_windows(
 
     >>> pool_windows((8,), 3, strides=2, padding=1).output_sizes
     (4,)
+
+    Args:
+      spatial: Input size of each spatial axis.
+      window: Extent of the window: an int or one per spatial axis, at least 1.
+      strides: Step of the window; ``None`` means the window's own size.
+      padding: As in :func:`windows`.
+      dilation: Distance between the positions that the window reads, at least 1.
+      ceil_mode: Whether a last, partly filled window counts.
 
     Raises:
       TypeError: as :func:`windows`.

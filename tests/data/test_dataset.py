@@ -1,0 +1,157 @@
+"""Labelled images in memory, against NumPy and Pillow."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcnn.data import Dataset, one_hot, storage_bytes
+
+
+def pixels(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def test_arrays_come_out_as_they_went_in():
+    images, labels = pixels(5, 4, 3, 2), np.array([2, 0, 1, 1, 2], np.int64)
+    data = Dataset(images, labels)
+    np.testing.assert_array_equal(data.images, images)
+    np.testing.assert_array_equal(data.labels, labels)
+    assert (data.images.dtype, data.labels.dtype) == (np.uint8, np.int32)
+    assert (len(data), data.image_shape, data.class_names) == (5, (4, 3, 2), ("0", "1", "2"))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        data.images = images
+
+
+@pytest.mark.parametrize("images", [np.full((2, 4, 4, 1), 0.5), np.zeros((2, 4, 4, 1), np.float32)])
+def test_floating_point_images_stay_as_they_are(images):
+    data = Dataset(images, [0, 1], ["cat", "dog", "bird"])
+    assert data.images.dtype == images.dtype
+    np.testing.assert_array_equal(data.images, images)
+    assert data.class_names == ("cat", "dog", "bird")
+
+
+GRAY, TWO = pixels(2, 8, 8, 1), np.array([0, 1])
+FLOATS = GRAY.astype(np.float32) / 255
+ERRORS = [
+    (pixels(2, 8, 8), TWO, (), ValueError,
+     r"images must be \(N, height, width, channels\). Received: shape \(2, 8, 8\)."
+     r" For one image use images\[None\]; for gray images use images\[..., None\].$"),
+    (pixels(2, 64), TWO, (), ValueError, r"Received: shape \(2, 64\).$"),
+    (pixels(2, 3, 8, 8), TWO, (), ValueError,
+     r"channels last. Received: shape \(2, 3, 8, 8\).*channels-first: use np.moveaxis\(images, 1"),
+    (GRAY.astype(int), TWO, (), TypeError, "must be uint8 pixels or floating.* dtype int64"),
+    (GRAY > 5, TWO, (), TypeError, "must be uint8 pixels or floating.* dtype bool"),
+    (np.where([[[[False]]], [[[True]]]], np.nan, FLOATS), TWO, (), ValueError,
+     "images must be finite. Received: NaN or infinity in 1 images, the first at row 1"),
+    (np.full((2, 8, 8, 1), -np.inf), TWO, (), ValueError, "infinity in 2 images.* at row 0"),
+    (GRAY.astype(np.float32), TWO, (), ValueError,
+     "hold pixels of 0…255: pass uint8, or divide by 255. Received: largest value 248.0"),
+    (GRAY, TWO[:1], (), ValueError,
+     r"labels must be \(N,\).*Received: labels \(1,\) for images \(2, 8, 8, 1\)"),
+    (GRAY, TWO[:, None], (), ValueError, r"labels must be \(N,\).*Received: labels \(2, 1\)"),
+    (GRAY, np.eye(2, dtype=int), (), ValueError, r"labels must be \(N,\).*labels \(2, 2\)"),
+    (GRAY[:0], TWO[:0], (), ValueError, r"needs at least one image. Received: \(0, 8, 8, 1\)"),
+    (GRAY, TWO / 1, (), TypeError, "labels must be whole numbers. Received: dtype float64"),
+    (GRAY, ["cat", "dog"], (), TypeError, "labels must be whole numbers. Received: dtype <U3"),
+    (GRAY, -TWO, (), ValueError, r"labels must be in 0…0, .*Received: labels from -1 to 0"),
+    (GRAY, TWO + 1, ("cat", "dog"), ValueError,
+     "labels must be in 0…1, as there are 2 classes. Received: labels from 1 to 2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "class_names", "kind", "message"), ERRORS, ids=[e[-1] for e in ERRORS]
+)
+def test_errors(images, labels, class_names, kind, message):
+    with pytest.raises(kind, match=message):
+        Dataset(images, labels, class_names)
+
+
+def test_take_keeps_the_classes():
+    data = Dataset(pixels(6, 4, 4, 1), np.arange(6), list("abcdef"))
+    part = data.take(np.array([4, 0, 4]))
+    np.testing.assert_array_equal(part.images, data.images[[4, 0, 4]])
+    assert part.labels.tolist() == [4, 0, 4]
+    assert part.class_names == data.class_names
+    assert data.take(data.labels > 3).labels.tolist() == [4, 5]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(("image_size", "size"), [(28, (28, 28)), ((3, 11), (3, 11))])
+def test_resize_is_that_of_pillow(channels, image_size, size):
+    data = Dataset(pixels(3, 8, 6, channels), [2, 0, 1], list("abc"))
+    resized = data.resize(image_size)
+    mode = {1: "L", 3: "RGB", 4: "CMYK"}[channels]  # of RGBA Pillow would premultiply the alpha
+    for image, received in zip(data.images, resized.images, strict=True):
+        picture = Image.frombytes(mode, (6, 8), image.tobytes())
+        expected = picture.resize(size[::-1], Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(received, np.reshape(expected, (*size, channels)))
+    assert resized.images.dtype == np.uint8
+    assert (resized.labels.tolist(), resized.class_names) == ([2, 0, 1], ("a", "b", "c"))
+
+
+def test_resize_to_the_same_size_changes_nothing():
+    data = Dataset(FLOATS, TWO)
+    np.testing.assert_array_equal(data.resize((8, 8)).images, FLOATS)
+
+
+@pytest.mark.parametrize(
+    ("images", "image_size", "kind", "message"),
+    [
+        (GRAY, 0, ValueError, "image_size must be at least 1. Received: image_size=0"),
+        (GRAY, (4, -1), ValueError, r"image_size must be at least 1 .*image_size=\(4, -1\)"),
+        (GRAY, (4, 4, 1), ValueError, r"image_size must be one int or one .*=\(4, 4, 1\)"),
+        (GRAY, 2.5, TypeError, "image_size must be a whole number. Received: image_size=2.5"),
+        (FLOATS, 4, TypeError, "only uint8 images can be resized. Received: dtype float32"),
+    ],
+)
+def test_resize_errors(images, image_size, kind, message):
+    with pytest.raises(kind, match=message):
+        Dataset(images, TWO).resize(image_size)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8])
+def test_one_hot_has_a_one_at_each_label(dtype):
+    labels = np.array([3, 0, 4, 3], dtype)
+    rows = one_hot(labels, 6)
+    np.testing.assert_array_equal(rows, labels[:, None] == np.arange(6))
+    assert rows.dtype == np.float32
+
+
+def test_one_hot_of_no_labels():
+    assert one_hot(np.array([], int), 10).shape == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("labels", "num_classes", "kind", "message"),
+    [
+        ([0, 3], 3, ValueError, r"labels must be in 0…2. Received: labels from 0 to 3"),
+        ([-1, 1], 3, ValueError, r"labels must be in 0…2. Received: labels from -1 to 1"),
+        ([0.0, 1.0], 3, TypeError, "labels must be whole numbers. Received: dtype float64"),
+        ([0], 0, ValueError, "num_classes must be at least 1. Received: num_classes=0"),
+        ([0], 3.0, TypeError, "num_classes must be a whole number. Received: num_classes=3.0"),
+    ],
+)
+def test_one_hot_errors(labels, num_classes, kind, message):
+    with pytest.raises(kind, match=message):
+        one_hot(np.array(labels), num_classes)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "expected"),
+    [
+        ((512, 512, 1), np.uint8, 262_144),
+        ((512, 512, 3), np.uint8, 786_432),
+        ((60_000, 784), np.uint8, 47_040_000),
+        ((60_000, 10), "float32", 2_400_000),
+    ],
+)
+def test_storage_bytes(shape, dtype, expected):
+    assert storage_bytes(shape, dtype) == expected
+
+
+def test_storage_bytes_errors():
+    with pytest.raises(ValueError, match="at least 1"):
+        storage_bytes((512, 0))
