@@ -192,7 +192,7 @@ def predict(model: nnx.Module, images: np.ndarray, *, batch_size: int = 256) -> 
         rows = images[start : start + size]
         filled = np.resize(rows, (size, *rows.shape[1:]))
         logits = forward(state.params, state.statistics, filled)
-        outputs.append(np.asarray(jax.nn.softmax(logits), np.float32)[: len(rows)])
+        outputs.append(np.asarray(jax.nn.softmax(logits.astype(np.float32)))[: len(rows)])
     return np.concatenate(outputs)
 
 
@@ -216,6 +216,11 @@ def _optimizer(
 
 def _output_shape(model: nnx.Module, images: np.ndarray) -> tuple[int, ...]:
     """Returns the model's output shape for one of these images, found by abstract evaluation."""
+    if not isinstance(model, nnx.Module):
+        raise TypeError(
+            "model must be an nnx.Module, as layer.build(input_shape, rngs=nnx.Rngs(0)) gives. "
+            f"Received: {model!r}"
+        )
     graphdef, state = nnx.split(model)
 
     def forward(state: Any, images: jax.Array) -> jax.Array:
@@ -230,7 +235,7 @@ def _check_fits(model: nnx.Module, data: Dataset) -> None:
     if len(shape) != 2 or shape[1] < len(data.class_names):
         raise ValueError(
             f"the model must map images to (batch, classes) with at least {len(data.class_names)} "
-            f"classes, as the data has. Received: output shape (batch, {str(shape[1:])[1:-1]})"
+            f"classes, as the data has. Received: {shape[1:]} for each image"
         )
 
 

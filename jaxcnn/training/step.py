@@ -179,7 +179,12 @@ def _statistics(model: nnx.Module) -> Arrays:
 
 def _measure(logits: jax.Array, batch: Batch, loss: Loss) -> Metrics:
     labels, mask = jnp.asarray(batch.label), jnp.asarray(batch.mask)
-    losses = loss(logits, labels)
+    losses = loss(logits.astype(jnp.float32), labels)
+    if losses.shape != labels.shape:
+        raise ValueError(
+            f"loss must give one value per example, (batch,) = {labels.shape}: the step takes the "
+            f"mean itself. Received: shape {losses.shape}"
+        )
     right = jnp.argmax(logits, axis=-1) == labels
     return Metrics(
         jnp.sum(jnp.where(mask, losses, 0.0)),

@@ -304,12 +304,12 @@ FIT_ERRORS = [
     (
         {"model": small(classes=2)},
         ValueError,
-        r"at least 3 classes, as the data has. Received: output shape \(batch, 2\)",
+        r"at least 3 classes, as the data has. Received: \(2,\) for each image",
     ),
     (
         {"model": cnn.serial(cnn.conv(3, 3)).build(SHAPE, rngs=nnx.Rngs(0))},
         ValueError,
-        r"must map images to \(batch, classes\).*Received: output shape \(batch, 4, 3, 3\)",
+        r"must map images to \(batch, classes\).*Received: \(4, 3, 3\) for each image",
     ),
     (
         {"data": COLOUR, "model": cnn.serial(cnn.conv(3, 3)).build(SHAPE, rngs=nnx.Rngs(0))},
@@ -340,7 +340,7 @@ def test_fit_errors(options, kind, message):
         (
             lambda: cnn.evaluate(small(classes=2), DATA),
             ValueError,
-            r"at least 3 classes, as the data has. Received: output shape \(batch, 2\)",
+            r"at least 3 classes, as the data has. Received: \(2,\) for each image",
         ),
         (lambda: cnn.predict(small(), DATA.images, batch_size=0), ValueError, "batch_size must"),
         (
