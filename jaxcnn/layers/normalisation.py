@@ -3,6 +3,7 @@
 import abc
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -10,6 +11,10 @@ from jax.typing import DTypeLike
 
 from jaxcnn import modules, shapes
 from jaxcnn.layers.layer import Layer
+
+# Flax's default variance, E[x²] − E[x]², has no right digit left where the mean is large beside the
+# deviation, or where a group has one value.
+_EXACT: dict[str, Any] = {"use_fast_variance": False}
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +66,7 @@ class batch_norm(_Norm):
     use_bias: bool = True
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        return modules.BatchNorm(channels, rngs=rngs, **vars(self))
+        return modules.BatchNorm(channels, rngs=rngs, **vars(self), **_EXACT)
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,7 +84,7 @@ class layer_norm(_Norm):
     use_bias: bool = True
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        return nnx.LayerNorm(channels, rngs=rngs, **vars(self))
+        return nnx.LayerNorm(channels, rngs=rngs, **vars(self), **_EXACT)
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,7 +119,7 @@ class group_norm(_Norm):
         return shape
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        options = dict(vars(self))
+        options = {**vars(self), **_EXACT}
         return nnx.GroupNorm(channels, num_groups=options.pop("groups"), rngs=rngs, **options)
 
 
@@ -133,7 +138,7 @@ class instance_norm(_Norm):
     use_bias: bool = True
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        return nnx.InstanceNorm(channels, rngs=rngs, **vars(self))
+        return nnx.InstanceNorm(channels, rngs=rngs, **vars(self), **_EXACT)
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,6 +1,7 @@
 """Pooling in any number of dimensions."""
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -205,7 +206,8 @@ def global_max_pool(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
       ValueError: ``x`` has no spatial axis.
     """
     checks.images("x", x)
-    return _squeeze(max_pool(x, x.shape[1:-1]), keepdims)
+    y = _first_largest(x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1]), axis=1)
+    return y.reshape(x.shape[0], *(1 for _ in x.shape[1:-1] if keepdims), x.shape[-1])
 
 
 def global_avg_pool(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
@@ -251,15 +253,14 @@ def adaptive_max_pool(x: jax.Array, output_size: shapes.PerAxis) -> jax.Array:
       ValueError: it is below 1, or ``x`` has no spatial axis.
     """
     checks.images("x", x)
-    window = []
-    for axis, (size, count) in enumerate(_adaptive(x, output_size), start=1):
+    # The maximum of a box is that of each axis in turn; from the last axis on, the winner is the
+    # first in memory order.
+    for axis, (size, count) in reversed(list(enumerate(_adaptive(x, output_size), start=1))):
         starts, ends = _adaptive_bounds(size, count)
-        widest = int((ends - starts).max())
-        # Shorter windows read their last position twice: it cannot win against itself.
-        reads = np.minimum(starts[:, None] + np.arange(widest), ends[:, None] - 1)
-        x = jnp.take(x, reads.reshape(-1), axis=axis)
-        window.append(widest)
-    return max_pool(x, window)
+        # Shorter windows read their last position again: it cannot win against itself.
+        reads = np.minimum(starts[:, None] + np.arange(max(ends - starts)), ends[:, None] - 1)
+        x = _first_largest(jnp.take(x, reads, axis=axis), axis=axis + 1)
+    return x
 
 
 def adaptive_avg_pool(x: jax.Array, output_size: shapes.PerAxis) -> jax.Array:
@@ -304,13 +305,15 @@ def _adaptive_bounds(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return index * size // count, -(-(index + 1) * size // count)
 
 
-def _squeeze(x: jax.Array, keepdims: bool) -> jax.Array:
-    return x if keepdims else x.reshape(x.shape[0], x.shape[-1])
+def _first_largest(x: jax.Array, axis: int) -> jax.Array:
+    """Returns the largest value along ``axis``; the first of several has the gradient."""
+    winner = jnp.argmax(x, axis=axis, keepdims=True)
+    return jnp.take_along_axis(x, winner, axis=axis).squeeze(axis)
 
 
 def _accumulator(x: jax.Array) -> jnp.dtype:
     """Returns the dtype to sum in: at least float32, as sums of halves soon lose their digits."""
-    return jnp.promote_types(x.dtype, jnp.float32)
+    return jnp.dtype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x.dtype
 
 
 def _sum(x: jax.Array, windows: shapes.Windows) -> jax.Array:
@@ -368,8 +371,10 @@ def _max_pool_jvp(
     def plain(x: jax.Array, dx: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.jvp(lambda x: _plain_max_pool(x, windows), (x,), (dx,))
 
-    fast = functools.partial(cpu.max_pool_jvp, windows=windows)
-    return cpu.on_cpu(fast, plain, *primals, *tangents)
+    sliced = functools.partial(cpu.max_pool_jvp, windows=windows)
+    if max(windows.dilation) > 1:  # JAX has no gradient for it
+        return sliced(*primals, *tangents)
+    return cpu.on_cpu(sliced, plain, *primals, *tangents)
 
 
 def _counts(windows: shapes.Windows, include_pad: bool) -> np.ndarray:

@@ -119,12 +119,78 @@ def avg_pool(x, axes, *, count_include_pad=False):
     return y
 
 
-def pad(x, pairs, value=0):
-    widths = [low + high for low, high in pairs]
-    grown = [n + width for n, width in zip(x.shape[1:-1], widths, strict=True)]
-    y = np.full((x.shape[0], *grown, x.shape[-1]), value, x.dtype)
+def sum_pool(x, axes):
+    y = output(x, axes, x.shape[-1])
+    for index, reads in placements(axes):
+        for read in reads:
+            if inside(read, axes):
+                y[:, *index] += x[:, *read]
+    return y
+
+
+def lp_pool(x, axes, p):
+    return sum_pool(np.abs(x.astype(float)) ** p, axes) ** (1 / p)
+
+
+def conv_transpose(x, kernel, bias=None, *, axes, groups=1, added=None):
+    """Every input is spread over the output; ``padding`` crops, ``added`` widens the end."""
+    channels, features = kernel.shape[-2], kernel.shape[-1] // groups
+    reach = [(axis.size - 1) * axis.stride + (axis.window - 1) * axis.dilation for axis in axes]
+    whole = [n + 1 + end for n, end in zip(reach, added or [0] * len(axes), strict=True)]
+    y = np.zeros((len(x), *whole, kernel.shape[-1]))
     for index in np.ndindex(*x.shape[1:-1]):
-        y[:, *(i + low for i, (low, _) in zip(index, pairs, strict=True))] = x[:, *index]
+        for tap in np.ndindex(kernel.shape[:-2]):
+            spot = [
+                i * axis.stride + a * axis.dilation
+                for i, a, axis in zip(index, tap, axes, strict=True)
+            ]
+            for group in range(groups):
+                inputs = x[:, *index, group * channels : (group + 1) * channels]
+                outputs = slice(group * features, (group + 1) * features)
+                y[:, *spot, outputs] += inputs.astype(float) @ kernel[*tap, :, outputs]
+    crops = [slice(a.padding[0], n - a.padding[1]) for a, n in zip(axes, whole, strict=True)]
+    y = y[:, *crops]
+    return y if bias is None else y + bias
+
+
+def adaptive_pool(x, sizes, reduce):
+    """Window i of n covers everything between the fractions i/n and (i + 1)/n of the axis."""
+    y = np.zeros((len(x), *sizes, x.shape[-1]))
+    for index in np.ndindex(*sizes):
+        covered = [
+            [at for at in range(n) if (at + 1) * count > i * n and at * count < (i + 1) * n]
+            for i, count, n in zip(index, sizes, x.shape[1:-1], strict=True)
+        ]
+        block = x[np.ix_(range(len(x)), *covered, range(x.shape[-1]))]
+        y[:, *index] = reduce(block, axis=tuple(range(1, block.ndim - 1)))
+    return y
+
+
+def source(place, size, mode):
+    """Which position of an axis a border position shows; ``None`` where it is filled."""
+    if 0 <= place < size:
+        return place
+    match mode:
+        case "zeros":
+            return None
+        case "replicate":
+            return 0 if place < 0 else size - 1
+        case "circular":
+            return place + size if place < 0 else place - size
+        case "reflect":
+            return -place if place < 0 else 2 * (size - 1) - place
+
+
+def pad(x, pairs, mode="zeros", value=0):
+    spatial = x.shape[1:-1]
+    grown = [low + n + high for n, (low, high) in zip(spatial, pairs, strict=True)]
+    y = np.full((x.shape[0], *grown, x.shape[-1]), value, x.dtype)
+    for index in np.ndindex(*grown):
+        places = [
+            source(i - low, n, mode) for i, n, (low, _) in zip(index, spatial, pairs, strict=True)
+        ]
+        if None not in places:
+            y[:, *index] = x[:, *places]
     return y
 
 

@@ -1,0 +1,151 @@
+"""Pools against their definitions, window by window."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ops import references
+from ops.references import cases
+
+from jaxcnn import ops, shapes
+
+
+def few_values(seed, *shape, dtype=np.float32):
+    """Whole numbers in −2…2, so that most windows have ties."""
+    return np.random.default_rng(seed).integers(-2, 3, shape).astype(dtype)
+
+
+@given(cases(max_size=6, pool=True), st.integers(0, 2), st.booleans())
+def test_max_pool_and_its_gradient(case, batch, with_nan):
+    x = few_values(0, batch, *case.spatial, 2)
+    if with_nan:
+        x[np.random.default_rng(1).random(x.shape) < 0.1] = np.nan
+
+    def pool(x):
+        return ops.max_pool(x, case.window, **case.options)
+
+    y, pull_back = jax.vjp(jax.jit(pool), jnp.asarray(x))
+    np.testing.assert_array_equal(y, references.max_pool(x, case.axes))
+    assert y.shape[1:] == shapes.pool_shape(x.shape[1:], case.window, **case.options)
+    dy = few_values(2, *y.shape)
+    expected = references.max_pool_gradient(x, dy, case.axes)
+    np.testing.assert_array_equal(*pull_back(jnp.asarray(dy)), expected)
+
+
+@given(cases(max_axes=2, max_size=6, pool=True))
+def test_max_pool_moves_with_the_winner(case):
+    """Forward mode: the tangent of a window is that of its first largest value."""
+    x, dx = few_values(0, 2, *case.spatial, 2), few_values(1, 2, *case.spatial, 2)
+
+    def pool(x, dx):
+        return jax.jvp(lambda x: ops.max_pool(x, case.window, **case.options), (x,), (dx,))
+
+    y, dy = jax.jit(pool)(jnp.asarray(x), jnp.asarray(dx))
+    expected = np.zeros_like(y)
+    for index, winner in references.winners(x, case.axes):
+        expected[index] = 0 if winner is None else dx[winner]
+    np.testing.assert_array_equal(dy, expected)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bfloat16", "float16"])
+def test_max_pool_of_other_types(dtype):
+    x = np.random.default_rng(0).integers(0, 100, (2, 7, 6, 3)).astype(dtype)
+    case = {"strides": 2, "padding": 1, "ceil_mode": True}
+    axes = [references.Axis(n, 3, 2, (1, 1), 1, True) for n in (7, 6)]
+    y = ops.max_pool(jnp.asarray(x), 3, **case)
+    assert y.dtype == x.dtype
+    expected = references.max_pool(x.astype(np.float32), axes)
+    np.testing.assert_array_equal(np.asarray(y, np.float32), expected)
+
+
+@given(cases(max_size=6, pool=True), st.integers(0, 2), st.booleans())
+def test_avg_pool(case, batch, count_include_pad):
+    x = few_values(0, batch, *case.spatial, 2)
+    options = {"count_include_pad": count_include_pad}
+    y = ops.avg_pool(jnp.asarray(x), case.window, **case.options, **options)
+    np.testing.assert_allclose(y, references.avg_pool(x, case.axes, **options), rtol=1e-6)
+
+
+@given(cases(max_size=6, pool=True), st.integers(0, 2))
+def test_sum_pool(case, batch):
+    x = few_values(0, batch, *case.spatial, 2)
+    y = ops.sum_pool(jnp.asarray(x), case.window, **case.options)
+    np.testing.assert_array_equal(y, references.sum_pool(x, case.axes))
+
+
+@given(cases(max_axes=2, max_size=6, pool=True), st.sampled_from([1, 2, 3, 2.5]))
+def test_lp_pool(case, p):
+    x = few_values(0, 2, *case.spatial, 2)
+    y = ops.lp_pool(jnp.asarray(x), case.window, p, **case.options)
+    np.testing.assert_allclose(y, references.lp_pool(x, case.axes, p), rtol=1e-5)
+
+
+def test_lp_pool_of_zeros_has_gradient_zero():
+    gradient = jax.grad(lambda x: ops.lp_pool(x, 2, 2).sum())(jnp.zeros((1, 4, 1)))
+    assert gradient.ravel().tolist() == [0, 0, 0, 0]
+
+
+sizes = st.lists(st.tuples(st.integers(1, 7), st.integers(1, 8)), min_size=1, max_size=3)
+
+
+@given(sizes)
+def test_adaptive_pools(sizes):
+    spatial, counts = zip(*sizes, strict=True)
+    x = few_values(0, 2, *spatial, 2)
+    for op, reduce in ((ops.adaptive_max_pool, np.max), (ops.adaptive_avg_pool, np.mean)):
+        y = jax.jit(op, static_argnums=1)(jnp.asarray(x), counts)
+        assert y.shape[1:] == shapes.adaptive_shape(x.shape[1:], counts)
+        expected = references.adaptive_pool(x, counts, reduce)
+        np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=3), st.booleans())
+def test_global_pools(spatial, keepdims):
+    x = few_values(0, 2, *spatial, 3)
+    axes = tuple(range(1, x.ndim - 1))
+    y = ops.global_max_pool(jnp.asarray(x), keepdims=keepdims)
+    np.testing.assert_array_equal(y, x.max(axes, keepdims=keepdims))
+    y = ops.global_avg_pool(jnp.asarray(x), keepdims=keepdims)
+    np.testing.assert_allclose(y, x.mean(axes, keepdims=keepdims), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("op", [ops.global_max_pool, lambda x: ops.adaptive_max_pool(x, 1)])
+def test_a_tie_over_everything_goes_to_the_first(op):
+    gradient = jax.grad(lambda x: op(x).sum())(jnp.ones((1, 2, 3, 1)))
+    assert gradient.ravel().tolist() == [1, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("count_include_pad", [False, True])
+def test_divisor_at_the_border(count_include_pad):
+    """Keras's mean is of what is there; PyTorch's default counts the padding."""
+    y = ops.avg_pool(
+        jnp.ones((1, 3, 1)), 2, strides=1, padding=1, count_include_pad=count_include_pad
+    )
+    assert y.ravel().tolist() == ([0.5, 1, 1, 0.5] if count_include_pad else [1, 1, 1, 1])
+
+
+def test_what_ceil_mode_reads_past_the_padding_counts_in_no_divisor():
+    """PyTorch's rule: five ones, pairs; the last window has one position."""
+    x = jnp.ones((1, 5, 1))
+    for count_include_pad in (False, True):
+        y = ops.avg_pool(x, 2, ceil_mode=True, count_include_pad=count_include_pad)
+        assert y.ravel().tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "op",
+    [
+        lambda x: ops.avg_pool(x, 4096),
+        lambda x: ops.sum_pool(x, 4096) / 4096,
+        lambda x: ops.lp_pool(x, 4096, 1) / 4096,
+        ops.global_avg_pool,
+        lambda x: ops.adaptive_avg_pool(x, 1),
+    ],
+)
+def test_halves_are_summed_in_float32(op, dtype):
+    y = op(jnp.ones((1, 4096, 1), dtype))
+    assert y.dtype == jnp.dtype(dtype)
+    assert y.item() == 1

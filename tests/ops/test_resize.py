@@ -1,0 +1,61 @@
+"""Resizing against Pillow, and moving pixels into channels against their definition."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from jaxcnn import ops, shapes
+
+FILTERS = {"linear": Image.Resampling.BILINEAR, "lanczos3": Image.Resampling.LANCZOS}
+
+
+@pytest.mark.parametrize("method", FILTERS)
+@given(size=st.tuples(st.integers(1, 12), st.integers(1, 12)))
+def test_resize_as_pillow(method, size):
+    """Pillow blurs before it makes an image smaller too; its cubic has another constant."""
+    picture = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    resize = jax.jit(lambda x: ops.resize(x, size, method=method))
+    y = resize(jnp.asarray(picture)[None, ..., None])
+    expected = Image.fromarray(picture).resize(size[::-1], FILTERS[method])
+    np.testing.assert_allclose(y[0, ..., 0], expected, rtol=1e-3, atol=2e-4)
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3)), min_size=1, max_size=3))
+def test_nearest_upsampling_repeats(axes):
+    spatial, scale = zip(*axes, strict=True)
+    x = np.arange(2 * np.prod(spatial) * 2, dtype=np.float32).reshape(2, *spatial, 2)
+    expected = x
+    for axis, factor in enumerate(scale, start=1):
+        expected = expected.repeat(factor, axis)
+    y = ops.upsample(jnp.asarray(x), scale)
+    np.testing.assert_array_equal(y, expected)
+    assert y.shape[1:] == shapes.upsample_shape(x.shape[1:], scale)
+
+
+def test_antialias_blurs_what_gets_smaller():
+    """Each output is a triangle of four pixels to either side of its middle."""
+    x = jnp.array([0.0, 0, 0, 28, 0, 0, 0, 0])[None, :, None]
+    weights = [np.maximum(1 - np.abs(np.arange(8) - middle) / 4, 0) for middle in (1.5, 5.5)]
+    expected = [28 * w[3] / w.sum() for w in weights]
+    np.testing.assert_allclose(ops.resize(x, 2)[0, :, 0], expected, rtol=1e-6)
+    assert ops.resize(x, 2, antialias=False)[0, :, 0].tolist() == [0, 0]
+
+
+blocks = st.lists(st.integers(1, 3), min_size=1, max_size=3)
+
+
+@given(blocks, st.integers(1, 3), st.integers(1, 2))
+def test_space_to_depth_and_back(outer, block, channels):
+    spatial = [n * block for n in outer]
+    x = np.arange(2 * np.prod(spatial) * channels).reshape(2, *spatial, channels)
+    y = np.asarray(ops.space_to_depth(jnp.asarray(x), block))
+    assert y.shape[1:] == shapes.space_to_depth_shape(x.shape[1:], block)
+    for index in np.ndindex(*outer):
+        corner = tuple(slice(i * block, (i + 1) * block) for i in index)
+        np.testing.assert_array_equal(y[:, *index], x[:, *corner].reshape(2, -1))
+    assert shapes.depth_to_space_shape(y.shape[1:], block) == x.shape[1:]
+    np.testing.assert_array_equal(ops.depth_to_space(jnp.asarray(y), block), x)
