@@ -1,8 +1,9 @@
 # Two commands for a fresh machine with Python 3.11 or later: `make train` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
-.PHONY: train test clean
+.PHONY: train test test-peers test-peers-long clean
 
 train: .venv/.installed
 	$(BIN)/jaxcnn train --out runs/digits --overwrite
@@ -11,7 +12,15 @@ test: .venv/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(TEST_OPTIONS)
+
+# About 100 random configurations of each operation against PyTorch and Keras; the long form draws
+# 2,000 new ones each time.
+test-peers: .venv/.installed-peers
+	$(BIN)/python -m pytest -q $(TEST_OPTIONS) tests/peers
+
+test-peers-long: .venv/.installed-peers
+	$(BIN)/python -m pytest -v $(TEST_OPTIONS) tests/peers --hypothesis-profile=peers_long
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -20,6 +29,10 @@ test: .venv/.installed-test
 
 .venv/.installed-test: .venv/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+.venv/.installed-peers: .venv/.installed-test
+	$(BIN)/python -m pip install --quiet --editable '.[peers]'
 	touch $@
 
 clean:

@@ -19,6 +19,8 @@ _LAYOUTS = {
     5: "(batch, depth, height, width, channels)",
 }
 
+_PIXELS_HINT = " For pixels 0…255, pass {}.astype(jnp.float32) / 255."
+
 
 def rank(name: str, x: jax.Array, expected: int) -> None:
     """Checks that ``x`` has exactly ``expected`` axes.
@@ -74,7 +76,7 @@ def floating(name: str, x: jax.Array) -> None:
     Raises:
       TypeError: it holds integers or booleans; for ``uint8`` the message says what images need.
     """
-    hint = " For pixels 0…255, pass x.astype(jnp.float32) / 255." if x.dtype == jnp.uint8 else ""
+    hint = _PIXELS_HINT.format(name) if x.dtype == jnp.uint8 else ""
     with _raising(TypeError(f"{name} must be floating point. Received: dtype {x.dtype}.{hint}")):
         chex.assert_type(x, float)
 
@@ -87,10 +89,13 @@ def same_dtype(**arrays: jax.Array | None) -> None:
     """
     present = {name: x for name, x in arrays.items() if x is not None}
     received = ", ".join(f"{name} {x.dtype}" for name, x in present.items())
-    first = next(iter(present.values()))
-    message = f"{' and '.join(present)} must have the same dtype. Received: {received}"
+    first, *others = present.values()
+    *names, last = present
+    message = f"{', '.join(names)} and {last} must have the same dtype. Received: {received}."
+    if first.dtype == jnp.uint8:
+        message += _PIXELS_HINT.format(next(iter(present)))
     with _raising(TypeError(message)):
-        chex.assert_type(list(present.values()), first.dtype)
+        chex.assert_type(others, first.dtype)
 
 
 def known(what: str, name: str, names: Iterable[str]) -> None:

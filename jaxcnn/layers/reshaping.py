@@ -70,7 +70,7 @@ class resize(OpLayer):
         """Checks size and method."""
         super().__post_init__()
         check_per_axis(self, "size")
-        checks.known("method", self.method, METHODS)
+        checks.known("resize method", self.method, METHODS)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*size, channels)``."""
@@ -97,7 +97,7 @@ class upsample(OpLayer):
         """Checks scale and method."""
         super().__post_init__()
         check_per_axis(self, "scale")
-        checks.known("method", self.method, METHODS)
+        checks.known("resize method", self.method, METHODS)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*spatial · scale, channels)``."""

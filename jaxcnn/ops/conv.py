@@ -184,8 +184,15 @@ def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups
             f"spatial axis. Received: shape {kernel.shape}"
         )
     checks.rank("x", x, kernel.ndim)
-    check_groups(groups, kernel.shape[-2] * groups, kernel.shape[-1])
-    checks.channels("x", x, kernel.shape[-2] * groups)
+    check_groups(groups, x.shape[-1], kernel.shape[-1])
+    if groups == 1:
+        checks.channels("x", x, kernel.shape[-2])
+    elif kernel.shape[-2] * groups != x.shape[-1]:
+        fitting = (*kernel.shape[:-2], x.shape[-1] // groups, kernel.shape[-1])
+        raise ValueError(
+            f"kernel must be (*kernel_size, in_features // groups, features) = {fitting} for x "
+            f"with {x.shape[-1]} channels and groups={groups}. Received: shape {kernel.shape}"
+        )
     checks.same_dtype(x=x, kernel=kernel, bias=bias)
     if bias is not None and bias.shape != kernel.shape[-1:]:
         raise ValueError(

@@ -34,7 +34,11 @@ def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax
             "a convolution of size 1 to apply the same kernel at every position."
         )
     checks.rank("x", x, 2)
-    checks.channels("x", x, kernel.shape[0])
+    if x.shape[1] != kernel.shape[0]:
+        raise ValueError(
+            f"x must be (batch, in_features) = (batch, {kernel.shape[0]}), as the kernel's first "
+            f"axis. Received: shape {x.shape}"
+        )
     checks.same_dtype(x=x, kernel=kernel, bias=bias)
     if bias is not None and bias.shape != kernel.shape[1:]:
         raise ValueError(

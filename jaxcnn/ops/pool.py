@@ -90,7 +90,8 @@ def avg_pool(
     """
     resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
     checks.floating("x", x)
-    return (_sum(x, resolved) / _counts(resolved, count_include_pad)).astype(x.dtype)
+    total = _sum(x, resolved)
+    return (total / _counts(resolved, count_include_pad).astype(total.dtype)).astype(x.dtype)
 
 
 def sum_pool(
@@ -378,7 +379,7 @@ def _max_pool_jvp(
 
 
 def _counts(windows: shapes.Windows, include_pad: bool) -> np.ndarray:
-    """Returns how many inputs each window reads, ``(1, *output_sizes, 1)`` float32, at least 1."""
+    """Returns how many inputs each window reads, ``(1, *output_sizes, 1)``, at least 1."""
     per_axis = []
     for axis, size in enumerate(windows.spatial):
         low, high = windows.padding[axis]
@@ -387,4 +388,4 @@ def _counts(windows: shapes.Windows, include_pad: bool) -> np.ndarray:
         first, end = (-low, size + high) if include_pad else (0, size)
         per_axis.append(((reads >= first) & (reads < end)).sum(axis=1))
     counts = functools.reduce(np.multiply.outer, per_axis)
-    return np.maximum(counts, 1).astype(np.float32)[None, ..., None]
+    return np.maximum(counts, 1)[None, ..., None]

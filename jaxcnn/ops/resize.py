@@ -35,7 +35,7 @@ def resize(
     """
     checks.images("x", x)
     checks.floating("x", x)
-    checks.known("method", method, METHODS)
+    checks.known("resize method", method, METHODS)
     sizes = shapes.per_axis("size", size, x.ndim - 2)
     shape = (x.shape[0], *sizes, x.shape[-1])
     return jax.image.resize(x, shape, method, antialias=antialias)

@@ -235,7 +235,7 @@ def depth_to_space_shape(input_shape: Sequence[int], block: int) -> Shape:
     pixels = block ** len(spatial)
     if channels % pixels:
         raise ValueError(
-            f"the block's {pixels} pixels must divide the channels. "
+            f"block**{len(spatial)} = {pixels} must divide the channels. "
             f"Received: block={block}, input_shape={tuple(input_shape)}"
         )
     return (*(size * block for size in spatial), channels // pixels)

@@ -81,14 +81,18 @@ def pad_widths(name: str, value: int | Sequence[int] | Sequence[Pair], axes: int
       TypeError: a number is not whole.
       ValueError: a number below 0, or not one entry per axis.
     """
+    rule = (
+        f"{name} must be an int, one int per spatial axis or one (low, high) per spatial axis "
+        f"({axes} here). Received: {name}={value!r}"
+    )
     if not is_sequence(value):
-        return ((whole(name, value, least=0),) * 2,) * axes
+        try:
+            return ((whole(name, value, least=0),) * 2,) * axes
+        except TypeError:
+            raise TypeError(rule) from None
     pairs = [entry if is_sequence(entry) else (entry, entry) for entry in value]
     if len(pairs) != axes or any(len(pair) != 2 for pair in pairs):
-        raise ValueError(
-            f"{name} must be an int, one int per spatial axis or one (low, high) per spatial "
-            f"axis ({axes} here). Received: {name}={value!r}"
-        )
+        raise ValueError(rule)
     numbers = _whole_numbers(name, [width for pair in pairs for width in pair], value, 0)
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 

@@ -4,7 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from hypothesis import settings
 from hypothesis import strategies as st
+
+# For one of several tests of a family, and for Keras, which runs eagerly.
+fewer = settings(max_examples=settings.default.max_examples // 4)
 
 # With whole numbers as inputs, products and sums are exact in float32 whatever their order, so that
 # peers agree to the last bit; what divides or takes roots agrees to rounding. In bfloat16 the

@@ -8,6 +8,7 @@ from compare import (
     assert_same,
     batches,
     dtypes,
+    fewer,
     first,
     last,
     pairs,
@@ -90,6 +91,7 @@ def test_conv_against_torch(case, data):
     assert_same(ours, theirs, EXACT[str(x.dtype)])
 
 
+@fewer
 @given(arrays(dtype="float32"), st.sampled_from(["VALID", "SAME", "CAUSAL"]))
 def test_conv_against_keras(case, padding):
     (x, kernel, _), options = case
@@ -149,6 +151,7 @@ def test_conv_transpose_against_torch(case, data):
     assert_same(ours, theirs, EXACT[str(x.dtype)])
 
 
+@fewer
 @given(arrays(dtype="float32"), st.sampled_from(["VALID", "SAME"]))
 def test_conv_transpose_against_keras(case, padding):
     (x, kernel, _), options = case
@@ -172,6 +175,7 @@ def test_conv_transpose_against_keras(case, padding):
     assert_same(ours, theirs, 0)
 
 
+@fewer
 @given(arrays(dtype="float32"))
 def test_dense_against_torch(case):
     (x, _, bias), _ = case

@@ -4,6 +4,7 @@ import functools
 
 import jax.numpy as jnp
 import keras
+import numpy as np
 import torch.nn.functional as F
 from compare import (
     EXACT,
@@ -11,6 +12,7 @@ from compare import (
     assert_same,
     batches,
     dtypes,
+    fewer,
     first,
     last,
     per_axis,
@@ -44,7 +46,7 @@ def images(draw, *, dtype=None):
 def windows(draw, x, *, dilated=False, padded=True):
     """Options that fit ``x``, in our words; PyTorch pads at most half a window."""
     axes = x.ndim - 2
-    window = per_axis(draw, axes, 1, 4)
+    window = per_axis(draw, axes, 1, 4 if axes < 3 else 3)
     options = {
         "window": window,
         "strides": per_axis(draw, axes, 1, 4),
@@ -53,11 +55,21 @@ def windows(draw, x, *, dilated=False, padded=True):
     }
     if dilated:
         options["dilation"] = per_axis(draw, axes, 1, 3)
+    assume(fits(x, **options))
+    return options
+
+
+def fits(x, **options):
     try:
         shapes.pool_shape(x.shape[1:], **options)
     except ValueError:
-        assume(False)
-    return options
+        return False
+    return True
+
+
+def fits_unpadded(x, options):
+    """PyTorch's rule for means in three dimensions."""
+    return x.ndim < 5 or fits(x, **options | {"padding": 0, "ceil_mode": False})
 
 
 def in_torch(options):
@@ -75,13 +87,19 @@ def test_max_pool_against_torch(data):
         return last(MAX[x.ndim - 2](first(x), **in_torch(options)))
 
     ours = run_ours(lambda x: ops.max_pool(x, **options), x)
+    # A dilated window may step over a small image and read padding alone; PyTorch then gives its
+    # gradient to a position that the window does not read.
+    assume(np.isfinite(ours[0]).all())
     assert_same(ours, run_torch(torch_pool, x), EXACT[str(x.dtype)])
 
 
 @given(st.data(), st.booleans())
 def test_avg_pool_against_torch(data, count_include_pad):
     x = data.draw(images())
-    options = data.draw(windows(x)) | {"count_include_pad": count_include_pad}
+    assume(x.ndim < 5 or x.dtype == "float32")  # PyTorch has no others in three dimensions
+    options = data.draw(windows(x))
+    assume(fits_unpadded(x, options))
+    options["count_include_pad"] = count_include_pad
 
     def torch_pool(x):
         return last(AVG[x.ndim - 2](first(x), **in_torch(options)))
@@ -95,7 +113,7 @@ def test_sum_pool_against_torch(data):
     x = data.draw(images(dtype="float32"))
     options = data.draw(windows(x))
     options["ceil_mode"] = False  # PyTorch's divisor shrinks at the end, and its sum with it
-    assume(all(n >= 1 for n in shapes.pool_shape(x.shape[1:], **options)))
+    assume(fits_unpadded(x, options))
     positions = functools.reduce(lambda a, b: a * b, options["window"])
 
     def torch_pool(x):
@@ -109,13 +127,13 @@ def test_sum_pool_against_torch(data):
 @given(st.data(), st.sampled_from([1, 2, 3, 4]))
 def test_lp_pool_against_torch(data, p):
     x = jnp.abs(data.draw(images(dtype="float32"))) + 1  # PyTorch takes no absolute values
-    options = data.draw(windows(x, padded=False))
-    options["ceil_mode"] = False
-    del options["padding"]
-    assume(all(n >= f for n, f in zip(x.shape[1:-1], options["window"], strict=True)))
+    options = data.draw(windows(x, padded=False)) | {"ceil_mode": False}
+    assume(fits(x, **options))
 
     def torch_pool(x):
-        return last(LP[x.ndim - 2](first(x), p, options["window"], options["strides"]))
+        one = x.ndim == 3  # in one dimension PyTorch takes a number, not a tuple of one
+        window, strides = options["window"], options["strides"]
+        return last(LP[x.ndim - 2](first(x), p, window[0] if one else window, strides))
 
     ours = run_ours(lambda x: ops.lp_pool(x, p=p, **options), x)
     assert_same(ours, run_torch(torch_pool, x), ROUNDED["float32"])
@@ -156,12 +174,12 @@ def test_global_pools_against_torch(data):
     assert_same(ours, run_torch(torch_avg, x), ROUNDED[str(x.dtype)])
 
 
+@fewer
 @given(st.data(), st.sampled_from(["VALID", "SAME"]))
 def test_pools_against_keras(data, padding):
     x = data.draw(images(dtype="float32"))
     options = data.draw(windows(x)) | {"padding": padding, "ceil_mode": False}
-    fits = all(n >= f for n, f in zip(x.shape[1:-1], options["window"], strict=True))
-    assume(padding == "SAME" or fits)
+    assume(fits(x, **options))
     arguments = (options["window"], options["strides"], padding.lower(), "channels_last")
 
     # Keras differentiates by XLA, which picks the first of several equal values too.

@@ -1,0 +1,222 @@
+"""What every operation keeps: the transformations of JAX, dtypes, empty batches, size 1."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from jaxcnn import ops
+
+
+class Example(NamedTuple):
+    """An operation with its options bound, and the shapes of its arrays; the first is x."""
+
+    op: Callable[..., jax.Array]
+    function: Callable[..., jax.Array]
+    shapes: list[tuple[int, ...]]
+    batched: bool = True
+
+
+def bind(op, *arguments, **options):
+    return lambda *arrays: op(*arrays, *arguments, **options)
+
+
+def drop(op):
+    return lambda x: op(jax.random.key(0), x, 0.5)
+
+
+CONV = [(2, 6, 5, 4), (3, 2, 2, 6), (6,)]
+IMAGE = [(2, 6, 5, 4)]
+EXAMPLES = {
+    "conv": Example(ops.conv, bind(ops.conv, strides=2, padding=1, groups=2), CONV),
+    "conv reflect": Example(ops.conv, bind(ops.conv, padding=1, padding_mode="reflect"),
+                            [(2, 4, 4, 2), (3, 3, 2, 3)]),
+    "conv 1-D": Example(ops.conv, bind(ops.conv, padding="CAUSAL", dilation=2),
+                        [(2, 9, 3), (3, 3, 4), (4,)]),
+    "conv 3-D": Example(ops.conv, bind(ops.conv, padding="SAME"),
+                        [(2, 3, 4, 3, 2), (2, 3, 2, 2, 3)]),
+    "conv depthwise": Example(ops.conv, bind(ops.conv, padding="SAME", groups=3),
+                              [(2, 5, 5, 3), (3, 3, 1, 6)]),
+    "conv pointwise": Example(ops.conv, ops.conv, [(2, 3, 3, 3), (1, 1, 3, 4), (4,)]),
+    "conv_transpose": Example(ops.conv_transpose,
+                              bind(ops.conv_transpose, strides=2, padding=1, output_padding=1,
+                                   groups=2), CONV),
+    "max_pool": Example(ops.max_pool, bind(ops.max_pool, 2), IMAGE),
+    "max_pool overlapping": Example(ops.max_pool,
+                                    bind(ops.max_pool, 3, strides=2, padding=1, ceil_mode=True),
+                                    IMAGE),
+    "max_pool dilated": Example(ops.max_pool, bind(ops.max_pool, 2, strides=1, dilation=2), IMAGE),
+    "avg_pool": Example(ops.avg_pool, bind(ops.avg_pool, 3, strides=2, padding=1), IMAGE),
+    "sum_pool": Example(ops.sum_pool, bind(ops.sum_pool, 3, strides=2, padding=1), IMAGE),
+    "lp_pool": Example(ops.lp_pool, bind(ops.lp_pool, 2, 3), IMAGE),
+    "global_max_pool": Example(ops.global_max_pool, ops.global_max_pool, IMAGE),
+    "global_avg_pool": Example(ops.global_avg_pool, ops.global_avg_pool, IMAGE),
+    "adaptive_max_pool": Example(ops.adaptive_max_pool, bind(ops.adaptive_max_pool, (4, 2)), IMAGE),
+    "adaptive_avg_pool": Example(ops.adaptive_avg_pool, bind(ops.adaptive_avg_pool, (4, 2)), IMAGE),
+    "pad": Example(ops.pad, bind(ops.pad, 1), IMAGE),
+    "pad reflect": Example(ops.pad, bind(ops.pad, 1, mode="reflect"), IMAGE),
+    "pad replicate": Example(ops.pad, bind(ops.pad, 1, mode="replicate"), IMAGE),
+    "pad circular": Example(ops.pad, bind(ops.pad, 1, mode="circular"), IMAGE),
+    "resize": Example(ops.resize, bind(ops.resize, (4, 7), method="cubic"), IMAGE),
+    "upsample": Example(ops.upsample, bind(ops.upsample, 2), IMAGE),
+    "space_to_depth": Example(ops.space_to_depth, bind(ops.space_to_depth, 2), [(2, 4, 6, 3)]),
+    "depth_to_space": Example(ops.depth_to_space, bind(ops.depth_to_space, 2), [(2, 2, 3, 8)]),
+    "dense": Example(ops.dense, ops.dense, [(2, 4), (4, 3), (3,)]),
+    "flatten": Example(ops.flatten, ops.flatten, IMAGE),
+    "dropout": Example(ops.dropout, drop(ops.dropout), IMAGE),
+    "spatial_dropout": Example(ops.spatial_dropout, drop(ops.spatial_dropout), IMAGE),
+    "drop_path": Example(ops.drop_path, drop(ops.drop_path), IMAGE),
+    "filter_image": Example(ops.filter_image, bind(ops.filter_image, "sharpen"), [(6, 5, 3)],
+                            batched=False),
+}  # fmt: skip
+
+
+def arrays(shapes, dtype=jnp.float32):
+    """Values 0.1 apart and in random order, so that no small step changes which is the largest."""
+    random = np.random.default_rng(0)
+    numbers = [
+        random.permutation(np.arange(np.prod(shape)) - np.prod(shape) // 2) for shape in shapes
+    ]
+    return [
+        jnp.asarray(number.reshape(shape) / 10 + 0.05, dtype)
+        for number, shape in zip(numbers, shapes, strict=True)
+    ]
+
+
+every = pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
+
+
+def test_every_operation_has_an_example():
+    functions = [getattr(ops, name) for name in ops.__all__ if callable(getattr(ops, name))]
+    assert {example.op for example in EXAMPLES.values()} == set(functions)
+
+
+@every
+def test_jit(example):
+    inputs = arrays(example.shapes)
+    expected = example.function(*inputs)
+    np.testing.assert_allclose(jax.jit(example.function)(*inputs), expected, rtol=1e-6, atol=1e-6)
+
+
+@every
+def test_vmap(example):
+    """Over a new first axis of every array: the same as one after the other."""
+    stacked = [jnp.stack([array, array[::-1] * 2]) for array in arrays(example.shapes)]
+    expected = [example.function(*(array[i] for array in stacked)) for i in range(2)]
+    together = jax.vmap(example.function)(*stacked)
+    np.testing.assert_allclose(together, jnp.stack(expected), rtol=1e-5, atol=1e-4)
+    for argument in range(len(stacked) if len(stacked) > 1 else 0):  # over one array alone
+        axes = [None] * len(stacked)
+        axes[argument] = 0
+        inputs = [
+            array if axis == 0 else array[0] for array, axis in zip(stacked, axes, strict=True)
+        ]
+        expected = [
+            example.function(
+                *(a[i] if axis == 0 else a for a, axis in zip(inputs, axes, strict=True))
+            )
+            for i in range(2)
+        ]
+        together = jax.vmap(example.function, in_axes=axes)(*inputs)
+        np.testing.assert_allclose(together, jnp.stack(expected), rtol=1e-5, atol=1e-4)
+
+
+@every
+@pytest.mark.parametrize("mode", ["fwd", "rev"])
+def test_gradient(example, mode):
+    """Against finite differences, to the second order, in float64."""
+    with jax.enable_x64(True):
+        inputs = arrays(example.shapes, jnp.float64)
+        check_grads(jax.jit(example.function), inputs, order=2, modes=[mode], eps=1e-4, rtol=1e-4)
+
+
+@every
+def test_gradient_under_vmap(example):
+    """Of each example by itself, as ``jax.vmap(jax.grad(…))`` is used."""
+    inputs = arrays(example.shapes)
+    gradient = jax.grad(lambda *inputs: (example.function(*inputs) ** 2).sum())
+    stacked = [jnp.stack([array, array[::-1] * 2]) for array in inputs]
+    together = jax.jit(jax.vmap(gradient))(*stacked)
+    for i in range(2):
+        expected = gradient(*(array[i] for array in stacked))
+        np.testing.assert_allclose(together[i], expected, rtol=1e-4, atol=1e-3)
+
+
+@every
+def test_checkpoint_and_scan(example):
+    """A gradient through a loop whose body is computed again on the way back."""
+    x, *others = arrays(example.shapes)
+
+    def looped(x):
+        body = jax.checkpoint(lambda scale: example.function(x * scale, *others).sum())
+        return jax.lax.scan(lambda total, scale: (total + body(scale), None), 0.0, scales)[0]
+
+    def unrolled(x):
+        return sum(example.function(x * scale, *others).sum() for scale in scales)
+
+    scales = jnp.array([0.5, 1.0, 2.0])
+    values, gradients = jax.jit(jax.value_and_grad(looped))(x)
+    expected_values, expected = jax.value_and_grad(unrolled)(x)
+    np.testing.assert_allclose(values, expected_values, rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(gradients, expected, rtol=1e-5, atol=1e-4)
+
+
+@every
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+def test_dtype_is_kept(example, dtype):
+    with jax.enable_x64(True):
+        inputs = arrays(example.shapes, dtype)
+        y, pull_back = jax.vjp(example.function, *inputs)
+        assert y.dtype == jnp.dtype(dtype)
+        assert [array.dtype for array in pull_back(y)] == [y.dtype] * len(inputs)
+        exact = example.function(*(array.astype(jnp.float64) for array in inputs))
+        scale = np.abs(exact).max()
+        error = np.abs(np.asarray(y, np.float64) - exact).max() / scale
+        assert error <= 4 * jnp.finfo(dtype).eps
+
+
+@pytest.mark.parametrize(
+    "example", [pytest.param(e, id=name) for name, e in EXAMPLES.items() if e.batched]
+)
+def test_an_empty_batch(example):
+    x, *others = arrays(example.shapes)
+    y, pull_back = jax.vjp(jax.jit(example.function), x[:0], *others)
+    full = jax.eval_shape(example.function, x, *others)
+    assert (y.shape, y.dtype) == ((0, *full.shape[1:]), full.dtype)
+    empty, *gradients = pull_back(y)
+    assert empty.shape == x[:0].shape
+    for gradient, array in zip(gradients, others, strict=True):
+        np.testing.assert_array_equal(gradient, np.zeros(array.shape))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        bind(ops.max_pool, 3, padding="SAME"),
+        bind(ops.avg_pool, 3, padding="SAME"),
+        bind(ops.sum_pool, 3, padding=1),
+        bind(ops.lp_pool, 1, 2),
+        bind(ops.adaptive_max_pool, 1),
+        bind(ops.adaptive_avg_pool, 1),
+        bind(ops.global_max_pool, keepdims=True),
+        bind(ops.global_avg_pool, keepdims=True),
+        bind(ops.pad, 0, mode="circular"),
+        bind(ops.resize, 1),
+        bind(ops.upsample, 1),
+        bind(ops.space_to_depth, 1),
+        bind(ops.depth_to_space, 1),
+    ],
+)
+def test_an_image_of_one_pixel_stays_itself(function):
+    x = jnp.full((1, 1, 1, 1), 0.75)
+    np.testing.assert_allclose(function(x), x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("op", [ops.conv, ops.conv_transpose])
+def test_a_convolution_of_one_pixel_is_its_middle_weight(op):
+    kernel = jnp.arange(9.0).reshape(3, 3, 1, 1)
+    assert op(jnp.full((1, 1, 1, 1), 2.0), kernel, padding="SAME").item() == 8
