@@ -306,6 +306,48 @@ class BatchNorm(nnx.BatchNorm):
         return super().__call__(x, use_running_average=not train)
 
 
+class _Normalised:
+    """Flax's normalisations that do the same in training and at inference."""
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Normalises ``x``; the shape stays."""
+        return super().__call__(x)  # type: ignore[misc]  # Flax's, which comes next in order
+
+
+class LayerNorm(_Normalised, nnx.LayerNorm):  # type: ignore[misc]  # the call is ours
+    """Flax's layer normalisation; see :class:`jaxcnn.layers.layer_norm`.
+
+    >>> LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([[[1., 3.]]]))
+    Array([[[-0.9999995,  0.9999995]]], dtype=float32)
+    """
+
+
+class GroupNorm(_Normalised, nnx.GroupNorm):  # type: ignore[misc]  # the call is ours
+    """Flax's group normalisation; see :class:`jaxcnn.layers.group_norm`.
+
+    >>> GroupNorm(4, num_groups=2, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
+    (1, 2, 4)
+    """
+
+
+class InstanceNorm(_Normalised, nnx.InstanceNorm):  # type: ignore[misc]  # the call is ours
+    """Flax's instance normalisation; see :class:`jaxcnn.layers.instance_norm`.
+
+    >>> InstanceNorm(4, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
+    (1, 2, 4)
+    """
+
+
+class RMSNorm(_Normalised, nnx.RMSNorm):  # type: ignore[misc]  # the call is ours
+    """Flax's normalisation by the root mean square; see :class:`jaxcnn.layers.rms_norm`.
+
+    >>> RMSNorm(4, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
+    (1, 2, 4)
+    """
+
+
 class Function(nnx.Module):
     """A pure function of an array with fixed options, such as a pool or an activation.
 

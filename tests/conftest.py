@@ -15,7 +15,7 @@ settings.load_profile("jaxcnn")
 @pytest.fixture(autouse=True)
 def strict_jax(request):
     """Silent promotion of dtypes or ranks is an error, but in Optax's schedules, which need it."""
-    if request.node.get_closest_marker("optax_schedule"):
+    if request.node.get_closest_marker("implicit_promotion"):
         yield
         return
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):

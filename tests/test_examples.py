@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.optax_schedule
+pytestmark = pytest.mark.implicit_promotion
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 

@@ -84,7 +84,7 @@ class layer_norm(_Norm):
     use_bias: bool = True
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        return nnx.LayerNorm(channels, rngs=rngs, **vars(self), **_EXACT)
+        return modules.LayerNorm(channels, rngs=rngs, **vars(self), **_EXACT)
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,7 +120,7 @@ class group_norm(_Norm):
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
         options = {**vars(self), **_EXACT}
-        return nnx.GroupNorm(channels, num_groups=options.pop("groups"), rngs=rngs, **options)
+        return modules.GroupNorm(channels, num_groups=options.pop("groups"), rngs=rngs, **options)
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,7 +138,7 @@ class instance_norm(_Norm):
     use_bias: bool = True
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        return nnx.InstanceNorm(channels, rngs=rngs, **vars(self), **_EXACT)
+        return modules.InstanceNorm(channels, rngs=rngs, **vars(self), **_EXACT)
 
 
 @dataclass(frozen=True, repr=False)
@@ -153,4 +153,4 @@ class rms_norm(_Norm):
     """
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        return nnx.RMSNorm(channels, rngs=rngs, **vars(self))
+        return modules.RMSNorm(channels, rngs=rngs, **vars(self))

@@ -1,0 +1,207 @@
+"""Layers made of layers: sums, branches, repetition, and errors with a path."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from jax.nn import relu
+
+import jaxcnn as cnn
+from jaxcnn.layers import (
+    batch_norm,
+    conv,
+    dense,
+    depth_to_space,
+    dropout,
+    flatten,
+    global_avg_pool,
+    group_norm,
+    max_pool,
+    parallel,
+    repeat,
+    residual,
+    serial,
+    squeeze_excite,
+)
+
+X = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 4)), jnp.float32)
+
+
+def block(features, strides=1):
+    return residual(
+        serial(
+            conv(features, 3, strides=strides, padding=1, use_bias=False), batch_norm(), relu,
+            conv(features, 3, padding=1, use_bias=False), batch_norm(),
+        ),
+        None if strides == 1 else conv(features, 1, strides=strides),
+    )  # fmt: skip
+
+
+def test_residual_adds():
+    model = residual(conv(4, 3, padding=1)).build(X.shape[1:], rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(model(X), X + model.body(X), rtol=1e-6)
+    model = residual(conv(6, 3, padding=1), conv(6, 1)).build(X.shape[1:], rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(model(X), model.body(X) + model.shortcut(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("combine", "expected"),
+    [
+        ("concat", lambda a, b: jnp.concatenate([a, b], -1)),
+        ("add", lambda a, b: a + b),
+        ("multiply", lambda a, b: a * b),
+    ],
+)
+def test_parallel_combines(combine, expected):
+    layer = parallel(conv(4, 1), wide=conv(4, 3, padding=1), combine=combine)
+    model = layer.build(X.shape[1:], rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(model(X), expected(model.conv_1(X), model.wide(X)), rtol=1e-6)
+
+
+def test_each_branch_has_randomness_of_its_own(key):
+    branches = parallel(dropout(0.5), dropout(0.5)).build((100,), rngs=nnx.Rngs(0))
+    first, second = jnp.split(branches(jnp.ones((1, 100)), train=True, key=key), 2, axis=-1)
+    assert not jnp.array_equal(first, second)
+    both = residual(dropout(0.5), dropout(0.5)).build((100,), rngs=nnx.Rngs(0))
+    assert set(np.unique(both(jnp.ones((1, 100)), train=True, key=key))) == {0, 2, 4}
+
+
+def test_repeated_layers_have_parameters_of_their_own():
+    model = repeat(2, conv(4, 1)).build(X.shape[1:], rngs=nnx.Rngs(0))
+    assert not jnp.array_equal(model.conv_1.kernel[...], model.conv_2.kernel[...])
+
+
+def test_names_of_a_residual_network():
+    network = serial(
+        conv(4, 3), stage_1=repeat(2, block(4)), stage_2=block(8, strides=2),
+        pool=global_avg_pool(), head=dense(10),
+    )  # fmt: skip
+    rows = [row.name for row in cnn.summarize(network, (16, 16, 3)).rows]
+    assert rows[1:8] == [
+        "stage_1/residual_1/body/conv_1",
+        "stage_1/residual_1/body/batch_norm_1",
+        "stage_1/residual_1/body/relu_1",
+        "stage_1/residual_1/body/conv_2",
+        "stage_1/residual_1/body/batch_norm_2",
+        "stage_1/residual_1/add",
+        "stage_1/residual_2/body/conv_1",
+    ]
+    model = network.build((16, 16, 3), rngs=nnx.Rngs(0))
+    assert model.stage_1.residual_2.body.conv_1.kernel.shape == (3, 3, 4, 4)
+    assert model.stage_2.shortcut.kernel.shape == (1, 1, 4, 8)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (
+            serial(stage_2=serial(block(4), residual(serial(relu, conv(4, 3), conv(4, 9))))),
+            "stage_2/residual_2/body/conv_2: kernel_size must fit into the padded input: "
+            "n_H = ⌊(6 − 9 + 2·0) / 1⌋ + 1 = -2.",
+        ),
+        (
+            serial(stage=residual(conv(4, 3))),
+            "stage: residual adds the body's output (6, 6, 4) to the input (8, 8, 4), which must "
+            "have the same shape.",
+        ),
+        (
+            serial(residual(conv(6, 3, strides=2), conv(6, 1, strides=2))),
+            "residual_1: residual adds outputs that must have the same shape. "
+            "Received: body (3, 3, 6), shortcut (4, 4, 6) for input_shape=(8, 8, 4)",
+        ),
+        (
+            residual(relu, conv(6, 9)),
+            "shortcut: kernel_size must fit into the padded input",
+        ),
+        (
+            serial(parallel(conv(6, 1), narrow=conv(6, 3))),
+            "parallel_1: branches that are concatenated may differ in their channels alone. "
+            "Received: conv_1 (8, 8, 6), narrow (6, 6, 6)",
+        ),
+        (
+            parallel(relu, conv(6, 1), combine="add"),
+            "branches that are added must have the same shape. "
+            "Received: relu_1 (8, 8, 4), conv_1 (8, 8, 6)",
+        ),
+        (
+            parallel(relu, max_pool(2), combine="multiply"),
+            "branches that are multiplied must have the same shape, or 1 on an axis. "
+            "Received: relu_1 (8, 8, 4), max_pool_1 (4, 4, 4)",
+        ),
+        (
+            serial(parallel(wide=serial(conv(6, 1), group_norm(4)))),
+            "parallel_1/wide/group_norm_1: groups must divide the channels. "
+            "Received: groups=4, input_shape=(8, 8, 6)",
+        ),
+        (
+            serial(head=serial(depth_to_space(3))),
+            "head/depth_to_space_1: block**2 = 9 must divide the channels.",
+        ),
+        (
+            serial(flatten(), squeeze_excite()),
+            "squeeze_excite_1: input_shape must be (*spatial, channels)",
+        ),
+    ],
+)
+def test_errors_name_the_path(layer, message):
+    for method in (
+        layer.output_shape,
+        lambda shape: layer.build(shape, rngs=nnx.Rngs(0)),
+        lambda shape: cnn.summarize(layer, shape),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+            method((8, 8, 4))
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: parallel(), ValueError, "a composition needs at least one layer. Received: none"),
+        (lambda: parallel(relu, combine="sum"), ValueError,
+         "there is no way to combine 'sum'. Known: concat, add, multiply."),
+        (lambda: parallel(relu, relu_1=relu), ValueError, "the layer name 'relu_1' is taken"),
+        (lambda: serial(names=relu), ValueError, "the layer name 'names' is taken"),
+        (lambda: parallel(relu, 3), TypeError, "a layer must be a description"),
+        (lambda: residual(None), TypeError, "a layer must be a description"),
+        (lambda: residual(relu, 1), TypeError, "a layer must be a description"),
+        (lambda: repeat(0, relu), ValueError, "count must be at least 1. Received: count=0"),
+        (lambda: repeat(1.5, relu), TypeError, "count must be a whole number"),
+        (lambda: repeat(2, 3), TypeError, "a layer must be a description"),
+        (lambda: squeeze_excite(ratio=0), ValueError, "ratio must be at least 1"),
+        (lambda: squeeze_excite(gate=3), TypeError, "a layer must be a description"),
+    ],
+)  # fmt: skip
+def test_errors_at_construction(make, kind, message):
+    with pytest.raises(kind) as raised:
+        make()
+    assert str(raised.value).startswith(message)
+
+
+@pytest.mark.implicit_promotion
+def test_a_residual_network_learns(key):
+    """Twenty steps on one batch halve the loss; statistics are the state's, not the model's."""
+    network = serial(
+        conv(8, 3, padding=1), block(8), block(16, strides=2), squeeze_excite(ratio=4),
+        parallel(global_avg_pool(), serial(max_pool(4), flatten())), dense(4),
+    )  # fmt: skip
+    model = network.build((8, 8, 4), rngs=nnx.Rngs(0))
+    optimizer = optax.adam(1e-2)
+    step, state = (
+        cnn.make_train_step(model, optimizer),
+        cnn.TrainState.create(model, optimizer, key),
+    )
+    images = jax.random.normal(key, (16, 8, 8, 4))
+    batch = cnn.Batch(images, jnp.arange(16) % 4, jnp.ones(16, bool))
+    losses = []
+    for _ in range(20):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics.loss))
+    assert losses[-1] < losses[0] / 2
+    untouched = model.residual_1.body.batch_norm_1.mean[...]
+    np.testing.assert_array_equal(untouched, np.zeros(8))
+    trained = state.to_model(model).residual_1.body.batch_norm_1.mean[...]
+    assert not np.array_equal(trained, untouched)
