@@ -59,7 +59,7 @@ from jaxcnn import checks, ops
                 x=jnp.zeros(1), kernel=jnp.zeros(1, jnp.bfloat16), bias=None
             ),
             TypeError,
-            "x and kernel must have the same dtype. Received: x float32, kernel bfloat16",
+            "x and kernel must have the same dtype. Received: x float32, kernel bfloat16.",
         ),
         (
             lambda: checks.known("model", "mnistcnn", ["pets_cnn", "mnist_cnn"]),

@@ -255,9 +255,9 @@ FORMS = "an int, one int per spatial axis or one (low, high) per spatial axis"
 @pytest.mark.parametrize(
     ("value", "kind", "rule"),
     [
-        (1.0, TypeError, "whole number"),
-        (True, TypeError, "whole number"),
-        (None, TypeError, "whole number"),
+        (1.0, TypeError, "an int, one int per spatial axis"),
+        (True, TypeError, "an int, one int per spatial axis"),
+        (None, TypeError, "an int, one int per spatial axis"),
         ((1, 1.5), TypeError, "whole numbers"),
         (((0, 1), (1, "1")), TypeError, "whole numbers"),
         (-1, ValueError, "at least 0"),

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn import checks, shapes
+from jaxcnn.ops.bilinear import Convolution
 from jaxcnn.ops.pad import pad
 
 
@@ -71,22 +72,15 @@ def conv(
         dilation=dilation,
         name="kernel_size",
     )
-    widths: tuple[shapes.Pair, ...] = window.padding
     if padding_mode != "zeros":
-        x = pad(x, widths, mode=padding_mode)
-        widths = ((0, 0),) * len(widths)
+        x = pad(x, window.padding, mode=padding_mode)
+        window = shapes.windows(
+            x.shape[1:-1], kernel.shape[:-2], strides=strides, dilation=dilation
+        )
     if flip_kernel:
         kernel = _flip(kernel)
-    y = lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=window.strides,
-        padding=widths,
-        rhs_dilation=window.dilation,
-        dimension_numbers=_channels_last(x.ndim),
-        feature_group_count=groups,
-        precision=precision,
-    )
+    convolution = Convolution(window, groups, precision)
+    y = convolution.value(x, kernel)
     return _add_bias(y, bias)
 
 
