@@ -7,6 +7,8 @@ summary counts and what saved weights fill, with nothing allocated.
 
 import functools
 import inspect
+import itertools
+import math
 import operator
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -14,9 +16,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jax.typing import DTypeLike
 
 from jaxcnn import checks, ops, shapes
+from jaxcnn.ops.channels import spread, total
 from jaxcnn.ops.conv import check_groups
 from jaxcnn.ops.drop import check_rate
 
@@ -288,7 +292,7 @@ class Dropout(nnx.Module):
 
 
 class BatchNorm(nnx.BatchNorm):
-    """Flax's batch normalisation, where ``train`` says which statistics it uses.
+    """Flax's batch normalisation with this library's sums over a batch and its call.
 
     While training it normalises with the batch's mean and variance and moves the running ones
     towards them; at inference it uses those.
@@ -303,7 +307,33 @@ class BatchNorm(nnx.BatchNorm):
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
         """Normalises each channel of ``x``; the shape stays."""
-        return super().__call__(x, use_running_average=not train)
+        dtype = jnp.promote_types(jnp.float32, x.dtype)  # statistics of halves lose their digits
+        wide = x.astype(dtype)
+        mean, variance = self.mean[...].astype(dtype), self.var[...].astype(dtype)
+        if train:
+            count = math.prod(x.shape[:-1])
+            mean = total(wide) / count
+            centred = wide - spread(mean, wide)
+            # The mean of squares of what is centred: E[x²] − E[x]² has no right digit left where
+            # the mean is large beside the deviation.
+            variance = total(centred * centred) / count
+            self._follow(self.mean, mean)
+            self._follow(self.var, variance)
+        else:
+            centred = wide - spread(mean, wide)
+        slope = lax.rsqrt(variance + self.epsilon)
+        if self.scale is not None:
+            slope *= self.scale[...].astype(dtype)
+        y = centred * spread(slope, wide)
+        if self.bias is not None:
+            y += spread(self.bias[...].astype(dtype), wide)
+        return y.astype(x.dtype if self.dtype is None else self.dtype)
+
+    def _follow(self, running: nnx.Variable[jax.Array], batch: jax.Array) -> None:
+        """Moves a running statistic towards the batch's."""
+        old = running[...]
+        batch = lax.stop_gradient(batch).astype(old.dtype)
+        running[...] = self.momentum * old + (1 - self.momentum) * batch
 
 
 class _Normalised:
@@ -385,9 +415,24 @@ class Serial(nnx.Module):
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
         """Calls each module on the result of the one before; each gets a key of its own."""
-        for index, name in enumerate(self.names):
-            x = call(getattr(self, name), x, train=train, key=_child_key(key, index))
+        children = [(index, getattr(self, name)) for index, name in enumerate(self.names)]
+        for index, child in _pools_first(children):
+            x = call(child, x, train=train, key=_child_key(key, index))
         return x
+
+
+def _pools_first(children: list[tuple[int, nnx.Module]]) -> list[tuple[int, nnx.Module]]:
+    """Returns the children with each max pool before the ReLU that it follows.
+
+    Both orders give the same values and gradients, bit for bit: ReLU keeps the order of numbers,
+    and what it makes equal, zeros, has no gradient. A pool of 2×2 leaves it a quarter of the work.
+    """
+    swapped = list(children)
+    for at, ((_, first), (_, second)) in enumerate(itertools.pairwise(children)):
+        functions = [child.function for child in (first, second) if isinstance(child, Function)]
+        if functions == [jax.nn.relu, ops.max_pool]:
+            swapped[at : at + 2] = swapped[at + 1], swapped[at]
+    return swapped
 
 
 class Residual(nnx.Module):

@@ -331,3 +331,23 @@ ERRORS = [
 def test_errors(make, kind, message):
     with pytest.raises(kind, match=message):
         make()
+
+
+def test_a_pool_before_relu_gives_the_same_bits():
+    """Serial swaps the two: values, and gradients where maxima tie or are negative."""
+    x = jnp.asarray(np.random.default_rng(0).integers(-3, 4, (3, 9, 9, 4)), jnp.float32)
+    x = x.at[0, 0, 0, 0].set(jnp.nan)
+    model = modules.Serial(
+        relu_1=modules.Function(jax.nn.relu), pool=modules.Function(ops.max_pool, window=2)
+    )
+
+    def plain(x):
+        return ops.max_pool(jax.nn.relu(x), 2)
+
+    assert [index for index, _ in modules._pools_first([(0, model.relu_1), (1, model.pool)])] == [
+        1,
+        0,
+    ]
+    np.testing.assert_array_equal(model(x), plain(x))
+    gradients = [jax.grad(lambda x, f=f: (f(x) ** 2).sum())(x) for f in (model, plain)]
+    np.testing.assert_array_equal(*gradients)

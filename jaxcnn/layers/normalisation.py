@@ -66,7 +66,7 @@ class batch_norm(_Norm):
     use_bias: bool = True
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        return modules.BatchNorm(channels, rngs=rngs, **vars(self), **_EXACT)
+        return modules.BatchNorm(channels, rngs=rngs, **vars(self))
 
 
 @dataclass(frozen=True, repr=False)

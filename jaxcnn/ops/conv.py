@@ -8,6 +8,7 @@ from jax import lax
 
 from jaxcnn import checks, shapes
 from jaxcnn.ops.bilinear import Convolution
+from jaxcnn.ops.channels import spread
 from jaxcnn.ops.pad import pad
 
 
@@ -162,7 +163,7 @@ def _flip(kernel: jax.Array) -> jax.Array:
 
 
 def _add_bias(y: jax.Array, bias: jax.Array | None) -> jax.Array:
-    return y if bias is None else y + jnp.expand_dims(bias, tuple(range(y.ndim - 1)))
+    return y if bias is None else y + spread(bias, y)
 
 
 def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups: int) -> None:

@@ -4,28 +4,22 @@ Times are the least of several runs in milliseconds, float32, two cores, jax 0.1
 with XLA's own way; ``examples/benchmarks/ops.py`` repeats them.
 """
 
+import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxcnn import shapes
+from jaxcnn.ops import winograd
 
 # None where XLA's own way is best.
 Result: TypeAlias = jax.Array | None
-
-
-def on_cpu(fast: Callable[..., Any], plain: Callable[..., Any], *arrays: jax.Array) -> Any:
-    """Returns ``fast(*arrays)`` where the program runs on a CPU, and ``plain(*arrays)`` elsewhere.
-
-    Both are traced; which of them is compiled is decided as the program is lowered, so that one
-    trace serves every platform.
-    """
-    return lax.platform_dependent(*arrays, cpu=fast, default=plain)
 
 
 def conv(x: jax.Array, kernel: jax.Array, windows: shapes.Windows, groups: int) -> Result:
@@ -34,6 +28,8 @@ def conv(x: jax.Array, kernel: jax.Array, windows: shapes.Windows, groups: int) 
         return _depthwise(x, kernel, windows)
     if _is_gray(windows, x.shape[-1]):
         return _taps_added(x, kernel, windows)
+    if _suits_winograd(windows, groups, x.shape[0], *kernel.shape[-2:]):
+        return winograd.conv(x, kernel, windows.padding)
     form = _as_other_form(windows, groups)
     return form and form(x, kernel, windows, groups)
 
@@ -45,6 +41,11 @@ def conv_input_gradient(
     in_features = kernel.shape[-2] * groups
     if _is_depthwise(windows, groups, in_features):
         return _depthwise_input_gradient(y, kernel, windows, in_features)
+    if _suits_winograd(windows, groups, y.shape[0], *kernel.shape[-2:]):
+        flipped = jnp.swapaxes(jnp.flip(kernel, (0, 1)), 2, 3)
+        return winograd.conv(
+            y, flipped, tuple((2 - low, 2 - high) for low, high in windows.padding)
+        )
     form = _as_other_form(windows, groups)
     if form is None:
         return None
@@ -58,6 +59,8 @@ def conv_kernel_gradient(
     """Returns the transpose of :func:`conv` in ``kernel``, applied to ``y``, or ``None``."""
     if _is_depthwise(windows, groups, x.shape[-1]):
         return _depthwise_kernel_gradient(x, y, windows)
+    if _suits_winograd(windows, groups, x.shape[0], x.shape[-1], y.shape[-1]):
+        return winograd.kernel_gradient(x, y, windows.padding)
     form = _as_other_form(windows, groups)
     if form is None:
         return None
@@ -66,13 +69,18 @@ def conv_kernel_gradient(
     return jax.linear_transpose(lambda kernel: form(x, kernel, windows, groups), kernel)(y)[0]
 
 
+def is_small(windows: shapes.Windows) -> bool:
+    """Whether to write out every position of a window: many of them take long to compile."""
+    return math.prod(windows.window) <= 64
+
+
 def _is_depthwise(windows: shapes.Windows, groups: int, in_features: int) -> bool:
     """Whether each channel is convolved by itself: XLA runs a scalar loop.
 
     3×3 of (16, 48, 48, 96): forward 5 against 54…133, input gradient 8 against 60, kernel
     gradient 6.5 against 51. Every tap is unrolled, and many of them take long to compile.
     """
-    return groups == in_features > 1 and math.prod(windows.window) <= 64
+    return groups == in_features > 1 and is_small(windows)
 
 
 def _is_gray(windows: shapes.Windows, in_features: int) -> bool:
@@ -80,7 +88,29 @@ def _is_gray(windows: shapes.Windows, in_features: int) -> bool:
 
     3×3 of (128, 28, 28, 1) to 64, forward: 1.7 against 5.6. Its gradients are XLA's.
     """
-    return in_features == 1 and math.prod(windows.window) <= 64
+    return in_features == 1 and is_small(windows)
+
+
+def _suits_winograd(
+    windows: shapes.Windows, groups: int, batch: int, in_features: int, features: int
+) -> bool:
+    """Whether Winograd's way saves more in multiplications than it moves in memory.
+
+    3×3 of (32, 32, 32, 64) to 64: 10 against 17, kernel gradient 17 against 21; (32, 16, 16, 128)
+    to 128: 7 against 14 and 11 against 19; (32, 8, 8, 256) to 256: 8 against 15 and 11 against 18.
+    A value that is written and read costs what eight multiplications do, and products of fewer
+    than 64 rows are slow: (32, 4, 4, 512) to 512 has 32, and takes 13 against 17, 23 against 15.
+    """
+    if windows.window != (3, 3) or groups != 1 or max(*windows.strides, *windows.dilation) > 1:
+        return False
+    if max(map(max, windows.padding)) > 2:  # the input gradient would crop
+        return False
+    rows = batch * math.prod(winograd.tiles(windows.output_sizes))
+    points = winograd.READ**2
+    moved = points * (rows * (in_features + features) + in_features * features)
+    multiplications = points * rows * in_features * features
+    direct = 9 * batch * math.prod(windows.output_sizes) * in_features * features
+    return rows >= 64 and multiplications + 8 * moved < direct
 
 
 def _as_other_form(windows: shapes.Windows, groups: int) -> Callable[..., jax.Array] | None:
@@ -208,36 +238,122 @@ def _repeated(x: jax.Array, features: int) -> jax.Array:
     return jnp.repeat(x, features // x.shape[-1], axis=-1)
 
 
-def max_pool_jvp(
-    x: jax.Array, dx: jax.Array, windows: shapes.Windows
-) -> tuple[jax.Array, jax.Array]:
-    """Returns the max pool of ``x`` and its derivative along ``dx``, from shifted slices.
+def max_pool(x: jax.Array, windows: shapes.Windows) -> jax.Array:
+    """Returns the largest value of each window of floating-point numbers.
 
-    XLA's gradient of a max pool is a select-and-scatter, a scalar loop on CPU. Here each offset
-    in the window is one strided slice of the whole array, and a mask says where that offset
-    holds the first maximum; the transpose of a slice is a pad, so that the gradient is plain
-    vector code. Forward and gradient of a 2×2 pool of (128, 26, 26, 64), float32, two cores:
-    7.2 ms against 88 (jax 0.10.2), 8.4 against 95 (jax 0.12.0).
+    2×2 of (128, 26, 26, 64): MEASURE.
+    """
+    return functools.reduce(jnp.maximum, _offset_slices(x, windows, -jnp.inf))
+
+
+def index_dtype(windows: shapes.Windows) -> jnp.dtype:
+    """Returns the dtype of offsets in a window; its largest number stands for none."""
+    return jnp.dtype(jnp.uint8 if math.prod(windows.window) < 256 else jnp.uint32)
+
+
+def max_pool_index(x: jax.Array, windows: shapes.Windows) -> jax.Array:
+    """Returns the offset, in memory order, of the first maximum of each window; NaN is largest.
 
     Args:
-      x: ``(batch, *spatial, channels)``, floating point.
-      dx: The tangent, like ``x``.
+      x: ``(batch, *spatial, channels)``.
       windows: The resolved window.
 
     Returns:
-      The pooled array and its tangent, both ``(batch, *output_sizes, channels)``.
+      Offsets ``(batch, *output_sizes, channels)`` of :func:`index_dtype`.
     """
-    values = list(_offset_slices(x, windows, -jnp.inf))
-    y = values[0]
-    for value in values[1:]:
-        y = jnp.maximum(y, value)
-    free = jnp.ones(y.shape, bool)
-    dy = jnp.zeros_like(y)
-    for value, tangent in zip(values, _offset_slices(dx, windows, 0.0), strict=True):
-        first = free & ((value == y) | jnp.isnan(value))
-        free &= ~first
-        dy += jnp.where(first, tangent, jnp.zeros((), dx.dtype))
-    return y, dy
+    dtype = index_dtype(windows)
+    first, *others = _offset_slices(x, windows, -jnp.inf)
+    index = jnp.zeros(first.shape, dtype)
+    for offset, value in enumerate(others, start=1):
+        larger = (value > first) | (jnp.isnan(value) & ~jnp.isnan(first))
+        index = jnp.where(larger, jnp.asarray(offset, dtype), index)
+        first = jnp.where(larger, value, first)
+    return index
+
+
+def max_pool_tangent(dx: jax.Array, index: jax.Array, windows: shapes.Windows) -> jax.Array:
+    """Returns what stands in ``dx`` where each window has its first maximum."""
+    slices = enumerate(_offset_slices(dx, windows, 0.0))
+    zero = jnp.zeros((), dx.dtype)
+    return functools.reduce(
+        jnp.add,
+        (jnp.where(index == jnp.asarray(o, index.dtype), part, zero) for o, part in slices),
+    )
+
+
+def max_pool_cotangent(dy: jax.Array, index: jax.Array, windows: shapes.Windows) -> jax.Array:
+    """Adds each value of ``dy`` to the input where its window has the first maximum.
+
+    Forward and gradient of a 2×2 pool of (128, 26, 26, 64): MEASURE against 88 by XLA's
+    select-and-scatter, a scalar loop; 3×3 with stride 2 of (32, 112, 112, 64): MEASURE.
+    """
+    if max(windows.dilation) > 1:
+        x = jax.ShapeDtypeStruct((dy.shape[0], *windows.spatial, dy.shape[-1]), dy.dtype)
+        return jax.linear_transpose(lambda x: max_pool_tangent(x, index, windows), x)(dy)[0]
+
+    def part_of_index(reach: Sequence[int], offsets: np.ndarray) -> jax.Array:
+        return _blocks(index, windows, reach) == offsets.astype(index.dtype)
+
+    return _spread(dy, windows, part_of_index)
+
+
+def _spread(
+    dy: jax.Array,
+    windows: shapes.Windows,
+    reads: Callable[[Sequence[int], np.ndarray], jax.Array],
+) -> jax.Array:
+    """Adds each value of ``dy`` to those inputs under its window of which ``reads`` says so.
+
+    The padded input is a grid of blocks, as large as the strides. A block is under the window
+    that starts in it and under those that start up to ``reach`` blocks before, so that there are
+    a few sums of whole arrays, and nothing is scattered.
+    """
+    sizes = zip(windows.window, windows.strides, strict=True)
+    reaches = [range(-(-window // stride)) for window, stride in sizes]
+    total: Any = None
+    for reach in itertools.product(*reaches):
+        offsets = _offsets_in_block(windows, reach)
+        part = jnp.where(
+            reads(reach, offsets), _blocks(dy, windows, reach), jnp.zeros((), dy.dtype)
+        )
+        total = part if total is None else total + part
+    ends = [
+        blocks * stride for blocks, stride in zip(total.shape[1:-1:2], windows.strides, strict=True)
+    ]
+    x = total.reshape(dy.shape[0], *ends, dy.shape[-1])
+    borders = [
+        (-low, size + low - end, 0)
+        for size, end, (low, _) in zip(windows.spatial, ends, windows.padding, strict=True)
+    ]
+    return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *borders, (0, 0, 0)))
+
+
+def _blocks(y: jax.Array, windows: shapes.Windows, reach: Sequence[int]) -> jax.Array:
+    """Returns for each block the value of ``y`` whose window starts ``reach`` blocks before.
+
+    Its shape is ``(batch, blocks, 1, …, channels)``, a 1 after each axis for a block's inside.
+    """
+    borders = [
+        (ahead, -(-window // stride) - 1 - ahead, 0)
+        for ahead, window, stride in zip(reach, windows.window, windows.strides, strict=True)
+    ]
+    y = lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *borders, (0, 0, 0)))
+    return jnp.expand_dims(y, tuple(range(2, 2 * y.ndim - 2, 2)))
+
+
+def _offsets_in_block(windows: shapes.Windows, reach: Sequence[int]) -> np.ndarray:
+    """Returns which offset of a window each position of a block is under.
+
+    The window starts ``reach`` blocks before; where it does not reach, the number is −1. The shape
+    is ``(1, stride, …, 1, stride, 1)``, as :func:`_blocks` broadcasts.
+    """
+    flat, inside = np.zeros((), np.int64), np.ones((), bool)
+    for ahead, window, stride in zip(reach, windows.window, windows.strides, strict=True):
+        offset = ahead * stride + np.arange(stride)
+        flat = np.add.outer(flat * window, offset)
+        inside = np.logical_and.outer(inside, offset < window)
+    end = 2 * len(reach) + 1
+    return np.expand_dims(np.where(inside, flat, -1), (0, *range(1, end, 2), end))
 
 
 def _offset_slices(x: jax.Array, windows: shapes.Windows, fill: float) -> Iterator[jax.Array]:
@@ -255,3 +371,16 @@ def _offset_slices(x: jax.Array, windows: shapes.Windows, fill: float) -> Iterat
             (x.shape[0], *stop, x.shape[-1]),
             (1, *windows.strides, 1),
         )
+
+
+def total(x: jax.Array) -> jax.Array:
+    """Sums each channel over all positions: eight parts of the array first, then a product.
+
+    XLA sums down the columns, a few at a time. (128, 26, 26, 64): 0.9 against 6.7; the sum of
+    squares of (32, 32, 32, 64), squared on the way: 0.3 against 1.8.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    part = len(rows) // 8
+    eight = [rows[index * part : (index + 1) * part] for index in range(8)]
+    sums = jnp.concatenate([functools.reduce(jnp.add, eight), rows[8 * part :]])
+    return jnp.ones(len(sums), x.dtype) @ sums

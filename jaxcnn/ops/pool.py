@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from jaxcnn import checks, shapes
-from jaxcnn.ops import cpu
+from jaxcnn.ops.maximum import window_max
 
 
 def max_pool(
@@ -48,7 +48,7 @@ def max_pool(
       ValueError: a shape or an option does not fit; the message names it.
     """
     resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
-    return _max_pool(x, resolved)
+    return window_max(x, resolved)
 
 
 def avg_pool(
@@ -352,30 +352,6 @@ def _reduce(x: jax.Array, windows: shapes.Windows, init: np.ndarray, computation
         padding=((0, 0), *((low, high + overhang) for (low, high), overhang in pairs), (0, 0)),
         window_dilation=(1, *windows.dilation, 1),
     )
-
-
-def _plain_max_pool(x: jax.Array, windows: shapes.Windows) -> jax.Array:
-    floating = jnp.issubdtype(x.dtype, jnp.floating)
-    lowest = -np.inf if floating else jnp.iinfo(x.dtype).min
-    return _reduce(x, windows, np.asarray(lowest, x.dtype), lax.max)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _max_pool(x: jax.Array, windows: shapes.Windows) -> jax.Array:
-    return _plain_max_pool(x, windows)
-
-
-@_max_pool.defjvp
-def _max_pool_jvp(
-    windows: shapes.Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]
-) -> tuple[jax.Array, jax.Array]:
-    def plain(x: jax.Array, dx: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.jvp(lambda x: _plain_max_pool(x, windows), (x,), (dx,))
-
-    sliced = functools.partial(cpu.max_pool_jvp, windows=windows)
-    if max(windows.dilation) > 1:  # JAX has no gradient for it
-        return sliced(*primals, *tangents)
-    return cpu.on_cpu(sliced, plain, *primals, *tangents)
 
 
 def _counts(windows: shapes.Windows, include_pad: bool) -> np.ndarray:
