@@ -45,27 +45,49 @@ class Convolution(NamedTuple):
         return _kernel_gradient.bind(x, y, what=self)
 
 
+def swapped(kernel: jax.Array, groups: int) -> jax.Array:
+    """Returns the kernel with inputs and outputs of each group exchanged.
+
+    ``(*kernel_size, in_features // groups, features)`` becomes
+    ``(*kernel_size, features // groups, in_features)``.
+    """
+    *size, inputs, features = kernel.shape
+    split = jnp.swapaxes(kernel.reshape(*size, inputs, groups, features // groups), -3, -1)
+    return split.reshape(*size, features // groups, groups * inputs)
+
+
 def _plain_value(x: jax.Array, kernel: jax.Array, convolution: Convolution) -> jax.Array:
     windows, groups, precision = convolution
-    spatial = range(1, x.ndim - 1)
-    image = (0, x.ndim - 1, *spatial)
     return lax.conv_general_dilated(
         x,
         kernel,
         window_strides=windows.strides,
         padding=windows.padding,
         rhs_dilation=windows.dilation,
-        dimension_numbers=lax.ConvDimensionNumbers(
-            image, (x.ndim - 1, x.ndim - 2, *range(x.ndim - 2)), image
-        ),
+        dimension_numbers=_channels_last(x.ndim),
         feature_group_count=groups,
         precision=precision,
     )
 
 
 def _plain_input_gradient(y: jax.Array, kernel: jax.Array, convolution: Convolution) -> jax.Array:
-    x = jax.ShapeDtypeStruct(_input_shape(y, kernel, convolution), y.dtype)
-    return jax.linear_transpose(lambda x: _plain_value(x, kernel, convolution), x)(y)[0]
+    windows, groups, precision = convolution
+    return lax.conv_general_dilated(
+        y,
+        jnp.flip(swapped(kernel, groups), range(kernel.ndim - 2)),
+        window_strides=(1,) * len(windows.window),
+        padding=cpu.gradient_padding(windows),
+        lhs_dilation=windows.strides,
+        rhs_dilation=windows.dilation,
+        dimension_numbers=_channels_last(y.ndim),
+        feature_group_count=groups,
+        precision=precision,
+    )
+
+
+def _channels_last(ndim: int) -> lax.ConvDimensionNumbers:
+    image = (0, ndim - 1, *range(1, ndim - 1))
+    return lax.ConvDimensionNumbers(image, (ndim - 1, ndim - 2, *range(ndim - 2)), image)
 
 
 def _plain_kernel_gradient(x: jax.Array, y: jax.Array, convolution: Convolution) -> jax.Array:

@@ -4,10 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxcnn import checks, shapes
-from jaxcnn.ops.bilinear import Convolution
+from jaxcnn.ops.bilinear import Convolution, swapped
 from jaxcnn.ops.channels import spread
 from jaxcnn.ops.pad import pad
 
@@ -138,24 +137,18 @@ def conv_transpose(
         output_padding=output_padding,
         dilation=dilation,
     )
-    y = lax.conv_general_dilated(
-        x,
-        _flip(kernel),
-        window_strides=(1,) * len(window.spatial),
-        padding=window.full_padding,
-        lhs_dilation=window.strides,
-        rhs_dilation=window.dilation,
-        dimension_numbers=_channels_last(x.ndim),
-        feature_group_count=groups,
-        precision=precision,
+    # A convolution of the output to the input: what output_padding adds, it does not read.
+    unread = zip(window.crop, window.output_padding, strict=True)
+    convolved = shapes.Windows(
+        spatial=window.output_sizes,
+        window=window.window,
+        strides=window.strides,
+        padding=tuple((low, high - added) for (low, high), added in unread),
+        dilation=window.dilation,
+        ceil_mode=False,
     )
-    return _add_bias(y, bias)
-
-
-def _channels_last(ndim: int) -> lax.ConvDimensionNumbers:
-    spatial = range(1, ndim - 1)
-    image = (0, ndim - 1, *spatial)
-    return lax.ConvDimensionNumbers(image, (ndim - 1, ndim - 2, *range(ndim - 2)), image)
+    convolution = Convolution(convolved, groups, precision)
+    return _add_bias(convolution.input_gradient(x, swapped(kernel, groups)), bias)
 
 
 def _flip(kernel: jax.Array) -> jax.Array:

@@ -26,15 +26,6 @@ class TransposedWindows(NamedTuple):
             for size, window, stride, crop, added, dilation in zip(*self, strict=True)
         )
 
-    @property
-    def full_padding(self) -> Pairs:
-        """The padding of the same thing written as a convolution of the stretched input."""
-        spans = map(extent, self.window, self.dilation)
-        return tuple(
-            (span - 1 - low, span - 1 - high + added)
-            for span, (low, high), added in zip(spans, self.crop, self.output_padding, strict=True)
-        )
-
     def explain(self) -> str:
         """The formula with its numbers; axes that share them stand in one equation."""
         formulas = []

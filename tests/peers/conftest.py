@@ -13,6 +13,7 @@ os.environ["KERAS_BACKEND"] = "jax"
 os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
 
 torch.set_num_threads(1)  # the arrays are small: threads cost more than they bring
+torch.backends.mkldnn.enabled = False  # its convolutions crash on one configuration in thousands
 
 shared = {
     "deadline": None,
