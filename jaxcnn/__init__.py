@@ -39,6 +39,7 @@ from jaxcnn.layers import (
     sum_pool,
     upsample,
 )
+from jaxcnn.memory import keep_freed_memory
 from jaxcnn.training import (
     TrainState,
     evaluate,
@@ -75,6 +76,7 @@ __all__ = [
     "group_norm",
     "insight",
     "instance_norm",
+    "keep_freed_memory",
     "layer_norm",
     "load",
     "lp_pool",

@@ -1,12 +1,14 @@
 """The command line: ``jaxcnn train | evaluate | predict | summary | models``."""
 
 import functools
+import os
 import sys
 import time
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
+import jax
 import numpy as np
 import typer
 from flax import nnx
@@ -15,6 +17,7 @@ from jaxcnn import data as datasets
 from jaxcnn import models, shapes, training
 from jaxcnn.data.pictures import Framing, read_picture
 from jaxcnn.insight import plots, summarize
+from jaxcnn.memory import keep_freed_memory
 from jaxcnn.training import run as runs
 from jaxcnn.training.metrics import confusion_matrix
 
@@ -31,6 +34,7 @@ DataDir = Annotated[
 
 def main() -> None:
     """Runs the command line; a mistake of the user's is one line and exit code 2."""
+    _prepare()
     try:
         sys.exit(app(standalone_mode=False))
     except (KeyboardInterrupt, typer.Abort):
@@ -43,6 +47,17 @@ def main() -> None:
         message = f"{error.filename or 'a file'}: {error.strerror or error}"
     print("Error:", " ".join(message.split()), file=sys.stderr)
     sys.exit(2)
+
+
+def _prepare() -> None:
+    """Settings of this process, which is the command's own: its memory, and kept programs.
+
+    JAX keeps compiled programs in ``$XDG_CACHE_HOME/jaxcnn``, or where its own setting says.
+    """
+    keep_freed_memory()
+    if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxcnn"
+        jax.config.update("jax_compilation_cache_dir", str(cache))
 
 
 @app.callback(invoke_without_command=True)

@@ -28,12 +28,22 @@ def key():
 
 
 @pytest.fixture(scope="session")
-def run_cli():
+def cache_folder(tmp_path_factory):
+    """Where the command line keeps compiled programs during the tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def run_cli(cache_folder):
     """Runs the command line in a real process; returns its exit code and output."""
 
     def run(*arguments, cwd=None):
         command = [sys.executable, "-c", "from jaxcnn.cli import main; main()"]
-        environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
+        environment = os.environ | {
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+            "XDG_CACHE_HOME": str(cache_folder),
+        }
         return subprocess.run(
             [*command, *map(str, arguments)],
             cwd=cwd,

@@ -29,6 +29,10 @@ def test_train_writes_a_run(trained_run):
     assert [path.name for path in trained_run.parent.iterdir()] == ["digits"]
 
 
+def test_compiled_programs_are_kept(trained_run, cache_folder):
+    assert list((cache_folder / "jaxcnn").glob("jit_step-*"))
+
+
 def test_evaluate_repeats_the_result(trained_run, run_cli):
     described = json.loads((trained_run / "run.json").read_text())
     result = run_cli("evaluate", trained_run)

@@ -18,6 +18,7 @@ from jaxcnn import layers, modules, ops, shapes
 ROOT = Path(jaxcnn.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ROOMS = (
+    "memory",
     "shapes",
     "checks",
     "ops",

@@ -119,7 +119,7 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         return TrainState(state.step + 1, params, statistics, optimizer_state, state.key), metrics
 
-    return jax.jit(step, donate_argnums=0, compiler_options=_training_options())
+    return jax.jit(step, donate_argnums=0, compiler_options=training_options())
 
 
 def make_eval_step(model: nnx.Module, *, loss: Loss = cross_entropy) -> EvalStep:
@@ -193,7 +193,7 @@ def _measure(logits: jax.Array, batch: Batch, loss: Loss) -> Metrics:
     )
 
 
-def _training_options() -> dict[str, str] | None:
+def training_options() -> dict[str, str] | None:
     """Compile options for training.
 
     jaxlib 0.10 on CPU hands single convolutions to a YNNPACK fusion that runs a convolution of
