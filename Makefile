@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
-.PHONY: train test test-peers test-peers-long clean
+.PHONY: train test test-peers test-peers-long bench clean
 
 train: .venv/.installed
 	$(BIN)/jaxcnn train --out runs/digits --overwrite
@@ -22,6 +22,10 @@ test-peers: .venv/.installed-peers
 test-peers-long: .venv/.installed-peers
 	$(BIN)/python -m pytest -v $(TEST_OPTIONS) tests/peers --hypothesis-profile=peers_long
 
+# Every benchmark against PyTorch, Keras, Flax and Equinox: about half an hour on two idle cores.
+bench: .venv/.installed-bench
+	$(BIN)/python examples/benchmarks/bench.py bench.json
+
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable .
@@ -33,6 +37,10 @@ test-peers-long: .venv/.installed-peers
 
 .venv/.installed-peers: .venv/.installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[peers]'
+	touch $@
+
+.venv/.installed-bench: .venv/.installed-peers
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@
 
 clean:
