@@ -72,12 +72,20 @@ def _plain_value(x: jax.Array, kernel: jax.Array, convolution: Convolution) -> j
 
 def _plain_input_gradient(y: jax.Array, kernel: jax.Array, convolution: Convolution) -> jax.Array:
     windows, groups, precision = convolution
+    padding, strides = cpu.gradient_padding(windows), windows.strides
+    if min(map(min, padding)) < 0:
+        # Where the padding is wider than the kernel reaches, y is cropped, and first: convolutions
+        # on CPU read past the end where one side is cropped and the other padded (jaxlib 0.10.2).
+        pairs = zip(padding, strides, strict=True)
+        borders = [(low, high, stride - 1) for (low, high), stride in pairs]
+        y = lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *borders, (0, 0, 0)))
+        padding, strides = ((0, 0),) * len(padding), (1,) * len(padding)
     return lax.conv_general_dilated(
         y,
         jnp.flip(swapped(kernel, groups), range(kernel.ndim - 2)),
-        window_strides=(1,) * len(windows.window),
-        padding=cpu.gradient_padding(windows),
-        lhs_dilation=windows.strides,
+        window_strides=(1,) * len(padding),
+        padding=padding,
+        lhs_dilation=strides,
         rhs_dilation=windows.dilation,
         dimension_numbers=_channels_last(y.ndim),
         feature_group_count=groups,

@@ -242,3 +242,25 @@ def test_jax_12868_a_convolution_inside_a_loop():
 
     looped = jax.lax.scan(body, x, length=3)[0]
     assert looped.ravel().tolist() == [20, 23, 15, 4]
+
+
+# XLA on CPU, jaxlib 0.10.2: found by comparing random configurations with PyTorch
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_gradient_of_a_convolution_padded_wider_than_its_kernel(groups, dtype):
+    """A convolution cropped by 1 at the start and padded by 1 at the end read past the end."""
+    channels = 9 // groups
+    x, kernel = (
+        jnp.asarray(np.random.default_rng(seed).integers(-2, 3, shape), dtype)
+        for seed, shape in enumerate([(2, 8, 9), (3, channels, 9)])
+    )
+    y, pull_back = jax.vjp(lambda x: ops.conv(x, kernel, padding=((3, 1),), groups=groups), x)
+    expected = np.zeros((2, 12, 9))
+    for start, tap, group in np.ndindex(10, 3, groups):
+        at = slice(group * channels, (group + 1) * channels)
+        weights = np.asarray(kernel[tap, :, at], np.float64)
+        expected[:, start + tap, at] += np.asarray(y[:, start, at], np.float64) @ weights.T
+    exact = jnp.asarray(expected[:, 3:11], jnp.float32).astype(dtype)
+    np.testing.assert_array_equal(pull_back(y)[0].astype(jnp.float32), exact.astype(jnp.float32))
