@@ -343,8 +343,7 @@ def max_pool_cotangent(dy: jax.Array, index: jax.Array, windows: shapes.Windows)
     select-and-scatter, a scalar loop; 3×3 with stride 2 of (32, 56, 56, 64): 11 against 190.
     """
     if max(windows.dilation) > 1:
-        dx = jax.ShapeDtypeStruct((dy.shape[0], *windows.spatial, dy.shape[-1]), dy.dtype)
-        return jax.linear_transpose(lambda dx: max_pool_tangent(dx, index, windows), dx)(dy)[0]
+        return _transposed(lambda dx: max_pool_tangent(dx, index, windows), dy, windows)
     sizes = zip(windows.window, windows.strides, strict=True)
     reaches = itertools.product(*(range(-(-window // stride)) for window, stride in sizes))
     parts = []
@@ -413,6 +412,36 @@ def _offset_slices(x: jax.Array, windows: shapes.Windows, fill: float) -> Iterat
             (x.shape[0], *stop, x.shape[-1]),
             (1, *windows.strides, 1),
         )
+
+
+def sum_pool(x: jax.Array, windows: shapes.Windows) -> jax.Array:
+    """Returns the sum of each window.
+
+    3×3 of (32, 28, 28, 64): 1.1 against 6.8; 2×2 of (128, 26, 26, 64): 0.6 against 1.1.
+    """
+    return functools.reduce(jnp.add, _offset_slices(x, windows, 0.0))
+
+
+def sum_pool_cotangent(dy: jax.Array, windows: shapes.Windows) -> Result:
+    """Adds each value of ``dy`` to every input of its window, or returns ``None``.
+
+    3×3 of (32, 28, 28, 64): 0.9 against 3.1; 3×3 with stride 2 of (32, 56, 56, 64): 5.6 against 33.
+    """
+    if max(windows.strides) == 1:  # an input is under a window of outputs
+        padding = gradient_padding(windows)
+        return sum_pool(dy, windows._replace(spatial=dy.shape[1:-1], padding=padding))
+    if all(
+        window <= stride for window, stride in zip(windows.window, windows.strides, strict=True)
+    ):
+        return None
+    return _transposed(lambda x: sum_pool(x, windows), dy, windows)
+
+
+def _transposed(
+    linear: Callable[[jax.Array], jax.Array], dy: jax.Array, windows: shapes.Windows
+) -> jax.Array:
+    x = jax.ShapeDtypeStruct((dy.shape[0], *windows.spatial, dy.shape[-1]), dy.dtype)
+    return jax.linear_transpose(linear, x)(dy)[0]
 
 
 def total(x: jax.Array) -> jax.Array:

@@ -2,15 +2,14 @@
 
 import functools
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jaxcnn import checks, shapes
 from jaxcnn.ops.maximum import window_max
+from jaxcnn.ops.summation import window_sum
 
 
 def max_pool(
@@ -318,8 +317,7 @@ def _accumulator(x: jax.Array) -> jnp.dtype:
 
 
 def _sum(x: jax.Array, windows: shapes.Windows) -> jax.Array:
-    x = x.astype(_accumulator(x))
-    return _reduce(x, windows, np.zeros((), x.dtype), lax.add)
+    return window_sum(x.astype(_accumulator(x)), windows)
 
 
 def _windows(
@@ -338,19 +336,6 @@ def _windows(
         padding=padding,
         dilation=dilation,
         ceil_mode=ceil_mode,
-    )
-
-
-def _reduce(x: jax.Array, windows: shapes.Windows, init: np.ndarray, computation: Any) -> jax.Array:
-    pairs = zip(windows.padding, windows.overhang, strict=True)
-    return lax.reduce_window(
-        x,
-        init,
-        computation,
-        window_dimensions=(1, *windows.window, 1),
-        window_strides=(1, *windows.strides, 1),
-        padding=((0, 0), *((low, high + overhang) for (low, high), overhang in pairs), (0, 0)),
-        window_dilation=(1, *windows.dilation, 1),
     )
 
 

@@ -69,10 +69,14 @@ def test_avg_pool(case, batch, count_include_pad):
 
 
 @given(cases(max_size=6, pool=True), st.integers(0, 2))
-def test_sum_pool(case, batch):
+def test_sum_pool_and_its_gradient(case, batch):
     x = few_values(0, batch, *case.spatial, 2)
-    y = ops.sum_pool(jnp.asarray(x), case.window, **case.options)
+    pool = jax.jit(lambda x: ops.sum_pool(x, case.window, **case.options))
+    y, pull_back = jax.vjp(pool, jnp.asarray(x))
     np.testing.assert_array_equal(y, references.sum_pool(x, case.axes))
+    dy, dx = few_values(1, *y.shape), few_values(2, *x.shape)
+    transposed = pull_back(jnp.asarray(dy))[0]
+    assert (transposed * dx).sum() == (dy * references.sum_pool(dx, case.axes)).sum()
 
 
 @given(cases(max_axes=2, max_size=6, pool=True), st.sampled_from([1, 2, 3, 2.5]))
