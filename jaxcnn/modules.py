@@ -20,6 +20,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from jaxcnn import checks, ops, shapes
+from jaxcnn.compilation import run_once
 from jaxcnn.ops.channels import spread, total
 from jaxcnn.ops.conv import check_groups
 from jaxcnn.ops.drop import check_rate
@@ -27,7 +28,7 @@ from jaxcnn.ops.drop import check_rate
 Initializer = Callable[..., jax.Array]
 
 # He et al., 2015: keeps the variance of activations through ReLU layers.
-he_normal: Initializer = jax.nn.initializers.he_normal()
+he_normal: Initializer = run_once(jax.nn.initializers.he_normal(), static_argnums=(1, 2))
 zeros: Initializer = jax.nn.initializers.zeros
 
 

@@ -20,7 +20,7 @@ from flax import nnx
 from jax import lax
 
 import jaxcnn as cnn
-from jaxcnn.training.step import training_options
+from jaxcnn.compilation import training_options
 
 
 class Op(NamedTuple):
