@@ -11,7 +11,8 @@ def keep_freed_memory() -> bool:
     default the C library asks the kernel for each large block and gives it back after, and every
     page of 4 KB is then cleared and mapped again: about 2 µs, which is 20 ms for 40 MB. With this a
     training step of ``mnist_cnn``, batch 128, takes 57 ms in place of 85, at the price of memory
-    that stays the process's own.
+    that stays the process's own. The first ten runs or so still ask for more, until the free
+    blocks fit.
 
     It sets ``M_MMAP_THRESHOLD``, ``M_TRIM_THRESHOLD`` and ``M_ARENA_MAX`` of ``mallopt(3)`` for
     the whole process, so it is never done for you, except in the ``jaxcnn`` command, whose
