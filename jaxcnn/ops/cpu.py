@@ -335,59 +335,45 @@ def max_pool_tangent(dx: jax.Array, index: jax.Array, windows: shapes.Windows) -
 def max_pool_cotangent(dy: jax.Array, index: jax.Array, windows: shapes.Windows) -> jax.Array:
     """Adds each value of ``dy`` to the input where its window has the first maximum.
 
-    The padded input is a grid of blocks, as large as the strides. A block is under the window
-    that starts in it and under those that start up to ``reach`` blocks before, so that there are
-    a few sums of whole arrays, and nothing is scattered.
+    The padded input is a grid of blocks, as large as the strides. An input is under windows that
+    start in its block or a few before; which offset of them it is, its place in the block tells.
+    So there is one sum for each place, over whole arrays, and nothing is scattered.
 
-    Forward and gradient of a 2×2 pool of (128, 26, 26, 64): 2.4 against 110 by XLA's
-    select-and-scatter, a scalar loop; 3×3 with stride 2 of (32, 56, 56, 64): 11 against 190.
+    Forward and gradient of a 2×2 pool of (128, 26, 26, 64): 0.9 against 45 by XLA's
+    select-and-scatter, a scalar loop; 3×3 with stride 2 of (32, 56, 56, 64): 4.6 against 83, and
+    6.5 by comparing a block's whole inside with each window at once.
     """
     if max(windows.dilation) > 1:
         return _transposed(lambda dx: max_pool_tangent(dx, index, windows), dy, windows)
-    sizes = zip(windows.window, windows.strides, strict=True)
-    reaches = itertools.product(*(range(-(-window // stride)) for window, stride in sizes))
-    parts = []
-    for reach in reaches:
-        offsets = _offsets_in_block(windows, reach).astype(index.dtype)
-        is_first = _blocks(index, windows, reach) == offsets
-        parts.append(jnp.where(is_first, _blocks(dy, windows, reach), jnp.zeros((), dy.dtype)))
-    total = functools.reduce(jnp.add, parts)
-    blocks = zip(total.shape[1:-1:2], windows.strides, strict=True)
-    ends = [count * stride for count, stride in blocks]
-    x = total.reshape(dy.shape[0], *ends, dy.shape[-1])
+    axes = list(zip(windows.window, windows.strides, windows.output_sizes, strict=True))
+    before = [-(-window // stride) - 1 for window, stride, _ in axes]
+    blocks = [count + ahead for (_, _, count), ahead in zip(axes, before, strict=True)]
+    borders = ((0, 0, 0), *((ahead, ahead, 0) for ahead in before), (0, 0, 0))
+    dy, index = _padded(dy, borders), _padded(index, borders)
+
+    def gathered(place: tuple[int, ...]) -> jax.Array:
+        """Returns what the inputs at this place of their blocks get, or more places at once."""
+        axis = len(place)
+        if axis < len(axes):
+            parts = [gathered((*place, inside)) for inside in range(windows.strides[axis])]
+            return jnp.stack(parts, axis=axis + 2)
+        total = jnp.zeros((dy.shape[0], *blocks, dy.shape[-1]), dy.dtype)
+        reads = [range(at, w, stride) for at, (w, stride, _) in zip(place, axes, strict=True)]
+        for offset in itertools.product(*reads):
+            start = [b - o // s for b, o, (_, s, _) in zip(before, offset, axes, strict=True)]
+            stop = [at + count for at, count in zip(start, blocks, strict=True)]
+            bounds = (0, *start, 0), (dy.shape[0], *stop, dy.shape[-1])
+            number = jnp.asarray(np.ravel_multi_index(offset, windows.window), index.dtype)
+            total += jnp.where(lax.slice(index, *bounds) == number, lax.slice(dy, *bounds), 0)
+        return total
+
+    ends = [count * stride for count, stride in zip(blocks, windows.strides, strict=True)]
+    x = gathered(()).reshape(dy.shape[0], *ends, dy.shape[-1])
     borders = [
         (-low, size + low - end, 0)
         for size, end, (low, _) in zip(windows.spatial, ends, windows.padding, strict=True)
     ]
     return _padded(x, ((0, 0, 0), *borders, (0, 0, 0)))
-
-
-def _blocks(y: jax.Array, windows: shapes.Windows, reach: Sequence[int]) -> jax.Array:
-    """Returns for each block the value of ``y`` whose window starts ``reach`` blocks before.
-
-    Its shape is ``(batch, blocks, 1, …, channels)``, a 1 after each axis for a block's inside.
-    """
-    borders = [
-        (ahead, -(-window // stride) - 1 - ahead, 0)
-        for ahead, window, stride in zip(reach, windows.window, windows.strides, strict=True)
-    ]
-    y = _padded(y, ((0, 0, 0), *borders, (0, 0, 0)))
-    return jnp.expand_dims(y, tuple(range(2, 2 * y.ndim - 2, 2)))
-
-
-def _offsets_in_block(windows: shapes.Windows, reach: Sequence[int]) -> np.ndarray:
-    """Returns which offset of a window each position of a block is under.
-
-    The window starts ``reach`` blocks before; where it does not reach, the number is −1. The shape
-    is ``(1, stride, …, 1, stride, 1)``, as :func:`_blocks` broadcasts.
-    """
-    flat, inside = np.zeros((), np.int64), np.ones((), bool)
-    for ahead, window, stride in zip(reach, windows.window, windows.strides, strict=True):
-        offset = ahead * stride + np.arange(stride)
-        flat = np.add.outer(flat * window, offset)
-        inside = np.logical_and.outer(inside, offset < window)
-    end = 2 * len(reach) + 1
-    return np.expand_dims(np.where(inside, flat, -1), (0, *range(1, end, 2), end))
 
 
 def _padded(x: jax.Array, borders: Sequence[tuple[int, int, int]], fill: float = 0.0) -> jax.Array:
