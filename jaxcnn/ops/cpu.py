@@ -347,9 +347,9 @@ def max_pool_cotangent(dy: jax.Array, index: jax.Array, windows: shapes.Windows)
         return _transposed(lambda dx: max_pool_tangent(dx, index, windows), dy, windows)
     axes = list(zip(windows.window, windows.strides, windows.output_sizes, strict=True))
     before = [-(-window // stride) - 1 for window, stride, _ in axes]
-    blocks = [count + ahead for (_, _, count), ahead in zip(axes, before, strict=True)]
-    borders = ((0, 0, 0), *((ahead, ahead, 0) for ahead in before), (0, 0, 0))
-    dy, index = _padded(dy, borders), _padded(index, borders)
+    blocks = [count + more for (_, _, count), more in zip(axes, before, strict=True)]
+    ahead = ((0, 0, 0), *((count, count, 0) for count in before), (0, 0, 0))
+    dy, index = _padded(dy, ahead), _padded(index, ahead)
 
     def gathered(place: tuple[int, ...]) -> jax.Array:
         """Returns what the inputs at this place of their blocks get, or more places at once."""
