@@ -1,6 +1,8 @@
-"""Batches of a data set: seeded, all of one shape, ready to travel."""
+"""Batches of a data set: seeded, all of one shape, on their way to the device."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -8,6 +10,7 @@ import numpy as np
 
 from jaxcnn import shapes
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.sampling import balanced_order
 
 
 class Batch(NamedTuple):
@@ -25,13 +28,25 @@ class Batch(NamedTuple):
 
 
 def batches(
-    data: Dataset, batch_size: int, *, seed: int | None = None, epoch: int = 0
+    data: Dataset,
+    batch_size: int,
+    *,
+    seed: int | None = None,
+    epoch: int = 0,
+    start: int = 0,
+    shard: int = 0,
+    num_shards: int = 1,
+    balanced: bool = False,
 ) -> Iterator[Batch]:
     """Yields every image once, in batches of one shape.
 
-    The order depends on ``(seed, epoch)`` alone. A batch is one fancy index into the images:
-    record by record the same takes a hundred times longer. The last batch is filled up with
-    images from the first, masked out, so that statistics over a batch stay those of real images.
+    A batch depends on ``(seed, epoch)`` and its number alone, not on the batches before it or on
+    how many processes share the work, so that the number of steps taken is all that a run needs
+    to go on: ``epoch, start = divmod(step, steps_per_epoch(data, batch_size))``.
+
+    A batch is one fancy index into the images: record by record the same takes a hundred times
+    longer. The last batch is filled up with images from the first, masked out, so that statistics
+    over a batch stay those of real images.
 
     >>> data = Dataset(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5))
     >>> [(batch.label.tolist(), batch.mask.tolist()) for batch in batches(data, 3)]
@@ -39,24 +54,105 @@ def batches(
 
     Args:
       data: The images and labels.
-      batch_size: Rows of a batch, at least 1.
+      batch_size: Rows of a batch over all shards, at least 1.
       seed: Shuffles, at least 0; ``None`` keeps the order.
       epoch: Number of the pass over the data, at least 0; each has an order of its own.
+      start: Number of the first batch, from 0 to the number of batches.
+      shard: Which part of each batch this process works on, in 0…num_shards − 1; the parts stand
+        one after the other in the whole batch.
+      num_shards: Processes that share each batch, a divisor of ``batch_size``.
+      balanced: Whether every class appears equally often, as
+        :func:`~jaxcnn.data.sampling.balanced_order` draws them; it needs a seed.
 
     Raises:
       TypeError: a number is not whole.
-      ValueError: a number is out of its range.
+      ValueError: a number is out of its range, or ``balanced`` is without a seed.
     """
     size = shapes.whole("batch_size", batch_size, least=1)
     epoch = shapes.whole("epoch", epoch, least=0)
+    steps = steps_per_epoch(data, size)
+    if shapes.whole("start", start, least=0) > steps:
+        raise ValueError(f"start must be at most the number of batches, {steps}. Received: {start}")
+    if size % shapes.whole("num_shards", num_shards, least=1):
+        raise ValueError(
+            "num_shards must divide batch_size. "
+            f"Received: num_shards={num_shards} for batch_size={size}"
+        )
+    if shapes.whole("shard", shard, least=0) >= num_shards:
+        raise ValueError(
+            f"shard must be below num_shards. Received: shard={shard}, num_shards={num_shards}"
+        )
     order = np.arange(len(data))
     if seed is not None:
-        key = shapes.whole("seed", seed, least=0), epoch
-        order = np.random.default_rng(key).permutation(order)
-    steps = -(-len(data) // size)
-    rows = np.resize(order, (steps, size))
-    masks = (np.arange(steps * size) < len(data)).reshape(steps, size)
+        random = np.random.default_rng((shapes.whole("seed", seed, least=0), epoch))
+        order = balanced_order(data.labels, random) if balanced else random.permutation(order)
+    elif balanced:
+        raise ValueError("balanced needs a seed, as it draws images. Received: seed=None")
+    part = slice(shard * size // num_shards, (shard + 1) * size // num_shards)
+    rows = np.resize(order, (steps, size))[start:, part]
+    masks = (np.arange(steps * size) < len(order)).reshape(steps, size)[start:, part]
     return (
         Batch(data.images[row], data.labels[row], mask)
         for row, mask in zip(rows, masks, strict=True)
     )
+
+
+def steps_per_epoch(data: Dataset, batch_size: int) -> int:
+    """Returns how many batches a pass over the data has, the last one perhaps filled up.
+
+    >>> steps_per_epoch(Dataset(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5)), 3)
+    2
+
+    Args:
+      data: The images.
+      batch_size: Rows of a batch, at least 1.
+    """
+    return -(-len(data) // shapes.whole("batch_size", batch_size, least=1))
+
+
+def prefetch(
+    batches: Iterable[Batch],
+    *,
+    ahead: int = 2,
+    sharding: jax.sharding.Sharding | None = None,
+) -> Iterator[Batch]:
+    """Yields batches that are on the device, and prepares the next ones while a step runs.
+
+    A thread draws them and sends them. A loop that waits for each step's result, or whose images
+    are read from disk, so never waits for data; :func:`jaxcnn.fit` runs ahead of the device by
+    itself. What the iterable raises is raised where that batch would have come.
+
+    >>> data = Dataset(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5))
+    >>> [batch.image.shape for batch in prefetch(batches(data, 3))]
+    [(3, 8, 8, 1), (3, 8, 8, 1)]
+
+    Args:
+      batches: What :func:`batches` yields, or any other batches.
+      ahead: How many batches are prepared beyond the one in use, at least 1.
+      sharding: How the rows of the whole batch lie on devices; over several processes each gives
+        its own shard. ``None`` means the default device.
+
+    Raises:
+      TypeError: ``ahead`` is not a whole number.
+      ValueError: ``ahead`` is below 1.
+    """
+    shapes.whole("ahead", ahead, least=1)
+    return _prefetched(iter(batches), ahead, sharding)
+
+
+def _prefetched(
+    batches: Iterator[Batch], ahead: int, sharding: jax.sharding.Sharding | None
+) -> Iterator[Batch]:
+    def draw() -> Batch | None:
+        batch = next(batches, None)
+        if batch is None or sharding is None:
+            return jax.device_put(batch)
+        return jax.tree.map(
+            lambda rows: jax.make_array_from_process_local_data(sharding, np.asarray(rows)), batch
+        )
+
+    with ThreadPoolExecutor(1, "prefetch") as thread:
+        drawn = deque(thread.submit(draw) for _ in range(ahead))
+        while (batch := drawn.popleft().result()) is not None:
+            drawn.append(thread.submit(draw))
+            yield batch

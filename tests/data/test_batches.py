@@ -1,11 +1,15 @@
 """Every image once, in batches of one shape, in an order that seed and epoch decide."""
 
+import threading
+import time
+
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxcnn.data import Batch, Dataset, batches
+from jaxcnn.data import Batch, Dataset, batches, prefetch, steps_per_epoch
 
 
 def numbered(count):
@@ -66,6 +70,102 @@ def test_shuffling_is_even():
     assert np.bincount(first, minlength=4) == pytest.approx(np.full(4, 100), abs=35)
 
 
+@given(
+    count=st.integers(1, 40),
+    per_shard=st.integers(1, 5),
+    num_shards=st.sampled_from([1, 2, 4]),
+    seed=st.none() | st.integers(0, 9),
+    epoch=st.integers(0, 9),
+)
+def test_shards_side_by_side_are_the_whole_batch(count, per_shard, num_shards, seed, epoch):
+    data, options = numbered(count), {"seed": seed, "epoch": epoch}
+    whole = list(batches(data, per_shard * num_shards, **options))
+    shards = [
+        list(batches(data, per_shard * num_shards, shard=n, num_shards=num_shards, **options))
+        for n in range(num_shards)
+    ]
+    for expected, *parts in zip(whole, *shards, strict=True):
+        for field, *pieces in zip(expected, *parts, strict=True):
+            np.testing.assert_array_equal(np.concatenate(pieces), field)
+
+
+@given(step=st.integers(0, 30))
+def test_a_run_goes_on_from_the_number_of_steps_it_took(step):
+    data, size = numbered(23), 4
+    steps = steps_per_epoch(data, size)
+    undisturbed = [
+        batch.label.tolist()
+        for epoch in range(6)
+        for batch in batches(data, size, seed=1, epoch=epoch)
+    ]
+    epoch, start = divmod(step, steps)
+    rest = [
+        batch.label.tolist()
+        for number in range(epoch, 6)
+        for batch in batches(
+            data, size, seed=1, epoch=number, start=start if number == epoch else 0
+        )
+    ]
+    assert rest == undisturbed[step:]
+
+
+def test_balanced_batches_show_each_class_equally_often():
+    labels = np.repeat([0, 1, 2], [90, 9, 1])
+    data = Dataset(np.zeros((100, 2, 3, 1), np.uint8), labels)
+    seen = [batch.label[batch.mask] for batch in batches(data, 7, seed=0, balanced=True)]
+    assert sorted(np.bincount(np.concatenate(seen))) == [33, 33, 34]
+    # They are mixed, not class by class.
+    assert np.mean(seen[:-1], axis=1) == pytest.approx(np.ones(14), abs=0.9)
+
+
+def test_prefetched_batches_are_the_same_and_on_the_device():
+    direct = list(batches(numbered(10), 4, seed=0))
+    fetched = list(prefetch(batches(numbered(10), 4, seed=0)))
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(fetched))
+    jax.tree.map(np.testing.assert_array_equal, fetched, direct)
+
+
+def test_prefetching_draws_only_so_many_ahead_and_stops_with_the_loop():
+    drawn = []
+
+    def source():
+        for batch in batches(numbered(40), 4):
+            drawn.append(batch)
+            yield batch
+
+    threads = threading.active_count()
+    fetched = prefetch(source(), ahead=3)
+    assert drawn == []
+    next(fetched)
+    deadline = time.monotonic() + 10
+    while len(drawn) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert len(drawn) == 4
+    fetched.close()
+    assert len(drawn) == 4
+    assert threading.active_count() == threads
+
+
+def test_what_breaks_while_prefetching_is_raised_in_its_place():
+    def source():
+        yield from batches(numbered(4), 4)
+        raise OSError("the disk is gone")
+
+    fetched = prefetch(source())
+    assert next(fetched).label.tolist() == [0, 1, 2, 3]
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(fetched)
+
+
+def test_prefetched_rows_lie_as_the_sharding_says():
+    mesh = jax.make_mesh((1,), ("rows",), axis_types=(jax.sharding.AxisType.Auto,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("rows"))
+    batch = next(prefetch(batches(numbered(4), 4), sharding=sharding))
+    assert batch.image.sharding == batch.label.sharding == sharding
+    np.testing.assert_array_equal(batch.label, [0, 1, 2, 3])
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
@@ -76,8 +176,18 @@ def test_shuffling_is_even():
         ({"seed": 0, "epoch": -1}, ValueError, "epoch must be at least 0. Received: epoch=-1"),
         ({"seed": 0, "epoch": 0.5}, TypeError, "epoch must be a whole number.*epoch=0.5"),
         ({"epoch": -1}, ValueError, "epoch must be at least 0. Received: epoch=-1"),
+        ({"start": 3}, ValueError, "start must be at most the number of batches, 2. Received: 3"),
+        ({"num_shards": 0}, ValueError, "num_shards must be at least 1"),
+        ({"num_shards": 3}, ValueError, "num_shards must divide batch_size.*num_shards=3 for"),
+        ({"num_shards": 2, "shard": 2}, ValueError, "shard must be below num_shards.*shard=2"),
+        ({"balanced": True}, ValueError, "balanced needs a seed"),
     ],
 )
 def test_errors_come_at_once(options, kind, message):
     with pytest.raises(kind, match=message):
         batches(numbered(4), **({"batch_size": 2} | options))
+
+
+def test_prefetch_says_what_is_wrong_at_once():
+    with pytest.raises(ValueError, match=r"ahead must be at least 1. Received: ahead=0"):
+        prefetch([], ahead=0)
