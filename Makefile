@@ -22,7 +22,7 @@ test-peers: .venv/.installed-peers
 test-peers-long: .venv/.installed-peers
 	$(BIN)/python -m pytest -v $(TEST_OPTIONS) tests/peers --hypothesis-profile=peers_long
 
-# Every benchmark against PyTorch, Keras, Flax and Equinox: about half an hour on two idle cores.
+# Every benchmark against PyTorch, Keras, Flax and Equinox: 15 to 30 minutes on two idle cores.
 bench: .venv/.installed-bench
 	$(BIN)/python examples/benchmarks/bench.py bench.json
 

@@ -14,7 +14,7 @@ from compare import machine
 
 
 def main() -> None:
-    """Measures everything: about half an hour on two cores."""
+    """Measures everything: 15 to 30 minutes on two cores."""
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "bench.json")
     figures = {"machine": machine()}
     print(json.dumps(figures["machine"]), flush=True)
