@@ -1,23 +1,77 @@
 """Labelled images: where they come from, and how they travel to the training step."""
 
-from jaxcnn.data.augment import random_shift
-from jaxcnn.data.batches import Batch, batches, prefetch, steps_per_epoch
-from jaxcnn.data.dataset import Dataset, one_hot, storage_bytes
-from jaxcnn.data.sampling import balanced_order, class_weights, k_fold, stratified_split
-from jaxcnn.data.sources import load
+from jaxcnn.data.augment import (
+    alternating_flip,
+    channel_mask,
+    colour_jitter,
+    compose,
+    cutmix,
+    cutout,
+    gaussian_noise,
+    mixup,
+    rand_augment,
+    random_affine,
+    random_crop,
+    random_erasing,
+    random_flip,
+    random_resized_crop,
+    random_shift,
+    recipe,
+    recipe_names,
+    time_mask,
+    time_shift,
+)
+from jaxcnn.data.batches import (
+    Batch,
+    batches,
+    prefetch,
+    steps_per_epoch,
+)
+from jaxcnn.data.dataset import (
+    Dataset,
+    one_hot,
+    storage_bytes,
+)
+from jaxcnn.data.sampling import (
+    balanced_order,
+    class_weights,
+    k_fold,
+    stratified_split,
+)
+from jaxcnn.data.sources import (
+    load,
+)
 
 __all__ = [
     "Batch",
     "Dataset",
+    "alternating_flip",
     "balanced_order",
     "batches",
+    "channel_mask",
     "class_weights",
+    "colour_jitter",
+    "compose",
+    "cutmix",
+    "cutout",
+    "gaussian_noise",
     "k_fold",
     "load",
+    "mixup",
     "one_hot",
     "prefetch",
+    "rand_augment",
+    "random_affine",
+    "random_crop",
+    "random_erasing",
+    "random_flip",
+    "random_resized_crop",
     "random_shift",
+    "recipe",
+    "recipe_names",
     "steps_per_epoch",
     "storage_bytes",
     "stratified_split",
+    "time_mask",
+    "time_shift",
 ]

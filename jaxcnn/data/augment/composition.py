@@ -1,0 +1,93 @@
+"""How augmentations are applied: to each image with a key of its own, and one after another."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from jaxcnn import checks
+
+Augment: TypeAlias = Callable[..., jax.Array]
+
+
+def compose(*augmentations: Augment) -> Augment:
+    """Returns the augmentation that applies others in turn, each with a key of its own.
+
+    >>> from functools import partial
+    >>> from jaxcnn.data import random_crop, random_flip
+    >>> augment = compose(random_flip, partial(random_crop, padding=4))
+    >>> augment(jax.random.key(0), jnp.ones((8, 32, 32, 3))).shape
+    (8, 32, 32, 3)
+
+    Args:
+      augmentations: Functions ``(key, images) -> images``; one that has an option ``epoch``
+        without a value is given the number of the epoch. None at all changes nothing.
+
+    Returns:
+      A function ``(key, images, *, epoch=None) -> images``.
+    """
+
+    def composed(
+        key: jax.Array, images: jax.Array, *, epoch: jax.Array | int | None = None
+    ) -> jax.Array:
+        for number, augment in enumerate(augmentations):
+            images = call(augment, jax.random.fold_in(key, number), images, epoch=epoch)
+        return images
+
+    return composed
+
+
+def call(
+    augment: Augment,
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    epoch: jax.Array | int | None = None,
+) -> jax.Array:
+    """Calls ``augment``, with the number of the epoch if its signature asks for it.
+
+    Raises:
+      ValueError: it needs the epoch, and the epoch is not known.
+    """
+    option = inspect.signature(augment).parameters.get("epoch")
+    if option is None or option.default not in (None, option.empty):
+        return augment(key, images)
+    if epoch is None and option.default is option.empty:
+        raise ValueError(
+            "this augmentation differs from epoch to epoch: give make_train_step its "
+            f"steps_per_epoch. Received: epoch=None for {augment!r}"
+        )
+    return augment(key, images, epoch=epoch)
+
+
+def each_image(
+    augment: Callable[[jax.Array, jax.Array], jax.Array], key: jax.Array, images: jax.Array
+) -> jax.Array:
+    """Applies a function of one image, in at least float32, to every image with its own key.
+
+    The key of an image depends on its row alone, so that other rows have no influence on it.
+
+    Args:
+      augment: Maps a key and one image to an image of its shape.
+      key: A PRNG key.
+      images: ``(batch, …)``, floating point.
+
+    Returns:
+      Shape and dtype of ``images``.
+
+    Raises:
+      TypeError: the images are not floating point.
+    """
+    checks.floating("images", images)
+    # A float16 has too few digits for the coordinates and sums of an image.
+    precise = images.astype(jnp.promote_types(images.dtype, jnp.float32))
+    keys = jax.random.split(key, len(images))
+    return jax.vmap(augment)(keys, precise).astype(images.dtype)
+
+
+def uniform(key: jax.Array, interval: tuple[float, float], like: jax.Array, *shape: int) -> Any:
+    """Draws evenly from ``[low, high]``, in the dtype of ``like``."""
+    low, high = interval
+    return jax.random.uniform(key, shape, like.dtype, low, high)

@@ -1,0 +1,69 @@
+"""Augmentations that suit a kind of data set, by name."""
+
+from functools import partial
+
+from jaxcnn import checks
+from jaxcnn.data.augment.colour import colour_jitter
+from jaxcnn.data.augment.composition import Augment, compose
+from jaxcnn.data.augment.erasing import cutout
+from jaxcnn.data.augment.flips import alternating_flip, random_flip
+from jaxcnn.data.augment.geometry import random_crop, random_resized_crop, random_shift
+from jaxcnn.data.augment.policy import rand_augment
+
+_DIGITS = partial(random_shift, pixels=2)
+_RECIPES = {
+    "none": compose(),
+    # What is read must not be mirrored.
+    "digits": _DIGITS,
+    "mnist": _DIGITS,
+    "fashion_mnist": compose(random_flip, _DIGITS),
+    "svhn": partial(random_crop, padding=4, mode="replicate"),
+    # The crop and flip of He et al. (2015), and DeVries and Taylor's square (2017).
+    "cifar": compose(
+        random_flip, partial(random_crop, padding=4, mode="reflect"), partial(cutout, size=8)
+    ),
+    # Jordan's airbench94 (2024), for short trainings.
+    "airbench": compose(alternating_flip, partial(random_crop, padding=2, mode="reflect")),
+    # RandAugment and cutout, for long trainings.
+    "cifar_long": compose(
+        random_flip,
+        partial(random_crop, padding=4, mode="reflect"),
+        partial(rand_augment, num_ops=2, magnitude=5),
+        partial(cutout, size=16),
+    ),
+    "imagenet": compose(
+        random_resized_crop,
+        random_flip,
+        partial(colour_jitter, brightness=0.4, contrast=0.4, saturation=0.4),
+    ),
+}
+
+
+def recipe(name: str) -> Augment:
+    """Returns the augmentation of this name, as ``fit(..., augment=name)`` uses it.
+
+    >>> import jax
+    >>> augment = recipe("cifar")
+    >>> augment(jax.random.key(0), jax.numpy.ones((8, 32, 32, 3))).shape
+    (8, 32, 32, 3)
+
+    Args:
+      name: ``"digits"`` and ``"mnist"`` shift by 2 pixels; ``"fashion_mnist"`` also flips;
+        ``"svhn"`` crops; ``"cifar"`` flips, crops and cuts out, ``"cifar_long"`` applies
+        RandAugment as well, ``"airbench"`` flips in turns and crops; ``"imagenet"`` crops and
+        resizes, flips and changes colours; ``"none"`` changes nothing.
+
+    Raises:
+      ValueError: there is no such recipe.
+    """
+    checks.known("recipe", name, _RECIPES)
+    return _RECIPES[name]
+
+
+def recipe_names() -> list[str]:
+    """Returns the names of the recipes.
+
+    >>> "cifar" in recipe_names()
+    True
+    """
+    return sorted(_RECIPES)
