@@ -1,4 +1,4 @@
-"""The command line: ``jaxcnn train | evaluate | predict | summary | models``."""
+"""The command line: ``jaxcnn train | evaluate | predict | summary | models | data``."""
 
 import functools
 import os
@@ -14,7 +14,7 @@ import typer
 from flax import nnx
 
 from jaxcnn import data as datasets
-from jaxcnn import models, shapes, training
+from jaxcnn import data_commands, models, shapes, training
 from jaxcnn.data.pictures import Framing, read_picture
 from jaxcnn.insight import plots, summarize
 from jaxcnn.memory import keep_freed_memory
@@ -26,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(data_commands.app, name="data")
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
 DataDir = Annotated[
     Path | None, typer.Option(help="Where TensorFlow Datasets keeps its data, if elsewhere.")
@@ -82,9 +83,12 @@ def train(
     learning_rate: Annotated[
         float, typer.Option(help="Peak of the one-cycle learning rate.")
     ] = 3e-3,
-    shift: Annotated[
-        int, typer.Option(help="Move each training image by up to so many pixels.")
-    ] = 2,
+    augment: Annotated[
+        str,
+        typer.Option(
+            help="How training images are changed: " + ", ".join(datasets.recipe_names()) + "."
+        ),
+    ] = "digits",
     seed: Annotated[int, typer.Option(help="Decides all randomness.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run.", show_default="runs/MODEL-DATA-N")
@@ -95,7 +99,7 @@ def train(
     """Train a model, and write the run into a folder."""
     folder = _next_folder(f"{model}-{Path(data).stem}") if out is None else out
     runs.check_new_folder(folder, overwrite=overwrite)
-    shapes.whole("shift", shift, least=0)
+    recipe = datasets.recipe(augment)
     *image_size, _ = models.input_shape(model)
     load = functools.partial(datasets.load, data, data_dir=data_dir)
     stored = load(split="train")
@@ -113,7 +117,7 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        augment=functools.partial(datasets.random_shift, pixels=shift) if shift else None,
+        augment=recipe,
         seed=seed,
     )
     seconds = time.monotonic() - started
@@ -132,7 +136,7 @@ def train(
                 "epochs": epochs,
                 "batch_size": batch_size,
                 "learning_rate": learning_rate,
-                "shift": shift,
+                "augment": augment,
                 "seed": seed,
             },
             metrics=tested._asdict() | {"seconds": round(seconds, 1)},

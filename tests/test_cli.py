@@ -23,6 +23,7 @@ def test_train_writes_a_run(trained_run):
     described = json.loads((trained_run / "run.json").read_text())
     assert described["model"] == "mnist_cnn"
     assert described["training"]["seed"] == 0
+    assert described["training"]["augment"] == "digits"
     assert described["metrics"]["accuracy"] > 0.97
     assert {"jax", "flax", "jaxcnn"} <= described["versions"].keys()
     assert len((trained_run / "history.csv").read_text().splitlines()) == 11
@@ -100,6 +101,17 @@ def test_models_lists_parameters(run_cli, name, parameters):
     assert re.search(rf"{name} .* {parameters} parameters", run_cli("models").stdout)
 
 
+def test_data_show_draws_a_picture(run_cli, tmp_path):
+    options = ("--augment", "cifar", "--images", 2)
+    result = run_cli("data", "show", "digits", *options, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, "The picture is digits-cifar.png\n")
+    with Image.open(tmp_path / "digits-cifar.png") as picture:
+        assert picture.size == (round(8 * 1.3 * 120), round((2 * 1.3 + 0.4) * 120))
+    named = run_cli("data", "show", "digits", *options, "--out", "a.png", cwd=tmp_path)
+    assert named.returncode == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "digits-cifar.png").read_bytes()
+
+
 def test_version(run_cli):
     assert re.fullmatch(r"jaxcnn \d+\.\d+\.\d+\n", run_cli("--version").stdout)
 
@@ -121,7 +133,14 @@ BAD = [
     (["train", "--batch-size", "5000"], "batch_size must be at most the number of images"),
     (["train", "--learning-rate", "-1"], "learning_rate must be above 0"),
     (["train", "--seed", "-1"], "seed must be at least 0"),
-    (["train", "--shift", "-1"], "shift must be at least 0"),
+    (["train", "--augment", "cifra"], "Did you mean 'cifar'?"),
+    (["data", "show", "digits"], "--augment"),
+    (["data", "show", "digits", "--augment", "shifts"], "there is no recipe 'shifts'. Known: "),
+    (["data", "show", "digit", "--augment", "digits"], "Did you mean 'digits'?"),
+    (["data", "show", "digits", "--augment", "cifar", "--images", "0"], "images must be at least"),
+    (["data", "show", "digits", "--augment", "imagenet"], "3 channels"),
+    (["data", "show", "digits", "--augment", "none", "--out", "no/a.png"], "No such file"),
+    (["data", "show", "digits", "--augment", "none", "--out", "a.word"], "'word' is not supported"),
     (["trian"], "Did you mean 'train'?"),
     (["evaluate", "nowhere"], "there is no run in 'nowhere'"),
     (["predict", "nowhere", "x.png"], "there is no run in 'nowhere'"),

@@ -30,6 +30,7 @@ ROOMS = (
     "training",
     "insight",
     "interchange",
+    "data_commands",
     "cli",
 )
 

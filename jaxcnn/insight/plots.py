@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from jaxcnn import shapes
+from jaxcnn.data.augment.composition import Augment, apply
 from jaxcnn.training.loop import Epoch
+from jaxcnn.training.step import to_float
 
 
 def learning_curves(history: Sequence[Epoch]) -> Figure:
@@ -91,4 +95,30 @@ def worst_mistakes(
         axes.imshow(images[row], cmap="gray")  # the colour map is for one channel alone
         predicted = f"{class_names[predictions[row]]} ({probabilities[row].max():.0%})"
         axes.set_title(f"{predicted}, truly {class_names[labels[row]]}", fontsize=9)
+    return figure
+
+
+def augmentations(images: np.ndarray, augment: Augment, *, draws: int = 7, seed: int = 0) -> Figure:
+    """Draws what an augmentation makes of images: a row for each, first as it is.
+
+    Args:
+      images: ``(N, H, W, C)`` with 1 or 3 channels, uint8 or floating point in [0, 1].
+      augment: Maps a key and float images to changed images of the same shape.
+      draws: How often each image is changed, at least 1; one draw stands for one epoch.
+      seed: Decides the draws, at least 0.
+    """
+    draws = shapes.whole("draws", draws, least=1)
+    original = to_float(images)
+    keys = jax.random.split(jax.random.key(shapes.whole("seed", seed, least=0)), draws)
+    drawn = [apply(augment, key, original, epoch=epoch) for epoch, key in enumerate(keys)]
+    columns = np.asarray([original, *drawn])
+    figure = Figure(figsize=(1.3 * (draws + 1), 1.3 * len(images) + 0.4), layout="constrained")
+    grid = figure.subplots(len(images), draws + 1, squeeze=False)
+    for (row, column), axes in np.ndenumerate(grid):
+        # Grey levels stand for values of 0 to 1, whatever the image has.
+        axes.imshow(columns[column, row], cmap="gray", vmin=0, vmax=1)
+        axes.set_axis_off()
+    grid[0, 0].set_title("original", fontsize=9)
+    for draw in range(1, draws + 1):
+        grid[0, draw].set_title(f"draw {draw}", fontsize=9)
     return figure

@@ -9,12 +9,13 @@ import optax
 from flax import nnx
 
 from jaxcnn import modules, shapes
+from jaxcnn.data.augment.composition import Augment
+from jaxcnn.data.augment.mixing import Mix
 from jaxcnn.data.batches import batches
 from jaxcnn.data.dataset import Dataset, check_images
 from jaxcnn.training.objective import cross_entropy
 from jaxcnn.training.progress import Progress
 from jaxcnn.training.step import (
-    Augment,
     EvalStep,
     Loss,
     Metrics,
@@ -74,7 +75,8 @@ def fit(
     optimizer: optax.GradientTransformation | None = None,
     learning_rate: float | None = None,
     loss: Loss = cross_entropy,
-    augment: Augment | None = None,
+    augment: Augment | str | None = None,
+    mix: Mix | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> FitResult:
@@ -91,9 +93,13 @@ def fit(
         (Smith and Topin, 2018), which rises to its peak and falls to nearly 0 by the last step.
       learning_rate: The peak of that cycle; ``None`` means 0.003. It cannot be given together
         with ``optimizer``, which has its own.
-      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``.
+      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``; with
+        ``mix``, in training, shares of the classes ``(batch, classes)`` in place of labels.
       augment: Maps a key and float images to changed images of the same shape, inside the
-        step, such as :func:`jaxcnn.data.random_shift`.
+        step, such as :func:`jaxcnn.data.random_shift`, or the name of a recipe, such as
+        ``"cifar"``; :func:`jaxcnn.data.recipe_names` lists them.
+      mix: Mixes images with others of the batch, and their labels alike, after ``augment``:
+        :func:`jaxcnn.data.mixup` or :func:`jaxcnn.data.cutmix`.
       seed: Decides the order of the images and all randomness of the training, at least 0.
       progress: Whether to show progress and a line per epoch.
 
@@ -119,7 +125,9 @@ def fit(
         _check_fits(model, validation)
 
     state = TrainState.create(model, optimizer, jax.random.key(seed))
-    train_step = make_train_step(model, optimizer, loss=loss, augment=augment)
+    train_step = make_train_step(
+        model, optimizer, loss=loss, augment=augment, mix=mix, steps_per_epoch=steps
+    )
     eval_step = make_eval_step(model, loss=loss)
     history = []
     with Progress(epochs=epochs, steps_per_epoch=steps, enabled=progress) as display:

@@ -10,13 +10,16 @@ import numpy as np
 import optax
 from flax import nnx
 
+from jaxcnn import shapes
 from jaxcnn.compilation import training_options
+from jaxcnn.data.augment.composition import Augment, apply
+from jaxcnn.data.augment.mixing import Mix
+from jaxcnn.data.augment.recipes import recipe
 from jaxcnn.data.batches import Batch
 from jaxcnn.modules import call
 from jaxcnn.training.objective import cross_entropy
 
 Loss: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
-Augment: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
 Arrays: TypeAlias = dict[str, Any]
 
 
@@ -84,36 +87,66 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     *,
     loss: Loss = cross_entropy,
-    augment: Augment | None = None,
+    augment: Augment | str | None = None,
+    mix: Mix | None = None,
+    steps_per_epoch: int | None = None,
 ) -> TrainStep:
     """Returns the jit-compiled training step of a model.
 
     The step donates the state: the one passed in cannot be used again. Its gradient is that of
-    the mean loss over the real rows of the batch.
+    the mean loss over the real rows of the batch, and only they are mixed with each other.
 
     Args:
       model: Any ``nnx.Module`` called as ``model(x)`` or ``model(x, *, train, key)``; only its
         structure is used, the arrays come from the state.
       optimizer: An Optax transformation.
-      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``.
-      augment: Maps a key and float images to images of the same shape.
+      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``. With
+        ``mix`` it is given ``(batch, classes)`` shares of the classes in place of labels.
+      augment: Maps a key and float images to images of the same shape, or the name of a recipe
+        as :func:`jaxcnn.data.recipe` knows it.
+      mix: Maps a key, float images and one-hot targets ``(batch, classes)`` to mixed images and
+        targets, after ``augment``: :func:`jaxcnn.data.mixup` or :func:`jaxcnn.data.cutmix`. The
+        accuracy then counts the class with the largest share.
+      steps_per_epoch: Where the epochs of the state's steps begin, at least 1: for an
+        augmentation that differs from epoch to epoch.
 
     Returns:
       A function ``(state, batch) -> (state, metrics)``.
+
+    Raises:
+      TypeError: ``steps_per_epoch`` is not a whole number.
+      ValueError: there is no such recipe, or ``steps_per_epoch`` is below 1.
     """
     graphdef = nnx.graphdef(model)
+    if isinstance(augment, str):
+        augment = recipe(augment)
+    if steps_per_epoch is not None:
+        shapes.whole("steps_per_epoch", steps_per_epoch, least=1)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        augment_key, model_key = jax.random.split(jax.random.fold_in(state.key, state.step))
+        step_key = jax.random.fold_in(state.key, state.step)
+        augment_key, model_key, mix_key = jax.random.split(step_key, 3)
         images = to_float(batch.image)
         if augment is not None:
-            images = augment(augment_key, images)
+            epoch = None if steps_per_epoch is None else state.step // steps_per_epoch
+            images = apply(augment, augment_key, images, epoch=epoch)
 
-        def objective(params: Arrays) -> tuple[jax.Array, tuple[Arrays, Metrics]]:
+        def forward(params: Arrays, images: jax.Array) -> tuple[jax.Array, Arrays]:
             merged = nnx.merge(graphdef, params, state.statistics)
             logits = call(merged, images, train=True, key=model_key)
-            metrics = _measure(logits, batch, loss)
-            return metrics.loss, (_statistics(merged), metrics)
+            return logits, _statistics(merged)
+
+        targets = jnp.asarray(batch.label)
+        if mix is not None:
+            logits, _ = jax.eval_shape(forward, state.params, images)
+            targets = jax.nn.one_hot(targets, logits.shape[-1])
+            rows = _real_rows(jnp.asarray(batch.mask))
+            images, targets = mix(mix_key, images[rows], targets[rows])
+
+        def objective(params: Arrays) -> tuple[jax.Array, tuple[Arrays, Metrics]]:
+            logits, statistics = forward(params, images)
+            metrics = _measure(logits, targets, batch.mask, loss)
+            return metrics.loss, (statistics, metrics)
 
         gradients, (statistics, metrics) = jax.grad(objective, has_aux=True)(state.params)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer_state, state.params)
@@ -141,7 +174,8 @@ def make_eval_step(model: nnx.Module, *, loss: Loss = cross_entropy) -> EvalStep
 def _eval_step(graphdef: Any, loss: Loss) -> EvalStep:
     def step(state: TrainState, batch: Batch) -> Metrics:
         model = nnx.merge(graphdef, state.params, state.statistics)
-        return _measure(call(model, to_float(batch.image)), batch, loss)
+        logits = call(model, to_float(batch.image))
+        return _measure(logits, jnp.asarray(batch.label), batch.mask, loss)
 
     return jax.jit(step)
 
@@ -178,14 +212,24 @@ def _statistics(model: nnx.Module) -> Arrays:
     return nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
 
 
-def _measure(logits: jax.Array, batch: Batch, loss: Loss) -> Metrics:
-    labels, mask = jnp.asarray(batch.label), jnp.asarray(batch.mask)
-    losses = loss(logits.astype(jnp.float32), labels)
-    if losses.shape != labels.shape:
+def _real_rows(mask: jax.Array) -> jax.Array:
+    """Returns the number of a row for each: its own if it is real, else one of the real ones."""
+    order = jnp.argsort(~mask)  # the real rows first
+    others = order[jnp.arange(len(mask)) % jnp.maximum(mask.sum(), 1)]
+    return jnp.where(mask, jnp.arange(len(mask)), others)
+
+
+def _measure(
+    logits: jax.Array, targets: jax.Array, mask: jax.Array | np.ndarray, loss: Loss
+) -> Metrics:
+    mask = jnp.asarray(mask)
+    losses = loss(logits.astype(jnp.float32), targets)
+    if losses.shape != mask.shape:
         raise ValueError(
-            f"loss must give one value per example, (batch,) = {labels.shape}: the step takes the "
+            f"loss must give one value per example, (batch,) = {mask.shape}: the step takes the "
             f"mean itself. Received: shape {losses.shape}"
         )
+    labels = targets if targets.ndim == 1 else jnp.argmax(targets, axis=-1)
     right = jnp.argmax(logits, axis=-1) == labels
     return Metrics(
         jnp.sum(jnp.where(mask, losses, 0.0)),

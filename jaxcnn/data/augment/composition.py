@@ -33,13 +33,13 @@ def compose(*augmentations: Augment) -> Augment:
         key: jax.Array, images: jax.Array, *, epoch: jax.Array | int | None = None
     ) -> jax.Array:
         for number, augment in enumerate(augmentations):
-            images = call(augment, jax.random.fold_in(key, number), images, epoch=epoch)
+            images = apply(augment, jax.random.fold_in(key, number), images, epoch=epoch)
         return images
 
     return composed
 
 
-def call(
+def apply(
     augment: Augment,
     key: jax.Array,
     images: jax.Array,

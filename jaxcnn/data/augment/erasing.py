@@ -38,7 +38,9 @@ def cutout(key: jax.Array, images: jax.Array, *, size: int = 8, fill: float = 0.
     def one(key: jax.Array, image: jax.Array) -> jax.Array:
         middle = jax.random.randint(key, (2,), 0, jnp.array(image.shape[:2]))
         corner = middle - size // 2
-        return jnp.where(inside(image, corner, corner + size), jnp.asarray(colour, image.dtype), image)
+        return jnp.where(
+            inside(image, corner, corner + size), jnp.asarray(colour, image.dtype), image
+        )
 
     return each_image(one, key, images)
 

@@ -11,7 +11,7 @@ from jaxcnn.data.augment.geometry import random_crop, random_resized_crop, rando
 from jaxcnn.data.augment.policy import rand_augment
 
 _DIGITS = partial(random_shift, pixels=2)
-_RECIPES = {
+_RECIPES: dict[str, Augment] = {
     "none": compose(),
     # What is read must not be mirrored.
     "digits": _DIGITS,
