@@ -27,6 +27,10 @@ def show(
         Path | None, typer.Option(help="The picture's file.", show_default="NAME-RECIPE.png")
     ] = None,
     images: Annotated[int, typer.Option(help="How many images, one to a row.")] = 6,
+    image_size: Annotated[
+        int | None,
+        typer.Option(help="Resize to a square, as a model does.", show_default="as stored"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides all randomness.")] = 0,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where TensorFlow Datasets keeps its data, if elsewhere.")
@@ -35,7 +39,7 @@ def show(
     """Draw what a recipe of augmentation makes of the first training images."""
     count = shapes.whole("images", images, least=1)
     recipe = datasets.recipe(augment)
-    stored = datasets.load(data, split="train", data_dir=data_dir)
+    stored = datasets.load(data, split="train", image_size=image_size, data_dir=data_dir)
     file = Path(f"{Path(data).stem}-{augment}.png") if out is None else out
     plots.augmentations(stored.images[:count], recipe, seed=seed).savefig(file, dpi=120)
     print(f"The picture is {file}")

@@ -82,7 +82,7 @@ def each_image(
     """
     checks.floating("images", images)
     # A float16 has too few digits for the coordinates and sums of an image.
-    precise = images.astype(jnp.promote_types(images.dtype, jnp.float32))
+    precise = images.astype(jnp.float32) if images.dtype.itemsize < 4 else images
     keys = jax.random.split(key, len(images))
     return jax.vmap(augment)(keys, precise).astype(images.dtype)
 

@@ -33,7 +33,7 @@ def rand_augment(
     geometric ones are joined into one map that comes last, so that an image is resampled once.
 
     >>> images = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
-    >>> rand_augment(jax.random.key(1), images, num_ops=2, magnitude=9).shape
+    >>> jax.jit(rand_augment)(jax.random.key(1), images).shape
     (2, 16, 16, 3)
 
     Args:
@@ -117,8 +117,8 @@ def equalise(image: jax.Array, strength: jax.Array) -> jax.Array:
 
 
 def solarise(image: jax.Array, strength: jax.Array) -> jax.Array:
-    """Turns what is brighter than ``1 − |strength|`` into its negative."""
-    return jnp.where(image > 1 - jnp.abs(strength), 1 - image, image)
+    """Turns the brightest ``256·|strength|`` of 256 levels into their negative."""
+    return jnp.where(255 * image >= 256 * (1 - jnp.abs(strength)), 1 - image, image)
 
 
 def posterise(image: jax.Array, strength: jax.Array) -> jax.Array:
