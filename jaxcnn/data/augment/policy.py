@@ -75,9 +75,9 @@ def rand_augment(
                 choice - len(_CHANGES), 5, dtype=image.dtype
             )
             step = affine_matrix(
-                jnp.radians(_MOST_DEGREES) * turn, jnp.ones_like(lean), _MOST_SHEAR * lean
+                jnp.radians(_MOST_DEGREES) * turn, jnp.ones_like(turn), jnp.zeros_like(turn)
             )
-            step = step.at[0, 1].add(_MOST_SHEAR * tilt)
+            step = step.at[1, 0].add(_MOST_SHEAR * lean).at[0, 1].add(_MOST_SHEAR * tilt)
             matrix = product(matrix, step)
             moved = _MOST_SHARE * jnp.stack(move) * size
             offset -= product(matrix, moved)

@@ -13,7 +13,7 @@ from scipy import ndimage
 from jaxcnn.data import rand_augment
 from jaxcnn.data.augment import policy
 
-SIZE, COUNT = 15, 600
+SIZE, COUNT = 25, 600
 # Middle values, so that no two changes come to the same by cutting off.
 PIXELS = np.random.default_rng(0).integers(50, 200, (SIZE, SIZE, 3), np.uint8)
 PICTURE, MAGNITUDE = Image.fromarray(PIXELS), 5
@@ -39,9 +39,9 @@ def on_pixels(change, picture, strength):
     "pixels",
     [
         PIXELS,
-        np.random.default_rng(1).binomial(255, 0.3, (40, 30, 3)).astype(np.uint8),
-        np.random.default_rng(2).integers(0, 256, (33, 41, 3), np.uint8),
-        np.full((8, 8, 3), 77, np.uint8),
+        np.random.default_rng(1).binomial(255, 0.3, (SIZE, SIZE, 3)).astype(np.uint8),
+        np.random.default_rng(2).integers(0, 256, (SIZE, SIZE, 3), np.uint8),
+        np.full((SIZE, SIZE, 3), 77, np.uint8),
     ],
     ids=["middle", "crowded", "all", "one"],
 )
