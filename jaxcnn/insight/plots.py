@@ -1,5 +1,6 @@
 """Pictures of a training run, as Matplotlib figures."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -110,7 +111,8 @@ def augmentations(images: np.ndarray, augment: Augment, *, draws: int = 7, seed:
     draws = shapes.whole("draws", draws, least=1)
     original = to_float(images)
     keys = jax.random.split(jax.random.key(shapes.whole("seed", seed, least=0)), draws)
-    drawn = [apply(augment, key, original, epoch=epoch) for epoch, key in enumerate(keys)]
+    draw = jax.jit(functools.partial(apply, augment))
+    drawn = [draw(key, original, epoch=epoch) for epoch, key in enumerate(keys)]
     columns = np.asarray([original, *drawn])
     figure = Figure(figsize=(1.3 * (draws + 1), 1.3 * len(images) + 0.4), layout="constrained")
     grid = figure.subplots(len(images), draws + 1, squeeze=False)
@@ -119,6 +121,6 @@ def augmentations(images: np.ndarray, augment: Augment, *, draws: int = 7, seed:
         axes.imshow(columns[column, row], cmap="gray", vmin=0, vmax=1)
         axes.set_axis_off()
     grid[0, 0].set_title("original", fontsize=9)
-    for draw in range(1, draws + 1):
-        grid[0, draw].set_title(f"draw {draw}", fontsize=9)
+    for number in range(1, draws + 1):
+        grid[0, number].set_title(f"draw {number}", fontsize=9)
     return figure

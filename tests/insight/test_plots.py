@@ -1,5 +1,7 @@
 """Figures show the numbers that they were given."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -48,3 +50,37 @@ def test_no_mistakes(tmp_path):
     figure = plots.worst_mistakes(images, np.array([0]), np.array([[0.9, 0.1]]), ["a", "b"])
     assert figure.get_suptitle() == "0 mistakes in 1 images"
     figure.savefig(tmp_path / "mistakes.png")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_augmentations_shows_the_original_and_the_draws(tmp_path, channels):
+    def brighter(key, images, *, epoch):
+        return images + 0.1 * (1 + epoch)
+
+    images = np.random.default_rng(0).integers(0, 100, (2, 6, 5, channels), np.uint8)
+    figure = plots.augmentations(images, brighter, draws=3)
+    shown = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
+    for row, image in enumerate(images):
+        for draw in range(4):
+            expected = (image / 255 + 0.1 * draw).squeeze()
+            np.testing.assert_allclose(shown[4 * row + draw], expected, atol=1e-6)
+    assert {axes.images[0].get_clim() for axes in figure.axes} == {(0, 1)}
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["original", "draw 1", "draw 2", "draw 3", *[""] * 4]
+    figure.savefig(tmp_path / "augmentations.png")
+
+
+def test_draws_of_augmentations_differ_and_repeat():
+    def noise(key, images):
+        return jnp.clip(images + jax.random.uniform(key, images.shape), 0, 1)
+
+    images = np.zeros((1, 4, 4, 1), np.float32)
+    first, again, other = (
+        [axes.images[0].get_array() for axes in plots.augmentations(images, noise, seed=s).axes[1:]]
+        for s in (0, 0, 1)
+    )
+    assert len({np.asarray(image).tobytes() for image in first}) == 7
+    np.testing.assert_array_equal(first, again)
+    assert (np.asarray(first) != np.asarray(other)).any()
+    with pytest.raises(ValueError, match=r"draws must be at least 1. Received: draws=0"):
+        plots.augmentations(images, noise, draws=0)

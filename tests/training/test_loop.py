@@ -1,5 +1,6 @@
 """Training, evaluation and prediction over a whole data set."""
 
+import functools
 import re
 
 import jax
@@ -74,6 +75,31 @@ def test_same_seed_gives_the_same_parameters_bit_for_bit():
     data, options = stripes(30), {"augment": cnn.data.random_shift}
     first, second = (arrays(fit(small(), data, seed=3, **options)) for _ in range(2))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
+
+
+def test_fit_takes_recipes_by_name_and_knows_the_epochs():
+    """The alternating flip shows an image both ways in two epochs, and the loss tells which."""
+    data, model = stripes(30).take(np.zeros(20, int)), small(rate=0.0)
+    images = (data.images[:1] / np.float32(255), data.images[:1, :, ::-1] / np.float32(255))
+    ways = [-np.log(numpy_probabilities(model, image)[0, data.labels[0]]) for image in images]
+    result = fit(model, data, epochs=4, optimizer=optax.sgd(0.0), augment=cnn.data.alternating_flip)
+    losses = [row.loss for row in result.history]
+    assert losses[:2] == pytest.approx(ways) or losses[:2] == pytest.approx(ways[::-1])
+    assert losses[2:] == pytest.approx(losses[:2])
+    named, given = (
+        arrays(fit(model, data, augment=augment))
+        for augment in ("digits", functools.partial(cnn.data.random_shift, pixels=2))
+    )
+    assert all((a == b).all() for a, b in zip(named, given, strict=True))
+
+
+@pytest.mark.parametrize("mix", [cnn.data.mixup, cnn.data.cutmix])
+def test_fit_learns_from_mixed_images(mix):
+    train, test = stripes(256), stripes(64, seed=1)
+    result = fit(small(), train, epochs=8, validation=test, mix=mix)
+    assert result.history[-1].validation_accuracy > 0.9
+    again = fit(small(), train, epochs=8, mix=mix)
+    assert all((a == b).all() for a, b in zip(arrays(result), arrays(again), strict=True))
 
 
 def test_the_seed_decides_the_order_of_the_images():
@@ -282,6 +308,7 @@ FIT_ERRORS = [
         ValueError,
         "batch_size must be at most the number of images. Received: batch_size=11 for 10 images",
     ),
+    ({"augment": "cifra"}, ValueError, "there is no recipe 'cifra'. Did you mean 'cifar'"),
     ({"seed": -1}, ValueError, "seed must be at least 0. Received: seed=-1"),
     (
         {"learning_rate": 0.1},

@@ -54,6 +54,15 @@ def test_cross_entropy_of_huge_logits_is_finite():
     np.testing.assert_allclose(losses, [0, 1e4], rtol=1e-6)
 
 
+def test_cross_entropy_of_shares_is_the_mean_over_classes():
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((20, 7), np.float32)
+    shares = rng.dirichlet(np.ones(7), 20).astype(np.float32)
+    losses = cross_entropy(jnp.asarray(logits), jnp.asarray(shares))
+    each = [numpy_cross_entropy(logits, np.full(20, label)) for label in range(7)]
+    np.testing.assert_allclose(losses, (shares * np.stack(each, axis=1)).sum(axis=1), rtol=1e-5)
+
+
 def plain_forward(parameters, images):
     """The small network in a few lines of plain JAX, sharing nothing with the library."""
     y = jax.lax.conv_general_dilated(
@@ -259,6 +268,114 @@ def test_augmentation_gets_float_images_and_changes_what_the_model_sees():
     logits = model(jnp.zeros(batch.image.shape))
     expected = numpy_cross_entropy(logits, batch.label).sum()
     np.testing.assert_allclose(metrics.loss_sum, expected, rtol=1e-5)
+
+
+def test_mixing_gets_one_hot_targets_and_decides_loss_and_accuracy():
+    """Every image becomes the first, and its target two thirds of a class."""
+    seen = []
+    target = jnp.array([0.1, 0.2, 0.7])
+
+    def first(key, images, targets):
+        seen.append((images.dtype, targets.dtype, targets.shape))
+        images = jnp.broadcast_to(images[:1], images.shape)
+        return images, jnp.broadcast_to(target, targets.shape)
+
+    model, batch = small(), random_batches(1)[0]
+    state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
+    _, metrics = cnn.make_train_step(model, optax.sgd(0.1), mix=first)(state, batch)
+    assert seen == [(jnp.float32, jnp.float32, (8, CLASSES))]
+    logits = model(jnp.asarray(batch.image[:1] / np.float32(255)))
+    losses = [float(numpy_cross_entropy(logits, [label])[0]) for label in range(CLASSES)]
+    np.testing.assert_allclose(metrics.loss, np.dot(losses, target), rtol=1e-5)
+    assert float(metrics.accuracy) == float(np.argmax(logits) == 2)
+
+
+def test_mixing_with_strength_zero_is_no_mixing():
+    model, (batch,) = small(), random_batches(1)
+    mixes = [None, functools.partial(cnn.data.mixup, alpha=0)]
+    states = []
+    for mix in mixes:
+        state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
+        states.append(cnn.make_train_step(model, optax.sgd(0.1), mix=mix)(state, batch))
+    for a, b in zip(*map(jax.tree.leaves, states), strict=True):
+        if a.dtype == jnp.float32:
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("mix", [cnn.data.mixup, cnn.data.cutmix])
+@pytest.mark.parametrize("real", [1, 3])
+def test_masked_rows_are_not_mixed_into_real_ones(mix, real):
+    model, optimizer = small(), optax.sgd(0.5)
+    step = cnn.make_train_step(model, optimizer, mix=functools.partial(mix, alpha=1.0))
+    batch = random_batches(1)[0]._replace(mask=np.roll(np.arange(8) < real, 2))
+    other = batch._replace(
+        image=np.where(batch.mask[:, None, None, None], batch.image, 255),
+        label=np.where(batch.mask, batch.label, (batch.label + 1) % CLASSES),
+    )
+    results = []
+    for variant in (batch, other):
+        state = cnn.TrainState.create(model, optimizer, jax.random.key(0))
+        results.append(step(state, variant))
+    (first, first_metrics), (second, second_metrics) = results
+    assert int(first_metrics.examples) == real
+    jax.tree.map(np.testing.assert_array_equal, first.params, second.params)
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, first_metrics, second_metrics))
+
+
+def test_a_batch_without_real_rows_changes_nothing_in_the_metrics():
+    model, batch = small(), random_batches(1)[0]
+    step = cnn.make_train_step(model, optax.sgd(0.1), mix=cnn.data.mixup)
+    state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
+    _, metrics = step(state, batch._replace(mask=np.zeros(8, bool)))
+    assert (float(metrics.loss_sum), float(metrics.correct), float(metrics.examples)) == (0, 0, 0)
+
+
+def test_augmentations_are_told_the_epoch():
+    def dim(key, images, *, epoch):
+        return jnp.zeros_like(images) + epoch.astype(images.dtype)
+
+    model, batch = small(), random_batches(1)[0]
+    state = cnn.TrainState.create(model, optax.sgd(0.0), jax.random.key(0))
+    step = cnn.make_train_step(model, optax.sgd(0.0), augment=dim, steps_per_epoch=2)
+    losses = []
+    for _ in range(6):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics.loss_sum))
+    for number, loss in enumerate(losses):
+        logits = model(jnp.full(batch.image.shape, number // 2, jnp.float32))
+        expected = numpy_cross_entropy(logits, batch.label).sum()
+        assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_recipe_by_name_is_its_augmentation():
+    model, batch = small(), random_batches(1)[0]
+    losses = []
+    for augment in ("digits", functools.partial(cnn.data.random_shift, pixels=2)):
+        state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
+        _, metrics = cnn.make_train_step(model, optax.sgd(0.1), augment=augment)(state, batch)
+        losses.append(float(metrics.loss_sum))
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"augment": "digit"}, ValueError, r"there is no recipe 'digit'. Did you mean 'digits'\?"),
+        ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch must be at least 1"),
+        ({"steps_per_epoch": 2.0}, TypeError, "steps_per_epoch must be a whole number"),
+    ],
+)
+def test_option_errors_come_at_once(options, kind, message):
+    with pytest.raises(kind, match=message):
+        cnn.make_train_step(small(), optax.sgd(0.1), **options)
+
+
+def test_who_needs_the_epoch_and_is_not_told_says_so():
+    model, batch = small(), random_batches(1)[0]
+    step = cnn.make_train_step(model, optax.sgd(0.1), augment="airbench")
+    state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
+    with pytest.raises(ValueError, match="give make_train_step its steps_per_epoch"):
+        step(state, batch)
 
 
 def test_a_loss_of_ones_own():
