@@ -9,7 +9,13 @@ from jaxcnn import data as datasets
 from jaxcnn import shapes
 from jaxcnn.insight import plots
 
-app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
+app = typer.Typer(help="Look at data sets.")
+
+
+@app.callback(invoke_without_command=True)
+def _top(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command()

@@ -116,10 +116,11 @@ def test_version(run_cli):
     assert re.fullmatch(r"jaxcnn \d+\.\d+\.\d+\n", run_cli("--version").stdout)
 
 
-def test_no_command_prints_help(run_cli):
-    result = run_cli()
-    assert result.returncode == 0
-    assert "train" in result.stdout
+@pytest.mark.parametrize(("arguments", "command"), [([], "train"), (["data"], "show")])
+def test_no_command_prints_help(run_cli, arguments, command):
+    result = run_cli(*arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert command in result.stdout
 
 
 BAD = [

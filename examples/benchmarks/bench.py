@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import augmentation
 import end_to_end
 import models
 import ops
@@ -20,6 +21,7 @@ def main() -> None:
     print(json.dumps(figures["machine"]), flush=True)
     figures |= models.run(["train", "infer 1", "infer 64"])
     figures["ops"] = ops.run()
+    figures["augmentation"] = augmentation.run(32, ["cifar"])
     figures |= end_to_end.run()
     out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     print(f"\nThe figures are in {out}.")
