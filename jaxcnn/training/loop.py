@@ -77,6 +77,7 @@ def fit(
     loss: Loss = cross_entropy,
     augment: Augment | str | None = None,
     mix: Mix | None = None,
+    balanced: bool = False,
     seed: int = 0,
     progress: bool = True,
 ) -> FitResult:
@@ -100,6 +101,8 @@ def fit(
         ``"cifar"``; :func:`jaxcnn.data.recipe_names` lists them.
       mix: Mixes images with others of the batch, and their labels alike, after ``augment``:
         :func:`jaxcnn.data.mixup` or :func:`jaxcnn.data.cutmix`.
+      balanced: Whether an epoch shows every class equally often, as
+        :func:`jaxcnn.data.balanced_order` draws them.
       seed: Decides the order of the images and all randomness of the training, at least 0.
       progress: Whether to show progress and a line per epoch.
 
@@ -134,7 +137,8 @@ def fit(
         for epoch in range(epochs):
             started = time.monotonic()
             measured = []
-            for step, batch in enumerate(batches(data, batch_size, seed=seed, epoch=epoch)):
+            drawn = batches(data, batch_size, seed=seed, epoch=epoch, balanced=balanced)
+            for step, batch in enumerate(drawn):
                 state, metrics = train_step(state, batch)
                 measured.append(metrics)
                 done = measured[-1 - min(step, _STEPS_AHEAD)]

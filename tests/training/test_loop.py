@@ -77,6 +77,20 @@ def test_same_seed_gives_the_same_parameters_bit_for_bit():
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
 
 
+def is_top(logits, labels):
+    return 0 * logits.sum(axis=-1) + (labels == 0).astype(logits.dtype)
+
+
+def test_a_balanced_epoch_shows_classes_equally_often():
+    data = stripes(60)
+    rare = data.take(np.flatnonzero((data.labels > 0) | (np.arange(60) < 4)))
+    share = (rare.labels == 0).mean()
+    assert fit(small(), rare, loss=is_top).history[0].loss == pytest.approx(share)
+    shown = fit(small(), rare, loss=is_top, balanced=True).history[0].loss
+    assert shown == pytest.approx(1 / CLASSES, abs=1 / len(rare))
+    assert share < 0.1
+
+
 def test_fit_takes_recipes_by_name_and_knows_the_epochs():
     """The alternating flip shows an image both ways in two epochs, and the loss tells which."""
     data, model = stripes(30).take(np.zeros(20, int)), small(rate=0.0)
