@@ -9,6 +9,7 @@ from pathlib import Path
 
 import augmentation
 import end_to_end
+import feed
 import models
 import ops
 from compare import machine
@@ -22,6 +23,7 @@ def main() -> None:
     figures |= models.run(["train", "infer 1", "infer 64"])
     figures["ops"] = ops.run()
     figures["augmentation"] = augmentation.run(32, ["cifar"])
+    figures["feed"] = feed.run()
     figures |= end_to_end.run()
     out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     print(f"\nThe figures are in {out}.")
