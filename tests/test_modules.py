@@ -150,9 +150,9 @@ def test_initializers_get_shape_and_dtype():
     ],
 )
 def test_without_rngs_a_module_is_abstract(module, shapes):
-    before = len(jax.live_arrays())
+    before = jax.live_arrays()  # held, so that none of them can die meanwhile
     state = nnx.to_pure_dict(nnx.state(module(rngs=None), nnx.Param))
-    assert len(jax.live_arrays()) == before
+    assert len(jax.live_arrays()) == len(before)
     assert state == {
         name: jax.ShapeDtypeStruct(shape, jnp.float16) for name, shape in shapes.items()
     }
