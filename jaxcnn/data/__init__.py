@@ -32,6 +32,10 @@ from jaxcnn.data.dataset import (
     one_hot,
     storage_bytes,
 )
+from jaxcnn.data.preparation import (
+    available,
+    prepare,
+)
 from jaxcnn.data.sampling import (
     balanced_order,
     class_weights,
@@ -46,6 +50,7 @@ __all__ = [
     "Batch",
     "Dataset",
     "alternating_flip",
+    "available",
     "balanced_order",
     "batches",
     "channel_mask",
@@ -60,6 +65,7 @@ __all__ = [
     "mixup",
     "one_hot",
     "prefetch",
+    "prepare",
     "rand_augment",
     "random_affine",
     "random_crop",

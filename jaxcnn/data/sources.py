@@ -1,8 +1,6 @@
 """Where data sets come from: the package itself, a NumPy archive, TensorFlow Datasets."""
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,8 @@ import numpy as np
 
 from jaxcnn import checks
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.preparation.builders import is_prepared, stock_builder
+from jaxcnn.data.preparation.catalogue import CATALOGUE, command
 
 _SPLITS = ("train", "test", "all")
 
@@ -100,17 +100,20 @@ def _load_tfds(name: str, split: str, data_dir: str | Path | None) -> Dataset:
     if not name:
         checks.known("data set", name, available)
     try:
-        with _quiet("absl"):  # it warns of a missing folder, which is told below
-            builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
-            prepared = builder.is_prepared()
+        prepared = is_prepared(name, data_dir)
     except tfds.core.DatasetNotFoundError:
         checks.known("data set", name, available)
         raise
+    builder = stock_builder(name, data_dir)
     if not prepared:
+        how = (
+            command(name, data_dir)
+            if name in CATALOGUE
+            else f"where TensorFlow is installed: tfds.builder({name!r}, "
+            "file_format='array_record').download_and_prepare()"
+        )
         raise ValueError(
-            f"the data set {name!r} is not prepared in {builder.data_path}. Prepare it once, where "
-            f"TensorFlow is installed: tfds.builder({name!r}, file_format='array_record')"
-            ".download_and_prepare()"
+            f"the data set {name!r} is not prepared in {builder.data_path}. Prepare it once: {how}"
         )
     features: Any = builder.info.features
     if not {"image", "label"} <= features.keys():
@@ -125,14 +128,3 @@ def _load_tfds(name: str, split: str, data_dir: str | Path | None) -> Dataset:
     images = np.stack([record["image"] for record in records])
     labels = np.array([record["label"] for record in records])
     return Dataset(images, labels, tuple(getattr(features["label"], "names", ())))
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -274,13 +274,19 @@ def test_tfds_images_can_be_resized(no_tensorflow, tiny_mnist):
     assert load("mnist", data_dir=tiny_mnist[0], image_size=14).image_shape == (14, 14, 1)
 
 
-def test_tfds_set_that_is_not_prepared(no_tensorflow, tmp_path, capfd):
-    with pytest.raises(ValueError, match="the data set 'cifar10' is not prepared in ") as caught:
-        load("cifar10", data_dir=tmp_path)
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("cifar10", "jaxcnn data prepare cifar10 --data-dir {folder}"),
+        ("emnist/letters", "jaxcnn data prepare emnist/letters --data-dir {folder}"),
+        ("dtd", "tfds.builder('dtd', file_format='array_record').download_and_prepare()"),
+    ],
+)
+def test_tfds_set_that_is_not_prepared(no_tensorflow, tmp_path, capfd, name, command):
+    with pytest.raises(ValueError, match=f"the data set '{name}' is not prepared in ") as caught:
+        load(name, data_dir=tmp_path)
     assert str(tmp_path) in str(caught.value)
-    assert "tfds.builder('cifar10', file_format='array_record').download_and_prepare()" in str(
-        caught.value
-    )
+    assert command.format(folder=tmp_path) in str(caught.value)
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
 

@@ -1,0 +1,169 @@
+"""Writing a data set as the builder of TensorFlow Datasets would, without TensorFlow."""
+
+import contextlib
+import functools
+import io
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from jaxcnn.data.preparation.catalogue import Entry
+from jaxcnn.data.preparation.download import Report
+from jaxcnn.data.preparation.formats import Contents
+
+# Raw bytes of the images in one file. A file's images are in memory as PIL pictures until it is
+# written, for the writer of TensorFlow Datasets counts them afterwards.
+_SHARD_BYTES = 1 << 26
+_IMAGES_BETWEEN_REPORTS = 500
+
+
+def stock_builder(name: str, data_dir: str | Path | None) -> Any:
+    """Returns the builder of TensorFlow Datasets, which knows features, version and folder.
+
+    Args:
+      name: A data set, or ``name/config``.
+      data_dir: Where the data sets are; ``None`` means the library's own default.
+
+    Raises:
+      tensorflow_datasets.core.DatasetNotFoundError: there is no such set.
+    """
+    import tensorflow_datasets as tfds
+
+    return tfds.builder(name, data_dir=data_dir)
+
+
+def is_prepared(name: str, data_dir: str | Path | None) -> bool:
+    """Returns whether the whole of a data set is in its folder.
+
+    Args:
+      name: A data set, or ``name/config``.
+      data_dir: Where the data sets are; ``None`` means the library's own default.
+
+    Raises:
+      tensorflow_datasets.core.DatasetNotFoundError: there is no such set.
+      ValueError: the set is there in a format that only TensorFlow reads.
+    """
+    from tensorflow_datasets.core import FileFormat
+
+    with _quiet("absl"):  # it warns of a missing folder
+        if not stock_builder(name, data_dir).is_prepared():
+            return False
+    builder = stock_builder(name, data_dir)  # the first may have been made before the folder was
+    if not builder.info.available_file_formats() & FileFormat.with_random_access():
+        raise ValueError(
+            f"the data set {name!r} is prepared in {builder.data_path} as "
+            f"{builder.info.file_format.value}, which needs TensorFlow to be read. Remove that "
+            "folder, or name another data_dir."
+        )
+    return True
+
+
+def write(name: str, entry: Entry, files: Path, data_dir: Path, *, report: Report) -> Path:
+    """Writes a data set into ``data_dir``, and returns the folder that it is in.
+
+    Name, version, features and the order of the examples are those of the stock builder; images
+    are encoded by Pillow, and examples sorted by their keys' hash as they are written, so that
+    memory holds the arrays of one split and the images of one file.
+
+    Args:
+      name: A data set that TensorFlow Datasets knows, or ``name/config``.
+      entry: What is known of it.
+      files: The folder that holds its files.
+      data_dir: Where to write; nothing of that name may be there.
+      report: Told of the images that are written.
+
+    Raises:
+      ValueError: a file is damaged, or does not hold what ``entry`` says.
+    """
+    import tensorflow_datasets as tfds
+
+    stock = stock_builder(name, data_dir)
+    features: Any = stock.info.features
+    for label, names in entry.class_names(files).items():
+        features[label].names = names
+
+    @functools.lru_cache(maxsize=1)
+    def read(split: str) -> tuple[Contents, list[int]]:
+        return _read(entry, split, files)
+
+    def shard(split: str, rows: slice) -> Iterator[tuple[int, dict[str, Any]]]:
+        contents, order = read(split)
+        for done, row in enumerate(order[rows], start=rows.start + 1):
+            yield row, _example(entry, split, contents, row)
+            if done % _IMAGES_BETWEEN_REPORTS == 0 or done == len(order):
+                report(f"writing {split} ({len(order):,} images)", done, len(order))
+
+    def shards(split: str) -> list[Callable[[], Iterator[tuple[int, dict[str, Any]]]]]:
+        images = entry.splits[split].images
+        step = max(_SHARD_BYTES // math.prod(entry.image_shape), 1)
+        starts = range(0, images, step)
+        return [partial(shard, split, slice(start, start + step)) for start in starts]
+
+    class Builder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: ignore[call-arg, misc]
+        name = stock.name
+        VERSION = stock.version
+        BUILDER_CONFIGS = stock.BUILDER_CONFIGS
+
+        def _info(self) -> Any:
+            return tfds.core.DatasetInfo(
+                builder=self,
+                description=stock.info.description,
+                features=features,
+                supervised_keys=stock.info.supervised_keys,
+                homepage=stock.info.homepage,
+                citation=stock.info.citation,
+            )
+
+        def _shard_iterators_per_split(self, manager: Any) -> Mapping[str, Any]:
+            return {split: shards(split) for split in entry.splits}
+
+    config = stock.builder_config
+    builder = Builder(data_dir=data_dir, config=config and config.name, file_format="array_record")
+    # The library tells of its work on both streams; ours is told by `report`.
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        builder.download_and_prepare()
+    return Path(builder.data_path)
+
+
+def _read(entry: Entry, split: str, files: Path) -> tuple[Contents, list[int]]:
+    """Returns a split's images and labels, and the order in which they are written."""
+    from tensorflow_datasets.core import hashing
+
+    count = entry.splits[split].images
+    contents = entry.splits[split].read(files, count)
+    lengths = {len(contents.images), *map(len, contents.labels.values())}
+    if lengths != {count} or contents.images.shape[1:] != entry.image_shape:
+        raise ValueError(
+            f"the split {split!r} must have {count:,} images of {entry.image_shape} with labels. "
+            f"Received: {contents.images.shape}, labels {lengths}"
+        )
+    hasher = hashing.Hasher(split)
+    return contents, sorted(range(count), key=hasher.hash_key)
+
+
+def _example(entry: Entry, split: str, contents: Contents, row: int) -> dict[str, Any]:
+    image = contents.images[row]
+    # Given an array, TensorFlow Datasets would have TensorFlow encode it.
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    labels = {name: int(numbers[row]) for name, numbers in contents.labels.items()}
+    identity = {"id": f"{split}_{row:0{entry.id_digits}d}"} if entry.id_digits else {}
+    return {"image": picture, **labels, **identity}
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
