@@ -16,6 +16,7 @@ from flax import nnx
 from jaxcnn import data as datasets
 from jaxcnn import data_commands, models, shapes, training
 from jaxcnn.data.pictures import Framing, read_picture
+from jaxcnn.data_commands import DataDir
 from jaxcnn.insight import plots, summarize
 from jaxcnn.memory import keep_freed_memory
 from jaxcnn.training import run as runs
@@ -28,9 +29,6 @@ app = typer.Typer(
 )
 app.add_typer(data_commands.app, name="data")
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
-DataDir = Annotated[
-    Path | None, typer.Option(help="Where TensorFlow Datasets keeps its data, if elsewhere.")
-]
 
 
 def main() -> None:
@@ -42,7 +40,7 @@ def main() -> None:
         sys.exit(130)
     except typer.TyperException as error:
         message = error.format_message()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ConnectionError) as error:
         message = str(error)
     except OSError as error:
         message = f"{error.filename or 'a file'}: {error.strerror or error}"

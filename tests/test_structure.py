@@ -64,7 +64,7 @@ def own(module):
 def room(module):
     parts = module.split(".")
     # The index stands below every room but the command line, which may use it.
-    return ROOMS.index(parts[1]) if len(parts) > 1 else ROOMS.index("cli") - 0.5
+    return ROOMS.index(parts[1]) if len(parts) > 1 else ROOMS.index("data_commands") - 0.5
 
 
 def test_every_file_has_its_room():

@@ -13,6 +13,9 @@ from jaxcnn.data.augment.composition import Augment, apply
 from jaxcnn.training.loop import Epoch
 from jaxcnn.training.step import to_float
 
+# A contact sheet has at the most so many rows, and about so many images side by side.
+_MOST_ROWS, _IMAGES_ACROSS = 10, 12
+
 
 def learning_curves(history: Sequence[Epoch]) -> Figure:
     """Draws loss and accuracy over the epochs, for training and held-out images.
@@ -123,4 +126,40 @@ def augmentations(images: np.ndarray, augment: Augment, *, draws: int = 7, seed:
     grid[0, 0].set_title("original", fontsize=9)
     for number in range(1, draws + 1):
         grid[0, number].set_title(f"draw {number}", fontsize=9)
+    return figure
+
+
+def contact_sheet(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Draws the first examples of each class side by side, as many as the page has room for.
+
+    Classes without images are left out.
+
+    Args:
+      images: ``(N, H, W, C)`` with 1 or 3 channels; uint8 pixels, or other values, of which the
+        least is drawn black and the greatest white.
+      labels: ``(N,)`` classes.
+      class_names: One per class.
+
+    Raises:
+      ValueError: the images have another number of channels.
+    """
+    if images.shape[-1] not in (1, 3):
+        raise ValueError(f"images must have 1 or 3 channels. Received: shape {images.shape}")
+    present = np.unique(labels)
+    columns = -(-len(present) // _MOST_ROWS)
+    rows = -(-len(present) // columns)
+    across = max(_IMAGES_ACROSS // columns, 1)
+    figure = Figure(figsize=(10, 0.4 + rows), layout="constrained")
+    figure.suptitle(f"Examples of {len(present)} classes")
+    least, greatest = (0.0, 255.0) if images.dtype == np.uint8 else (images.min(), images.max())
+    height, width, channels = images.shape[1:]
+    for place, label in enumerate(present):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        strip = np.ones((height, across, width + 1, channels))  # a white line beside each image
+        chosen = images[np.flatnonzero(labels == label)[:across]]
+        shares = (chosen - least) / max(greatest - least, 1e-12)
+        strip[:, : len(chosen), :width] = np.moveaxis(shares, 0, 1)
+        axes.imshow(strip.reshape(height, -1, channels), cmap="gray", vmin=0, vmax=1)
+        axes.set_title(class_names[label], fontsize=8, loc="left")
+        axes.set_axis_off()
     return figure

@@ -84,3 +84,40 @@ def test_draws_of_augmentations_differ_and_repeat():
     assert (np.asarray(first) != np.asarray(other)).any()
     with pytest.raises(ValueError, match=r"draws must be at least 1. Received: draws=0"):
         plots.augmentations(images, noise, draws=0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_contact_sheet_shows_the_images_of_each_class(tmp_path, channels):
+    images = np.random.default_rng(0).integers(0, 256, (30, 4, 5, channels), np.uint8)
+    labels = np.array([2, 0] + [2] * 28)
+    figure = plots.contact_sheet(images, labels, ["cat", "bird", "dog"])
+    cats, dogs = figure.axes  # there is no bird
+    assert (cats.get_title(loc="left"), dogs.get_title(loc="left")) == ("cat", "dog")
+    strip = np.asarray(cats.images[0].get_array()).reshape(4, 12, 6, channels)
+    np.testing.assert_allclose(strip[:, 0, :5], images[1] / 255)
+    assert (strip[:, 1:] == 1).all()
+    strip = np.asarray(dogs.images[0].get_array()).reshape(4, 12, 6, channels)
+    np.testing.assert_allclose(np.moveaxis(strip, 1, 0)[1:, :, :5], images[2:13] / 255)
+    figure.savefig(tmp_path / "sheet.png")
+
+
+def test_contact_sheet_of_many_classes(tmp_path):
+    images = np.zeros((100, 4, 4, 1), np.uint8)
+    figure = plots.contact_sheet(images, np.arange(100), [f"class {n}" for n in range(100)])
+    assert len(figure.axes) == 100
+    assert figure.axes[0].images[0].get_array().shape == (4, 5)
+    figure.savefig(tmp_path / "sheet.png")
+
+
+def test_contact_sheet_stretches_other_values():
+    images = np.linspace(-3, 5, 32, dtype="f4").reshape(2, 4, 4, 1)
+    figure = plots.contact_sheet(images, np.zeros(2, int), ["a"])
+    shown = np.asarray(figure.axes[0].images[0].get_array())
+    assert (shown[0, 0], shown[3, 8]) == (0, 1)
+    figure = plots.contact_sheet(np.ones_like(images), np.zeros(2, int), ["a"])
+    assert np.isfinite(np.asarray(figure.axes[0].images[0].get_array())).all()
+
+
+def test_contact_sheet_needs_gray_or_colour():
+    with pytest.raises(ValueError, match=r"1 or 3 channels. Received: shape \(2, 4, 4, 2\)"):
+        plots.contact_sheet(np.zeros((2, 4, 4, 2)), np.zeros(2, int), ["a"])
