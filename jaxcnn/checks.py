@@ -28,13 +28,16 @@ def rank(name: str, x: jax.Array, expected: int) -> None:
     >>> rank("x", jnp.zeros((28, 28, 1)), 4)
     Traceback (most recent call last):
     ValueError: x must have 4 axes, (batch, height, width, channels). Received: shape (28, 28, 1). \
-For one example, add the batch axis: x[None].
+For one example, add the batch axis: x[None]; for one channel, its axis: x[..., None].
 
     Raises:
       ValueError: it has another number of axes.
     """
     layout = _LAYOUTS.get(expected, "(batch, *spatial, channels)")
-    hint = f" For one example, add the batch axis: {name}[None]." if x.ndim == expected - 1 else ""
+    hint = ""
+    if x.ndim == expected - 1:
+        channel = f"; for one channel, its axis: {name}[..., None]" * (expected > 2)
+        hint = f" For one example, add the batch axis: {name}[None]{channel}."
     message = f"{name} must have {expected} axes, {layout}. Received: shape {x.shape}.{hint}"
     with _raising(ValueError(message)):
         chex.assert_rank(x, expected)

@@ -19,7 +19,8 @@ from jaxcnn import checks, ops
             lambda: checks.rank("x", jnp.zeros((28, 28, 1)), 4),
             ValueError,
             "x must have 4 axes, (batch, height, width, channels). Received: shape (28, 28, 1). "
-            "For one example, add the batch axis: x[None].",
+            "For one example, add the batch axis: x[None]; "
+            "for one channel, its axis: x[..., None].",
         ),
         (
             lambda: checks.rank("x", jnp.zeros(2), 6),

@@ -1,4 +1,4 @@
-"""A set of labelled images in memory."""
+"""A set of labelled images, in memory or mapped from a file."""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +10,34 @@ from PIL import Image
 
 from jaxcnn import shapes
 
+# Floating-point images are looked through in blocks of so many bytes, so that a set larger than
+# memory can be mapped from its file.
+_BLOCK_BYTES = 1 << 24
+_LAYOUTS = (
+    "(N, height, width, channels), or (N, time, channels) for sequences, or "
+    "(N, time, height, width, channels) for video"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled images in memory, checked when it is made.
+    """Labelled images, checked when it is made.
+
+    Arrays are kept as they are, without a copy: images may be mapped from a file that is larger
+    than memory, as ``np.load(path, mmap_mode="r")`` does. Only floating-point images are read,
+    once, to find what is not finite.
 
     >>> data = Dataset(np.zeros((6, 28, 28, 1), np.uint8), np.arange(6) % 3)
     >>> len(data), data.image_shape, data.class_names
     (6, (28, 28, 1), ('0', '1', '2'))
 
     Attributes:
-      images: ``(N, H, W, C)``, uint8 pixels 0…255, which the training step divides by 255, or
-        floating-point values that are used as they are.
-      labels: ``(N,)`` class numbers from 0, stored as int32.
-      class_names: One name per class; by default the numbers up to the largest label.
+      images: ``(N, H, W, C)``, or ``(N, T, C)`` for sequences, or ``(N, T, H, W, C)`` for video:
+        uint8 pixels 0…255, which the training step divides by 255, or floating-point values
+        that are used as they are.
+      labels: ``(N,)`` class numbers from 0, stored as int32, or names of classes.
+      class_names: One name per class; by default the sorted names among the labels, or the
+        numbers up to the largest.
 
     Raises:
       TypeError: images or labels are of another dtype.
@@ -46,10 +60,15 @@ class Dataset:
             )
         if len(images) == 0:
             raise ValueError(f"a data set needs at least one image. Received: {images.shape}")
+        names = tuple(map(str, self.class_names))
+        if _are_names(labels):
+            labels, names = _number(labels, names)
         if not np.issubdtype(labels.dtype, np.integer):
-            raise TypeError(f"labels must be whole numbers. Received: dtype {labels.dtype}")
+            raise TypeError(
+                f"labels must be whole numbers or names of classes. Received: dtype {labels.dtype}"
+            )
         lowest, highest = int(labels.min()), int(labels.max())
-        names = tuple(map(str, self.class_names)) or tuple(map(str, range(highest + 1)))
+        names = names or tuple(map(str, range(highest + 1)))
         if lowest < 0 or highest >= len(names):
             raise ValueError(
                 f"labels must be in 0…{len(names) - 1}, as there are {len(names)} classes. "
@@ -65,11 +84,11 @@ class Dataset:
 
     @property
     def image_shape(self) -> shapes.Shape:
-        """The shape of one image, ``(H, W, C)``."""
+        """The shape of one image, such as ``(H, W, C)``."""
         return self.images.shape[1:]
 
-    def take(self, rows: np.ndarray) -> "Dataset":
-        """Returns the images and labels of these rows, with the same classes."""
+    def take(self, rows: np.ndarray | slice) -> "Dataset":
+        """Returns the images and labels of these rows, with the same classes; a slice is a view."""
         return Dataset(self.images[rows], self.labels[rows], self.class_names)
 
     def resize(self, image_size: int | Sequence[int]) -> "Dataset":
@@ -84,23 +103,38 @@ class Dataset:
           ValueError: the size is below 1.
         """
         height, width = shapes.per_axis("image_size", image_size, 2)
-        if (height, width) == self.image_shape[:2]:
-            return self
-        if self.images.dtype != np.uint8:
-            raise TypeError(
-                f"only uint8 images can be resized. Received: dtype {self.images.dtype}"
-            )
-        planes = np.moveaxis(self.images, -1, 1).reshape(-1, *self.image_shape[:2])
-        resized = [
-            np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
-            for plane in planes
-        ]
-        images = np.moveaxis(np.reshape(resized, (len(self), -1, height, width)), 1, -1)
-        return Dataset(np.ascontiguousarray(images), self.labels, self.class_names)
+        images = resize_images(self.images, (height, width))
+        return Dataset(images, self.labels, self.class_names)
+
+
+def resize_images(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns ``(N, H, W, C)`` uint8 images resized (bilinear) to ``size``, ``(height, width)``.
+
+    Raises:
+      TypeError: the images are not uint8.
+      ValueError: they are not ``(N, H, W, C)``.
+    """
+    if images.ndim != 4:
+        raise ValueError(
+            "only images (N, height, width, channels) can be resized; for gray ones use "
+            f"images[..., None]. Received: shape {images.shape}"
+        )
+    if images.shape[1:3] == size:
+        return images
+    if images.dtype != np.uint8:
+        raise TypeError(f"only uint8 images can be resized. Received: dtype {images.dtype}")
+    height, width = size
+    planes = np.moveaxis(images, -1, 1).reshape(-1, *images.shape[1:3])
+    resized = [
+        np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
+        for plane in planes
+    ]
+    channels_first = np.reshape(resized, (len(images), -1, height, width))
+    return np.ascontiguousarray(np.moveaxis(channels_first, 1, -1))
 
 
 def check_images(images: np.ndarray) -> np.ndarray:
-    """Returns ``images`` if they are ``(N, H, W, C)`` of uint8 or finite floating-point values.
+    """Returns ``images`` if they are ``(N, *spatial, C)`` of uint8 or finite floating point.
 
     Raises:
       TypeError: they are of another dtype.
@@ -108,13 +142,9 @@ def check_images(images: np.ndarray) -> np.ndarray:
         floating-point pixels of 0…255.
     """
     images = np.asarray(images)
-    if images.ndim != 4:
-        hints = {3: "For one image use images[None]; for gray images use images[..., None]."}
-        raise ValueError(
-            f"images must be (N, height, width, channels). Received: shape {images.shape}. "
-            f"{hints.get(images.ndim, '')}".rstrip()
-        )
-    if images.shape[1] in (1, 3) and images.shape[-1] > 4:
+    if not 3 <= images.ndim <= 5:
+        raise ValueError(f"images must be {_LAYOUTS}. Received: shape {images.shape}")
+    if images.ndim > 3 and images.shape[1] in (1, 3) and images.shape[-1] > 4:
         raise ValueError(
             f"images must have their channels last. Received: shape {images.shape}, which looks "
             "channels-first: use np.moveaxis(images, 1, -1)."
@@ -125,18 +155,49 @@ def check_images(images: np.ndarray) -> np.ndarray:
         raise TypeError(
             f"images must be uint8 pixels or floating point. Received: dtype {images.dtype}"
         )
-    if not np.isfinite(images).all():
-        bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
+    _check_values(images)
+    return images
+
+
+def _check_values(images: np.ndarray) -> None:
+    """Raises an error if floating-point images are not finite, or are pixels of 0…255."""
+    size = max(_BLOCK_BYTES // max(images[:1].nbytes, 1), 1)
+    bad: list[int] = []
+    lowest, highest, whole = np.inf, -np.inf, True
+    for start in range(0, len(images) if images.size else 0, size):
+        block = images[start : start + size]
+        finite = np.isfinite(block).all(axis=tuple(range(1, block.ndim)))
+        bad += (start + np.flatnonzero(~finite)).tolist()
+        if not bad:
+            lowest, highest = min(lowest, block.min()), max(highest, block.max())
+            whole = whole and bool((block % 1 == 0).all())
+    if bad:
         raise ValueError(
             f"images must be finite. Received: NaN or infinity in {len(bad)} images, "
             f"the first at row {bad[0]}"
         )
-    if images.size and images.max() > 1 and images.min() >= 0 and (images % 1 == 0).all():
+    if highest > 1 and lowest >= 0 and whole:
         raise ValueError(
             "floating-point images are used as they are, and these hold pixels of 0…255: pass "
-            f"uint8, or divide by 255. Received: largest value {images.max()}"
+            f"uint8, or divide by 255. Received: largest value {highest}"
         )
-    return images
+
+
+def _are_names(labels: np.ndarray) -> bool:
+    objects = labels.dtype == object and all(isinstance(label, str) for label in labels)
+    return objects or labels.dtype.kind in "UT"
+
+
+def _number(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns the numbers of labels that are names, and the names: ``names`` if there are any."""
+    present, places = np.unique(labels.tolist(), return_inverse=True)
+    numbers = {name: number for number, name in enumerate(names or present.tolist())}
+    unknown = [name for name in present.tolist() if name not in numbers]
+    if unknown:
+        raise ValueError(
+            f"labels must be among the class names {list(numbers)}. Received: {unknown[0]!r}"
+        )
+    return np.array([numbers[name] for name in present.tolist()])[places], names or tuple(numbers)
 
 
 def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Picture files, brought into the shape in which a data set shows its subjects."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFilter, ImageOps
 
 from jaxcnn.data.dataset import Dataset
 
@@ -13,6 +13,8 @@ from jaxcnn.data.dataset import Dataset
 _EVEN_SHARE, _EVEN_LEVELS = 0.75, 32
 # What differs from the ground by this share of the picture's contrast belongs to the subject.
 _SUBJECT_SHARE = 0.25
+# A typical image is seen in so many of them; of a larger set every n-th is looked at.
+_SAMPLE = 5_000
 # Below this many grey levels of contrast a picture is taken to be empty.
 _LEAST_CONTRAST = 16
 # Strokes are thickened at so many times the data set's resolution, on each side by at most two of
@@ -49,12 +51,13 @@ class Framing(NamedTuple):
         """
         height, width, channels = data.image_shape
         shape = (height, width, channels)
-        corners = data.images[:, [0, 0, -1, -1], [0, -1, 0, -1]].astype(float)
+        images = data.images[:: -(-len(data) // _SAMPLE)]
+        corners = images[:, [0, 0, -1, -1], [0, -1, 0, -1]].astype(float)
         background = float(np.median(corners))
         even = np.mean(np.abs(corners - background) <= _EVEN_LEVELS) >= _EVEN_SHARE
         if channels != 1 or not even:
             return cls(shape)
-        differences = np.abs(data.images[..., 0] - background)
+        differences = np.abs(images[..., 0] - background)
         contrast = float(np.median(differences.max(axis=(1, 2)))) or 255.0
         ink = float(np.median(differences.mean(axis=(1, 2)))) / contrast
         boxes = [_subject(difference) for difference in differences]
@@ -110,29 +113,62 @@ class Framing(NamedTuple):
         return subject.resize((width, height), Image.Resampling.BOX)
 
 
-def read_picture(path: str | Path) -> Image.Image:
-    """Returns the picture in a file, upright, with transparency laid on white.
+class UnreadablePicture(ValueError):
+    """There is no picture, or it is damaged; the message names it."""
+
+
+def read_picture(
+    file: str | Path | BinaryIO | Image.Image, *, name: str | None = None
+) -> Image.Image:
+    """Returns the picture in a file as :func:`plain` makes it; of an animation the first frame.
 
     Args:
-      path: Any format that Pillow reads; gray or colour, any size.
+      file: A path or an open file, of any format that Pillow reads, or what Pillow has opened.
+      name: What an error calls the picture; ``None`` means its path.
 
     Raises:
-      ValueError: there is no such file, or it is not a picture that can be read.
+      UnreadablePicture: there is no such file, or it is not a picture that can be read.
     """
+    name = repr(str(file)) if name is None else name
     try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
+        if isinstance(file, Image.Image):
+            return plain(file)
+        with Image.open(file) as opened:
+            return plain(opened)
     except FileNotFoundError:
-        raise ValueError(f"there is no file {str(path)!r}") from None
-    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{str(path)!r} is not a picture that can be read: {error}") from error
+        raise UnreadablePicture(f"there is no file {name}") from None
+    except Exception as error:  # a damaged file fails in as many ways as there are formats
+        message = f"{name} is not a picture that can be read: {error}"
+        raise UnreadablePicture(message) from error
+
+
+def plain(picture: Image.Image) -> Image.Image:
+    """Returns a picture upright, in 8 bits of gray (L) or colour (RGB), transparency on white.
+
+    It is turned as its EXIF data say. 16 bits are scaled to 8; a palette is colour.
+
+    >>> plain(Image.new("LA", (1, 1), (0, 51))).getpixel((0, 0))  # a fifth of black, on white
+    204
+
+    Args:
+      picture: Of any mode but those of 32 bits, whose range is not known.
+
+    Raises:
+      ValueError: its values have 32 bits.
+    """
+    picture.load()
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
-    if not picture.has_transparency_data:
-        return picture
-    picture = picture.convert("RGBA")
-    white = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(white, picture)
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"its values have 32 bits and no known range (mode {picture.mode})")
+    mode = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _subject(differences: np.ndarray) -> tuple[int, int, int, int]:

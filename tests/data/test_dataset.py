@@ -35,10 +35,11 @@ def test_floating_point_images_stay_as_they_are(images):
 GRAY, TWO = pixels(2, 8, 8, 1), np.array([0, 1])
 FLOATS = GRAY.astype(np.float32) / 255
 ERRORS = [
-    (pixels(2, 8, 8), TWO, (), ValueError,
-     r"images must be \(N, height, width, channels\). Received: shape \(2, 8, 8\)."
-     r" For one image use images\[None\]; for gray images use images\[..., None\].$"),
-    (pixels(2, 64), TWO, (), ValueError, r"Received: shape \(2, 64\).$"),
+    (pixels(2, 64), TWO, (), ValueError,
+     r"images must be \(N, height, width, channels\), or \(N, time, channels\) for sequences, or "
+     r"\(N, time, height, width, channels\) for video. Received: shape \(2, 64\)$"),
+    (pixels(2, 3, 4, 8, 8, 1), TWO, (), ValueError, r"Received: shape \(2, 3, 4, 8, 8, 1\)$"),
+    (pixels(2, 3, 4, 8, 8), TWO, (), ValueError, r"channels last. .*use np.moveaxis\(images, 1"),
     (pixels(2, 3, 8, 8), TWO, (), ValueError,
      r"channels last. Received: shape \(2, 3, 8, 8\).*channels-first: use np.moveaxis\(images, 1"),
     (GRAY.astype(int), TWO, (), TypeError, "must be uint8 pixels or floating.* dtype int64"),
@@ -53,8 +54,12 @@ ERRORS = [
     (GRAY, TWO[:, None], (), ValueError, r"labels must be \(N,\).*Received: labels \(2, 1\)"),
     (GRAY, np.eye(2, dtype=int), (), ValueError, r"labels must be \(N,\).*labels \(2, 2\)"),
     (GRAY[:0], TWO[:0], (), ValueError, r"needs at least one image. Received: \(0, 8, 8, 1\)"),
-    (GRAY, TWO / 1, (), TypeError, "labels must be whole numbers. Received: dtype float64"),
-    (GRAY, ["cat", "dog"], (), TypeError, "labels must be whole numbers. Received: dtype <U3"),
+    (GRAY, TWO / 1, (), TypeError,
+     "labels must be whole numbers or names of classes. Received: dtype float64"),
+    (GRAY, np.array(["cat", None]), (), TypeError, "names of classes. Received: dtype object"),
+    (GRAY, [b"cat", b"dog"], (), TypeError, r"names of classes. Received: dtype \|S3"),
+    (GRAY, ["cat", "bird"], ("cat", "dog"), ValueError,
+     r"labels must be among the class names \['cat', 'dog'\]. Received: 'bird'"),
     (GRAY, -TWO, (), ValueError, r"labels must be in 0…0, .*Received: labels from -1 to 0"),
     (GRAY, TWO + 1, ("cat", "dog"), ValueError,
      "labels must be in 0…1, as there are 2 classes. Received: labels from 1 to 2"),
@@ -67,6 +72,67 @@ ERRORS = [
 def test_errors(images, labels, class_names, kind, message):
     with pytest.raises(kind, match=message):
         Dataset(images, labels, class_names)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["dog", "cat", "été", "cat"],
+        np.array(["dog", "cat", "été", "cat"], object),
+        np.array(["dog", "cat", "été", "cat"], np.dtypes.StringDType()),
+    ],
+)
+def test_labels_may_be_names(labels):
+    images = pixels(4, 2, 2, 1)
+    data = Dataset(images, labels)
+    assert (data.labels.dtype, data.labels.tolist()) == (np.int32, [1, 0, 2, 0])
+    assert data.class_names == ("cat", "dog", "été")
+    data = Dataset(images, labels, ["été", "dog", "bird", "cat"])
+    assert data.labels.tolist() == [1, 3, 0, 3]
+    assert data.class_names == ("été", "dog", "bird", "cat")
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 2), (3, 4, 5, 6, 1), (3, 1, 9)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_sequences_and_video(shape, dtype):
+    images = (np.arange(np.prod(shape)).reshape(shape) / 999).astype(dtype)
+    data = Dataset(images, [0, 1, 0])
+    np.testing.assert_array_equal(data.images, images)
+    assert data.image_shape == shape[1:]
+    np.testing.assert_array_equal(data.take(data.labels == 0).images, images[[0, 2]])
+
+
+def test_mapped_images_are_not_copied(tmp_path):
+    np.save(tmp_path / "images.npy", pixels(6, 4, 4, 1))
+    images = np.load(tmp_path / "images.npy", mmap_mode="r")
+    data = Dataset(images, np.arange(6))
+    assert np.shares_memory(data.images, images)
+    assert np.shares_memory(data.take(slice(2, 5)).images, images)
+    assert data.take(slice(2, 5)).labels.tolist() == [2, 3, 4]
+    assert type(data.images) is np.ndarray  # np.memmap costs time at each index
+
+
+def test_a_set_larger_than_memory_is_mapped(tmp_path):
+    """A file with holes takes no room on the disk; reading it all would take minutes."""
+    images = np.lib.format.open_memmap(
+        tmp_path / "images.npy", "w+", np.uint8, (2**22, 256, 256, 3)
+    )
+    data = Dataset(images, np.zeros(len(images), int))
+    assert data.take(slice(7, None)).image_shape == (256, 256, 3)
+
+
+def test_floating_point_images_are_checked_in_blocks(monkeypatch):
+    monkeypatch.setattr("jaxcnn.data.dataset._BLOCK_BYTES", 100)
+    images = np.zeros((50, 2, 2, 1), np.float32)
+    assert len(Dataset(images, np.zeros(50, int))) == 50
+    images[[20, 49]] = np.inf
+    with pytest.raises(ValueError, match="infinity in 2 images, the first at row 20"):
+        Dataset(images, np.zeros(50, int))
+    images[[20, 49]] = 7.5
+    assert len(Dataset(images, np.zeros(50, int))) == 50
+    images[[20, 49]] = 7
+    with pytest.raises(ValueError, match=r"pixels of 0…255.*largest value 7\.0"):
+        Dataset(images, np.zeros(50, int))
 
 
 def test_take_keeps_the_classes():
@@ -104,6 +170,12 @@ def test_resize_to_the_same_size_changes_nothing():
         (GRAY, (4, -1), ValueError, r"image_size must be at least 1 .*image_size=\(4, -1\)"),
         (GRAY, (4, 4, 1), ValueError, r"image_size must be one int or one .*=\(4, 4, 1\)"),
         (GRAY, 2.5, TypeError, "image_size must be a whole number. Received: image_size=2.5"),
+        (
+            GRAY[..., 0],
+            4,
+            ValueError,
+            r"only images .* for gray ones use images\[..., None\]. Received: shape \(2, 8, 8\)",
+        ),
         (FLOATS, 4, TypeError, "only uint8 images can be resized. Received: dtype float32"),
     ],
 )

@@ -188,7 +188,8 @@ def test_damaged_archive_is_an_error_or_harmless(tmp_path, save):
     ("source", "options", "message"),
     [
         ("digits", {"split": "tests"}, "there is no split 'tests'. Did you mean 'test'?"),
-        ("digits", {"split": "train[:50%]"}, r"there is no split 'train\[:50%\]'"),
+        ("digits", {"split": "train[:50%"}, r"a split must be .*Received: split='train\[:50%'"),
+        ("digits", {"split": "test[5:5]"}, "holds none of the 1797 images"),
         ("digits", {"image_size": 0}, "image_size must be at least 1"),
         ("digit", {}, r"^there is no data set 'digit'. Did you mean 'digits'\?$"),
         ("fashion_mnis", {}, r"^there is no data set 'fashion_mnis'. Did you mean 'fashion_mnist"),
