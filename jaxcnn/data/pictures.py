@@ -157,9 +157,11 @@ def plain(picture: Image.Image) -> Image.Image:
       ValueError: its values have 32 bits.
     """
     picture.load()
+    # Pillow widens a PGM of 16 bits to 32, and scales it to their range.
+    deep = picture.mode.startswith("I;16") or (picture.mode, picture.format) == ("I", "PPM")
     if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I;16"):
+    if deep:
         return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
     if picture.mode in ("I", "F"):
         raise ValueError(f"its values have 32 bits and no known range (mode {picture.mode})")

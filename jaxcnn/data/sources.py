@@ -1,5 +1,6 @@
 """Where data sets come from: the package itself, files, folders, arrays, records."""
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -260,6 +261,8 @@ def _records(source: Any) -> tuple[Source, tuple[str, ...]]:
             "are read by number; of a stream, such as a Grain IterDataset or a streamed Hugging "
             f"Face set, give what it was made from. Received: {type(source).__name__}"
         )
+    if len(source) >= sys.maxsize:
+        raise ValueError(f"records must end. Received: an endless {type(source).__name__}")
     features = getattr(source, "features", None)
     if isinstance(features, Mapping):
         return _hugging_face(source, features)

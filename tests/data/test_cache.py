@@ -1,0 +1,282 @@
+"""What was decoded is kept, found again, and decoded anew when it is not what it was."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcnn.data import decoding, load
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A folder of ten pictures, each of one shade."""
+    for number, name in enumerate(["cat", "dog"]):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for place in range(5):
+            shade = 100 * number + place
+            Image.new("L", (4, 3), shade).save(tmp_path / "pets" / name / f"{place}.png")
+    return tmp_path / "pets"
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Counts the records that are read."""
+    rows = []
+    read = decoding.Records.read
+
+    def counting(self, row):
+        rows.append(row)
+        return read(self, row)
+
+    monkeypatch.setattr(decoding.Records, "read", counting)
+    return rows
+
+
+def shades(data):
+    return sorted(data.images[:, 0, 0, 0].tolist())
+
+
+def kept(root):
+    """Returns the folders in which something is kept beside a source."""
+    return sorted(root.with_name(f".{root.name}.jaxcnn-cache").iterdir())
+
+
+ALL = [0, 1, 2, 3, 4, 100, 101, 102, 103, 104]
+
+
+def test_nothing_is_decoded_twice(root, decoded):
+    first = load(root, split="all")
+    assert len(decoded) >= 10
+    decoded.clear()
+    second = load(root, split="all")
+    assert decoded == []
+    np.testing.assert_array_equal(second.images, first.images)
+    np.testing.assert_array_equal(second.labels, first.labels)
+    assert second.class_names == first.class_names == ("cat", "dog")
+    assert shades(second) == ALL
+
+
+def test_it_is_a_plain_array_beside_the_source(root):
+    data = load(root, split="all")
+    (folder,) = kept(root)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "images.npy", "info.json", "labels.npy",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(np.load(folder / "images.npy"), data.images)
+    np.testing.assert_array_equal(np.load(folder / "labels.npy"), data.labels)
+    assert sorted(path.name for path in root.iterdir()) == ["cat", "dog"]
+    assert not data.images.flags.writeable
+    shutil.rmtree(folder)
+    assert shades(data) == ALL  # whoever has it open keeps it
+    assert shades(load(root, split="all")) == ALL
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 11, 128, 129, 1000])
+def test_any_number_of_images_fits_the_header(tmp_path, count):
+    records = [
+        {"image": np.full((2, 1, 1), row % 256, np.uint8), "label": 0} for row in range(count)
+    ]
+    for _ in range(2):
+        data = load(records, cache_dir=tmp_path)
+        assert data.images.ravel().tolist() == [row % 256 for row in range(count) for _ in "ab"]
+
+
+def test_other_options_are_kept_beside(root, decoded):
+    for _ in range(2):
+        assert load(root, image_size=8).image_shape == (8, 8, 1)
+        assert load(root, channels=3).image_shape == (3, 4, 3)
+        assert load(root, split="test").image_shape == (3, 4, 1)
+    assert len(kept(root)) == 3
+    assert len(decoded) == 8 + 8 + 2 + 3  # and the first of each once more
+
+
+def test_a_change_of_the_files_is_seen(root):
+    load(root, split="all"), load(root, split="test")
+    Image.new("L", (4, 3), 255).save(root / "cat" / "0.png")
+    assert shades(load(root, split="all")) == [*ALL[1:], 255]
+    (root / "dog" / "4.png").unlink()
+    assert shades(load(root, split="all")) == [*ALL[1:-1], 255]
+    # What was kept of the earlier contents is gone, in this form.
+    assert len(kept(root)) == 2
+
+
+def truncated(folder):
+    path = folder / "images.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flipped(folder):
+    path = folder / "images.npy"
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 255
+    path.write_bytes(data)
+
+
+def foreign(folder):
+    for name in ("images.npy", "labels.npy"):
+        np.save(folder / name, np.zeros((3, 2, 2, 1)))
+
+
+def objects(folder):
+    np.save(folder / "labels.npy", np.array([None] * 10), allow_pickle=True)
+    status = (folder / "labels.npy").stat()
+    description = json.loads((folder / "info.json").read_text())
+    description["files"]["labels.npy"] = [status.st_size, status.st_mtime_ns]
+    (folder / "info.json").write_text(json.dumps(description))
+
+
+def no_file(folder):
+    (folder / "images.npy").unlink()
+
+
+def no_description(folder):
+    (folder / "info.json").unlink()
+
+
+def other_description(folder):
+    (folder / "info.json").write_text("[]")
+
+
+def damaged_description(folder):
+    (folder / "info.json").write_text('{"splits": {')
+
+
+def half_a_description(folder):
+    description = json.loads((folder / "info.json").read_text())
+    del description["class_names"]
+    (folder / "info.json").write_text(json.dumps(description))
+
+
+def a_file(folder):
+    shutil.rmtree(folder)
+    folder.write_text("words")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [truncated, flipped, foreign, objects, no_file, no_description, other_description,
+     damaged_description, half_a_description, a_file],
+)  # fmt: skip
+def test_damage_is_seen_and_repaired(root, decoded, damage):
+    load(root, split="all")
+    (folder,) = kept(root)
+    damage(folder)
+    decoded.clear()
+    assert shades(load(root, split="all")) == ALL
+    assert len(decoded) >= 10
+    decoded.clear()
+    assert shades(load(root, split="all")) == ALL
+    assert decoded == []
+    assert kept(root) == [folder]
+
+
+def test_a_place_that_cannot_be_written(root, tmp_path, monkeypatch, decoded):
+    """As the tests may run as root, whom no permission stops, a file stands in the way."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root.with_name(".pets.jaxcnn-cache").write_text("in the way")
+    with pytest.warns(
+        UserWarning, match=r"\.pets.jaxcnn-cache.*is kept in .*/cache/jaxcnn/data/pets-"
+    ):
+        assert shades(load(root, split="all")) == ALL
+    decoded.clear()
+    assert shades(load(root, split="all")) == ALL
+    assert decoded == []
+    (tmp_path / "other").write_text("in the way")
+    with pytest.raises(OSError, match="no place to keep decoded images: .*by cache_dir=…"):
+        load(root, cache_dir=tmp_path / "other")
+    assert shades(load(root, split="all", cache_dir=tmp_path / "third")) == ALL
+    assert [path.name[:5] for path in (tmp_path / "third").iterdir()] == ["pets-"]
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(root, tmp_path):
+    """A limit on the size of files gives the error that a full disk gives."""
+    for name in ("cat", "dog"):
+        for path in (root / name).iterdir():
+            Image.new("L", (400, 300)).save(path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"\.pets\.jaxcnn-cache/.*images\.npy"):
+            load(root)
+        with pytest.raises(OSError, match=r"images\.npy"):
+            load([{"image": np.zeros((1000, 1000, 1), np.uint8), "label": 0}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert kept(root) == []
+    assert len(load(root)) == 8
+
+
+def test_an_error_while_decoding_leaves_nothing(root):
+    (root / "cat" / "1.png").write_text("words")
+    with pytest.raises(ValueError, match=r"cat/1\.png"):
+        load(root)
+    assert kept(root) == []
+
+
+def test_what_a_killed_process_left_is_removed_after_an_hour(root):
+    load(root)
+    beside = root.with_name(".pets.jaxcnn-cache")
+    for name, age in (("a.partial-1", 7200), ("b.partial-2", 60)):
+        (beside / name).mkdir()
+        (beside / name / "images.npy").write_bytes(b"")
+        past = time.time() - age
+        os.utime(beside / name / "images.npy", (past, past))
+        os.utime(beside / name, (past, past))
+    load(root, split="test")
+    assert [path.name for path in kept(root) if "partial" in path.name] == ["b.partial-2"]
+
+
+def test_several_processes_at_once(root, tmp_path):
+    """All of them start from nothing, or from something damaged, and all get it right."""
+    code = (
+        "import sys, time; from jaxcnn.data import load\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        f"data = load({str(root)!r}, split='all', image_size=64)\n"
+        "print(sorted(data.images[:, 0, 0, 0].tolist()))"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        process.stdout.readline()
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [process.communicate()[0].strip() for process in processes] == [str(ALL)] * 3
+    assert [process.returncode for process in processes] == [0] * 3
+    assert len(kept(root)) == 1
+
+
+def test_memory_stays_bounded(tmp_path):
+    """Two hundred million bytes of pixels are decoded and read in a small part of that."""
+    code = (
+        "import resource, sys, numpy as np; from jaxcnn.data import load, batches\n"
+        "class Noise:\n"
+        "    def __len__(self): return 2000\n"
+        "    def __getitem__(self, row):\n"
+        "        return {'image': np.full((100, 1000, 1), row % 251, np.uint8), 'label': 0}\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "before = peak()\n"
+        f"data = load(Noise(), cache_dir={str(tmp_path)!r})\n"
+        "print(data.images.nbytes, peak() - before)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    size, grown = map(int, result.stdout.split())
+    assert size == 200_000_000
+    assert grown < 100_000_000
