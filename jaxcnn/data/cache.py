@@ -222,7 +222,10 @@ def _replace(folder: Path, staging: Path) -> None:
     damaged = staging.with_name(f"{staging.name}-old")
     with suppress(FileNotFoundError):
         folder.rename(damaged)
-        shutil.rmtree(damaged, ignore_errors=True)
+        if damaged.is_dir():
+            shutil.rmtree(damaged, ignore_errors=True)
+        else:
+            damaged.unlink()
     # It fails where another process has just put the same there: theirs will do.
     with suppress(FileExistsError, OSError):
         staging.rename(folder)
@@ -233,7 +236,7 @@ def _tidy(place: Path, form: str, key: str) -> None:
     for folder in place.iterdir():
         with suppress(FileNotFoundError):  # another process may be tidying too
             if ".partial-" in folder.name:
-                newest = max(path.stat().st_mtime for path in [folder, *folder.iterdir()])
+                newest = max(path.stat().st_mtime for path in [folder, *folder.glob("*")])
                 stale = time.time() - newest > _ABANDONED
             else:
                 stale = folder.name.startswith(f"{form}-") and folder.name != key

@@ -190,7 +190,7 @@ def test_a_place_that_cannot_be_written(root, tmp_path, monkeypatch, decoded):
     assert shades(load(root, split="all")) == ALL
     assert decoded == []
     (tmp_path / "other").write_text("in the way")
-    with pytest.raises(OSError, match="no place to keep decoded images: .*by cache_dir=…"):
+    with pytest.raises(OSError, match=r"no place to keep decoded images: .*by cache_dir=…"):
         load(root, cache_dir=tmp_path / "other")
     assert shades(load(root, split="all", cache_dir=tmp_path / "third")) == ALL
     assert [path.name[:5] for path in (tmp_path / "third").iterdir()] == ["pets-"]
