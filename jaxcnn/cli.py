@@ -74,7 +74,8 @@ def _top(
 def train(
     model: Annotated[str, typer.Option(help="A model; `jaxcnn models` lists them.")] = "mnist_cnn",
     data: Annotated[
-        str, typer.Option(help="digits, a .npz file, or a prepared TensorFlow data set.")
+        str,
+        typer.Option(help="A folder of pictures, a .npz file, or a name in `jaxcnn data list`."),
     ] = "digits",
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Images per step.")] = 64,
@@ -100,7 +101,9 @@ def train(
     recipe = datasets.recipe(augment)
     *image_size, _ = models.input_shape(model)
     load = functools.partial(datasets.load, data, data_dir=data_dir)
-    stored = load(split="train")
+    # A set is measured as it is stored; the pictures in a folder may have any size.
+    in_folder = data_dir is None and Path(data).is_dir()
+    stored = load(split="train", image_size=image_size if in_folder else None)
     train_set, test_set = stored.resize(image_size), load(split="test", image_size=image_size)
     options = {"num_classes": len(train_set.class_names)}
     network = models.create(model, **options)

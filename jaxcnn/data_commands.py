@@ -8,6 +8,7 @@ import typer
 
 from jaxcnn import data as datasets
 from jaxcnn import shapes
+from jaxcnn.data import folders
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.preparation import CATALOGUE
 from jaxcnn.data.preparation.builders import is_prepared, stock_builder
@@ -19,6 +20,8 @@ app = typer.Typer(help="List, describe, prepare and draw data sets.")
 DataDir = Annotated[
     Path | None, typer.Option(help="Where TensorFlow Datasets keeps its data, if elsewhere.")
 ]
+# The pictures in a folder may have any size; so large they are shown.
+_SHOWN_SIZE = 64
 # TensorFlow Datasets shuffles what it prepares: so many examples have some of each class.
 _EXAMPLES = 2_000
 
@@ -48,7 +51,7 @@ def list_data(data_dir: DataDir = None) -> None:
 
 @app.command()
 def info(
-    name: Annotated[str, typer.Argument(help="digits, a file, or a name in `jaxcnn data list`.")],
+    name: Annotated[str, typer.Argument(help="A folder, a file, or a name in `jaxcnn data list`.")],
     picture: Annotated[
         Path | None, typer.Option(help="Draw examples of each class into this file, such as a PNG.")
     ] = None,
@@ -58,7 +61,9 @@ def info(
     if picture is not None:
         shown = _examples(name, data_dir)
         plots.contact_sheet(shown.images, shown.labels, shown.class_names).savefig(picture, dpi=120)
-    if name in CATALOGUE:
+    if _is_folder(name, data_dir):
+        _describe_folder(Path(name))
+    elif name in CATALOGUE:
         _describe_entry(name, data_dir)
     else:
         _describe_stored(name, data_dir)
@@ -85,7 +90,7 @@ def prepare(
 @app.command()
 def show(
     data: Annotated[
-        str, typer.Argument(metavar="NAME", help="digits, a file, or a prepared data set.")
+        str, typer.Argument(metavar="NAME", help="A folder, a file, or a prepared data set.")
     ],
     augment: Annotated[
         str, typer.Option(help="A recipe: " + ", ".join(datasets.recipe_names()) + ".")
@@ -96,7 +101,10 @@ def show(
     images: Annotated[int, typer.Option(help="How many images, one to a row.")] = 6,
     image_size: Annotated[
         int | None,
-        typer.Option(help="Resize to a square, as a model does.", show_default="as stored"),
+        typer.Option(
+            help="Resize to a square, as a model does.",
+            show_default=f"as stored; of pictures in a folder, {_SHOWN_SIZE}",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides all randomness.")] = 0,
     data_dir: DataDir = None,
@@ -113,9 +121,15 @@ def show(
 def _examples(name: str, data_dir: Path | None, *, image_size: int | None = None) -> Dataset:
     """Loads training images to show: of a large prepared set only some, in its own order."""
     split = "train"
-    if name in CATALOGUE:
+    if _is_folder(name, data_dir):
+        image_size = image_size or _SHOWN_SIZE
+    elif name in CATALOGUE:
         split = f"train[:{min(_EXAMPLES, CATALOGUE[name].splits[split].images)}]"
     return datasets.load(name, split=split, image_size=image_size, data_dir=data_dir)
+
+
+def _is_folder(name: str, data_dir: Path | None) -> bool:
+    return data_dir is None and Path(name).is_dir()
 
 
 def _describe_entry(name: str, data_dir: Path | None) -> None:
@@ -133,6 +147,14 @@ def _describe_entry(name: str, data_dir: Path | None) -> None:
     print(f"licence   {entry.licence}")
     place = builder.data_path if prepared else f"no: run {command(name, data_dir)}"
     print(f"prepared  {place}")
+
+
+def _describe_folder(path: Path) -> None:
+    found = folders.scan(path)
+    print(path)
+    for split, files in found.splits.items():
+        print(f"{split:<8}  {len(files):,} pictures")
+    _describe_classes(found.class_names)
 
 
 def _describe_stored(name: str, data_dir: Path | None) -> None:

@@ -48,6 +48,40 @@ def test_info_of_an_archive(run_cli, tmp_path):
     ]
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures of several sizes in a folder for each class."""
+    root, random = tmp_path / "pets", np.random.default_rng(0)
+    for name, colour in (("cat", (160, 40, 40)), ("dog", (40, 40, 160))):
+        (root / name).mkdir(parents=True)
+        for number in range(20):
+            size = *random.integers(20, 50, 2), 3
+            pixels = colour + random.integers(-20, 20, size)
+            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number}.png")
+    return root
+
+
+def test_a_folder_is_described_drawn_trained_on_and_evaluated(run_cli, folder, tmp_path):
+    result = run_cli("data", "info", folder, "--picture", tmp_path / "pets.png")
+    assert result.stdout.splitlines() == [
+        str(folder),
+        "train     32 pictures",
+        "test      8 pictures",
+        "classes   2: cat, dog",
+        f"examples  {tmp_path / 'pets.png'}",
+    ]
+    out = tmp_path / "cifar.png"
+    result = run_cli("data", "show", folder, "--augment", "cifar", "--out", out)
+    assert (result.stdout, result.stderr) == (f"The picture is {out}\n", "")
+    options = ["--data", folder, "--epochs", "15", "--batch-size", "16", "--out", tmp_path / "run"]
+    result = run_cli("train", *options)
+    assert "Training on 32 images" in result.stdout
+    assert "100.00% of 8 test images right" in result.stdout
+    assert "accuracy  100.00%" in run_cli("evaluate", tmp_path / "run").stdout
+    result = run_cli("predict", tmp_path / "run", folder / "dog" / "1.png")
+    assert result.stdout.split()[1] == "dog"
+
+
 def test_help_lists_the_commands(run_cli):
     result = run_cli("data")
     assert result.returncode == 0

@@ -3,12 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import jax
 import numpy as np
 from jax.typing import DTypeLike
 from PIL import Image
 
 from jaxcnn import shapes
+
+# In memory, mapped from a file, or on the device.
+Images: TypeAlias = np.ndarray | jax.Array
 
 # Floating-point images are looked through in blocks of so many bytes, so that a set larger than
 # memory can be mapped from its file.
@@ -24,8 +29,8 @@ class Dataset:
     """Labelled images, checked when it is made.
 
     Arrays are kept as they are, without a copy: images may be mapped from a file that is larger
-    than memory, as ``np.load(path, mmap_mode="r")`` does. Only floating-point images are read,
-    once, to find what is not finite.
+    than memory, as ``np.load(path, mmap_mode="r")`` does, or be on the device. Only floating-point
+    images are read, once, to find what is not finite.
 
     >>> data = Dataset(np.zeros((6, 28, 28, 1), np.uint8), np.arange(6) % 3)
     >>> len(data), data.image_shape, data.class_names
@@ -45,7 +50,7 @@ class Dataset:
         has NaN, infinity or floating-point pixels of 0…255.
     """
 
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
     class_names: tuple[str, ...] = ()
 
@@ -91,6 +96,21 @@ class Dataset:
         """Returns the images and labels of these rows, with the same classes; a slice is a view."""
         return Dataset(self.images[rows], self.labels[rows], self.class_names)
 
+    def on_device(self, sharding: jax.sharding.Sharding | None = None) -> "Dataset":
+        """Returns the set with its images on the device, from where batches are gathered.
+
+        It saves sending each batch to an accelerator. The whole set takes ``images.nbytes`` there,
+        such as 47 MB for MNIST and 154 MB for CIFAR-10; on CPU nothing is gained.
+
+        >>> data = Dataset(np.zeros((6, 28, 28, 1), np.uint8), np.arange(6) % 3).on_device()
+        >>> isinstance(data.images, jax.Array)
+        True
+
+        Args:
+          sharding: Where the images are kept; ``None`` means the default device.
+        """
+        return Dataset(jax.device_put(self.images, sharding), self.labels, self.class_names)
+
     def resize(self, image_size: int | Sequence[int]) -> "Dataset":
         """Returns the set with every image resized (bilinear) to ``(H, W)``, or a square.
 
@@ -103,7 +123,7 @@ class Dataset:
           ValueError: the size is below 1.
         """
         height, width = shapes.per_axis("image_size", image_size, 2)
-        images = resize_images(self.images, (height, width))
+        images = resize_images(np.asarray(self.images), (height, width))
         return Dataset(images, self.labels, self.class_names)
 
 
@@ -133,7 +153,7 @@ def resize_images(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(channels_first, 1, -1))
 
 
-def check_images(images: np.ndarray) -> np.ndarray:
+def check_images(images: Images) -> Images:
     """Returns ``images`` if they are ``(N, *spatial, C)`` of uint8 or finite floating point.
 
     Raises:
@@ -141,7 +161,7 @@ def check_images(images: np.ndarray) -> np.ndarray:
       ValueError: they have no batch axis, stand channels-first, have NaN or infinity, or are
         floating-point pixels of 0…255.
     """
-    images = np.asarray(images)
+    images = images if isinstance(images, jax.Array) else np.asarray(images)
     if not 3 <= images.ndim <= 5:
         raise ValueError(f"images must be {_LAYOUTS}. Received: shape {images.shape}")
     if images.ndim > 3 and images.shape[1] in (1, 3) and images.shape[-1] > 4:
@@ -159,13 +179,13 @@ def check_images(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _check_values(images: np.ndarray) -> None:
+def _check_values(images: Images) -> None:
     """Raises an error if floating-point images are not finite, or are pixels of 0…255."""
     size = max(_BLOCK_BYTES // max(images[:1].nbytes, 1), 1)
     bad: list[int] = []
     lowest, highest, whole = np.inf, -np.inf, True
     for start in range(0, len(images) if images.size else 0, size):
-        block = images[start : start + size]
+        block = np.asarray(images[start : start + size])
         finite = np.isfinite(block).all(axis=tuple(range(1, block.ndim)))
         bad += (start + np.flatnonzero(~finite)).tolist()
         if not bad:

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from jaxcnn import shapes
 from jaxcnn.data.augment.composition import Augment, apply
+from jaxcnn.data.dataset import Images
 from jaxcnn.training.loop import Epoch
 from jaxcnn.training.step import to_float
 
@@ -66,7 +67,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
 
 
 def worst_mistakes(
-    images: np.ndarray,
+    images: Images,
     labels: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
@@ -102,7 +103,7 @@ def worst_mistakes(
     return figure
 
 
-def augmentations(images: np.ndarray, augment: Augment, *, draws: int = 7, seed: int = 0) -> Figure:
+def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int = 0) -> Figure:
     """Draws what an augmentation makes of images: a row for each, first as it is.
 
     Args:
@@ -129,7 +130,7 @@ def augmentations(images: np.ndarray, augment: Augment, *, draws: int = 7, seed:
     return figure
 
 
-def contact_sheet(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
+def contact_sheet(images: Images, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Draws the first examples of each class side by side, as many as the page has room for.
 
     Classes without images are left out.
@@ -156,7 +157,7 @@ def contact_sheet(images: np.ndarray, labels: np.ndarray, class_names: Sequence[
     for place, label in enumerate(present):
         axes = figure.add_subplot(rows, columns, place + 1)
         strip = np.ones((height, across, width + 1, channels))  # a white line beside each image
-        chosen = images[np.flatnonzero(labels == label)[:across]]
+        chosen = np.asarray(images[np.flatnonzero(labels == label)[:across]])
         shares = (chosen - least) / max(greatest - least, 1e-12)
         strip[:, : len(chosen), :width] = np.moveaxis(shares, 0, 1)
         axes.imshow(strip.reshape(height, -1, channels), cmap="gray", vmin=0, vmax=1)

@@ -12,7 +12,7 @@ from jaxcnn import modules, shapes
 from jaxcnn.data.augment.composition import Augment
 from jaxcnn.data.augment.mixing import Mix
 from jaxcnn.data.batches import batches
-from jaxcnn.data.dataset import Dataset, check_images
+from jaxcnn.data.dataset import Dataset, Images, check_images
 from jaxcnn.training.objective import cross_entropy
 from jaxcnn.training.progress import Progress
 from jaxcnn.training.step import (
@@ -177,7 +177,7 @@ def evaluate(
     return _evaluate(make_eval_step(model, loss=loss), state, data, batch_size)
 
 
-def predict(model: nnx.Module, images: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
+def predict(model: nnx.Module, images: Images, *, batch_size: int = 256) -> np.ndarray:
     """Returns the probability of each class for each image: the softmax of the logits.
 
     Args:
@@ -201,7 +201,7 @@ def predict(model: nnx.Module, images: np.ndarray, *, batch_size: int = 256) -> 
     size = min(batch_size, max(len(images), 1))
     outputs = [np.zeros((0, classes), np.float32)]
     for start in range(0, len(images), size):
-        rows = images[start : start + size]
+        rows = np.asarray(images[start : start + size])
         filled = np.resize(rows, (size, *rows.shape[1:]))
         logits = forward(state.params, state.statistics, filled)
         outputs.append(np.asarray(jax.nn.softmax(logits.astype(np.float32)))[: len(rows)])
@@ -226,7 +226,7 @@ def _optimizer(
     return optax.adam(optax.cosine_onecycle_schedule(steps, peak))
 
 
-def _output_shape(model: nnx.Module, images: np.ndarray) -> tuple[int, ...]:
+def _output_shape(model: nnx.Module, images: Images) -> tuple[int, ...]:
     """Returns the model's output shape for one of these images, found by abstract evaluation."""
     if not isinstance(model, nnx.Module):
         raise TypeError(
@@ -239,7 +239,12 @@ def _output_shape(model: nnx.Module, images: np.ndarray) -> tuple[int, ...]:
         return modules.call(nnx.merge(graphdef, state), to_float(images))
 
     one = jax.ShapeDtypeStruct((1, *images.shape[1:]), images.dtype)
-    return jax.eval_shape(forward, state, one).shape
+    try:
+        return jax.eval_shape(forward, state, one).shape
+    except ValueError as error:
+        if images.ndim != 3:
+            raise
+        raise ValueError(f"{error} If this is one image, use images[None].") from error
 
 
 def _check_fits(model: nnx.Module, data: Dataset) -> None:

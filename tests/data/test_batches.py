@@ -4,6 +4,7 @@ import threading
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -191,3 +192,21 @@ def test_errors_come_at_once(options, kind, message):
 def test_prefetch_says_what_is_wrong_at_once():
     with pytest.raises(ValueError, match=r"ahead must be at least 1. Received: ahead=0"):
         prefetch([], ahead=0)
+
+
+def test_batches_from_the_device_are_the_same():
+    images = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 1), np.uint8)
+    data = Dataset(images, np.arange(10))
+    for host, device in zip(
+        batches(data, 4, seed=1), batches(data.on_device(), 4, seed=1), strict=True
+    ):
+        assert isinstance(device.image, jax.Array)
+        for expected, received in zip(host, device, strict=True):
+            np.testing.assert_array_equal(received, expected)
+
+
+def test_images_on_the_device_are_checked_and_resized():
+    data = Dataset(jnp.zeros((3, 4, 4, 1), jnp.uint8), np.zeros(3, int))
+    assert data.resize(8).image_shape == (8, 8, 1)
+    with pytest.raises(ValueError, match="NaN or infinity in 1 images, the first at row 0"):
+        Dataset(jnp.full((1, 4, 4, 1), jnp.nan), np.zeros(1, int))
