@@ -13,7 +13,7 @@ from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.preparation import CATALOGUE
 from jaxcnn.data.preparation.builders import is_prepared, stock_builder
 from jaxcnn.data.preparation.catalogue import command
-from jaxcnn.data.preparation.download import megabytes
+from jaxcnn.data.preparation.download import readable
 from jaxcnn.insight import plots
 
 app = typer.Typer(help="List, describe, prepare and draw data sets.")
@@ -42,7 +42,7 @@ def list_data(data_dir: DataDir = None) -> None:
             prepared = "yes" if is_prepared(name, data_dir) else "no"
         except ValueError:
             prepared = "needs TensorFlow"
-        size = megabytes(entry.download_size)
+        size = readable(entry.download_size)
         rows.append((name, entry.images, entry.classes, size, prepared))
     print(f"{'name':<14}  {'images':>7}  {'classes':>7}  {'download':>10}  prepared")
     for name, images, classes, size, prepared in rows:
@@ -140,7 +140,7 @@ def _describe_entry(name: str, data_dir: Path | None) -> None:
     for split, part in entry.splits.items():
         _describe_split(split, part.images, entry.image_shape)
     _describe_classes(builder.info.features["label"].names)
-    print(f"download  {megabytes(entry.download_size)}")
+    print(f"download  {readable(entry.download_size)}")
     for file in entry.files:
         print(f"          {file.url}")
     print(f"source    {entry.homepage}")

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,15 @@ def test_python_runs(code, capsys):
 
 
 def test_python_prints_what_the_readme_shows(capsys):
-    position = [language for language, _ in BLOCKS].index("text")
-    exec(compile(BLOCKS[position - 1][1], "README.md", "exec"), {})
-    assert capsys.readouterr().out == BLOCKS[position][1]
+    shown = [
+        (code, text)
+        for (before, code), (language, text) in pairwise(BLOCKS)
+        if (before, language) == ("python", "text")
+    ]
+    assert shown
+    for code, text in shown:
+        exec(compile(code, "README.md", "exec"), {})
+        assert capsys.readouterr().out == text
 
 
 def test_first_block_is_the_example():
@@ -54,9 +61,10 @@ def command_lines():
 
 @pytest.mark.parametrize("arguments", command_lines(), ids=" ".join)
 def test_commands_exist(arguments, run_cli):
-    command, *rest = arguments
-    help_text = run_cli(command, "--help").stdout
-    for option in (argument for argument in rest if argument.startswith("--")):
+    command = arguments[: 2 if arguments[0] == "data" else 1]
+    help_text = run_cli(*command, "--help").stdout
+    assert f" {' '.join(command)} " in help_text
+    for option in (argument for argument in arguments if argument.startswith("--")):
         assert option in help_text
 
 

@@ -127,7 +127,7 @@ def _fetch(part: Path, file: File, url: str, report: Report) -> None:
             while chunk := _read(response, min(_CHUNK, file.size + 1 - done)):
                 opened.write(chunk)
                 done += len(chunk)
-                report(f"downloading {file.name} ({megabytes(file.size)})", done, file.size)
+                report(f"downloading {file.name} ({readable(file.size)})", done, file.size)
     if done < file.size:
         raise _Broken(f"the connection ended after {done:,} of {file.size:,} bytes")
 
@@ -181,10 +181,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def megabytes(size: int) -> str:
+def readable(size: int) -> str:
     """Returns a number of bytes as people read it.
 
-    >>> megabytes(9_912_422)
-    '9.9 MB'
+    >>> readable(9_912_422), readable(28_881)
+    ('9.9 MB', '29 kB')
     """
-    return f"{size / 1e6:,.1f} MB"
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.0f} kB"
