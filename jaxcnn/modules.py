@@ -79,7 +79,7 @@ class Conv(nnx.Module):
           use_bias: Whether to add a bias.
           kernel_init: A function of ``(key, shape, dtype)``, such as Flax's initializers.
           bias_init: A function of ``(key, shape, dtype)``.
-          dtype: What the computation runs in; ``None`` means ``param_dtype``.
+          dtype: What the computation runs in; ``None`` means the parameters' own.
           param_dtype: What the parameters are stored in.
           precision: As in :func:`jaxcnn.ops.conv`.
           rngs: Where the parameters' keys come from; ``None`` makes an abstract module.
@@ -96,7 +96,7 @@ class Conv(nnx.Module):
         self.groups = groups
         self.flip_kernel = flip_kernel
         self.precision = precision
-        self.dtype = jnp.dtype(param_dtype if dtype is None else dtype)
+        self.dtype = None if dtype is None else jnp.dtype(dtype)
         shape = _kernel_shape(kernel_size, in_features, features, groups)
         self.kernel = _parameter(kernel_init, rngs, shape, param_dtype)
         self.bias = _parameter(bias_init, rngs, shape[-1:], param_dtype) if use_bias else None
@@ -165,7 +165,7 @@ class ConvTranspose(nnx.Module):
           use_bias: Whether to add a bias.
           kernel_init: A function of ``(key, shape, dtype)``, such as Flax's initializers.
           bias_init: A function of ``(key, shape, dtype)``.
-          dtype: What the computation runs in; ``None`` means ``param_dtype``.
+          dtype: What the computation runs in; ``None`` means the parameters' own.
           param_dtype: What the parameters are stored in.
           precision: As in :func:`jaxcnn.ops.conv_transpose`.
           rngs: Where the parameters' keys come from; ``None`` makes an abstract module.
@@ -181,7 +181,7 @@ class ConvTranspose(nnx.Module):
         self.dilation = shapes.per_axis("dilation", dilation, axes)
         self.groups = groups
         self.precision = precision
-        self.dtype = jnp.dtype(param_dtype if dtype is None else dtype)
+        self.dtype = None if dtype is None else jnp.dtype(dtype)
         shape = _kernel_shape(kernel_size, in_features, features, groups)
         self.kernel = _parameter(kernel_init, rngs, shape, param_dtype)
         self.bias = _parameter(bias_init, rngs, shape[-1:], param_dtype) if use_bias else None
@@ -235,7 +235,7 @@ class Dense(nnx.Module):
           use_bias: Whether to add a bias.
           kernel_init: A function of ``(key, shape, dtype)``, such as Flax's initializers.
           bias_init: A function of ``(key, shape, dtype)``.
-          dtype: What the computation runs in; ``None`` means ``param_dtype``.
+          dtype: What the computation runs in; ``None`` means the parameters' own.
           param_dtype: What the parameters are stored in.
           rngs: Where the parameters' keys come from; ``None`` makes an abstract module.
 
@@ -245,7 +245,7 @@ class Dense(nnx.Module):
         """
         in_features = shapes.whole("in_features", in_features, least=1)
         features = shapes.whole("features", features, least=1)
-        self.dtype = jnp.dtype(param_dtype if dtype is None else dtype)
+        self.dtype = None if dtype is None else jnp.dtype(dtype)
         self.kernel = _parameter(kernel_init, rngs, (in_features, features), param_dtype)
         self.bias = _parameter(bias_init, rngs, (features,), param_dtype) if use_bias else None
 
@@ -494,6 +494,44 @@ class Parallel(nnx.Module):
         return _COMBINE[self.combine](outputs)
 
 
+def remat(module: nnx.Module) -> nnx.Module:
+    """Returns ``module`` with activations that are computed again in the backward pass.
+
+    Between the passes only its input is kept: less memory for one more forward pass of it (Chen
+    et al., 2016, arXiv 1604.06174). Values, gradients, statistics and what dropout drops are the
+    same, and so are the names of parameters: the result is of a subclass of the module's class and
+    shares its variables.
+
+    jax 0.10 on CPU keeps the activations nevertheless, except in the training step, which tells
+    the compiler not to (:mod:`jaxcnn.compilation`).
+
+    >>> block = remat(Serial(inner=Dense(4, 3, rngs=nnx.Rngs(0))))
+    >>> block.inner.kernel.shape, block(jnp.zeros((2, 4))).shape
+    ((4, 3), (2, 3))
+
+    Args:
+      module: Any module called as ``module(x)`` or ``module(x, *, train, key)``.
+    """
+    kind = _remat_kind(type(module))
+    recomputed = object.__new__(kind)
+    vars(recomputed).update(vars(module))
+    return recomputed
+
+
+@functools.cache  # so that two builds of one layer compare equal
+def _remat_kind(kind: type[nnx.Module]) -> type[nnx.Module]:
+    class Remat(kind):  # type: ignore[misc,valid-type]  # known at run time alone
+        def __call__(
+            self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        ) -> jax.Array:
+            def run(module: nnx.Module, x: jax.Array, key: jax.Array | None) -> jax.Array:
+                return kind.__call__(module, x, **_accepted(kind, train, key))
+
+            return nnx.remat(run)(self, x, key)
+
+    return Remat
+
+
 _COMBINE: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
     "concat": functools.partial(jnp.concatenate, axis=-1),
     "add": functools.partial(functools.reduce, operator.add),
@@ -509,9 +547,12 @@ def call(
     >>> call(nnx.Linear(4, 3, rngs=nnx.Rngs(0)), jnp.zeros((2, 4)), train=True).shape
     (2, 3)
     """
-    accepted = _call_options(type(module))
+    return module(x, **_accepted(type(module), train, key))
+
+
+def _accepted(kind: type, train: bool, key: jax.Array | None) -> dict[str, Any]:
     options = {"train": train, "key": key}
-    return module(x, **{name: options[name] for name in accepted})
+    return {name: options[name] for name in _call_options(kind)}
 
 
 @functools.cache
@@ -561,8 +602,9 @@ def _parameter(
 
 
 def _cast(
-    dtype: jnp.dtype, x: jax.Array, kernel: nnx.Param[Any], bias: nnx.Param[Any] | None
+    dtype: jnp.dtype | None, x: jax.Array, kernel: nnx.Param[Any], bias: nnx.Param[Any] | None
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     checks.floating("x", x)
+    dtype = kernel[...].dtype if dtype is None else dtype
     cast_bias = None if bias is None else bias[...].astype(dtype)
     return x.astype(dtype), kernel[...].astype(dtype), cast_bias

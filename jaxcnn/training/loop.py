@@ -13,6 +13,7 @@ from jaxcnn.data.augment.composition import Augment
 from jaxcnn.data.augment.mixing import Mix
 from jaxcnn.data.batches import batches
 from jaxcnn.data.dataset import Dataset, Images, check_images
+from jaxcnn.training.forward import to_float
 from jaxcnn.training.objective import cross_entropy
 from jaxcnn.training.progress import Progress
 from jaxcnn.training.step import (
@@ -23,7 +24,6 @@ from jaxcnn.training.step import (
     forward_step,
     make_eval_step,
     make_train_step,
-    to_float,
 )
 
 # The host prepares so many steps ahead of the device: enough to keep it busy, few enough that the
@@ -262,7 +262,8 @@ def _evaluate(step: EvalStep, state: TrainState, data: Dataset, batch_size: int)
 
 def _total(measured: list[Metrics]) -> Evaluation:
     """Adds the metrics up; the one place where the host waits for the device."""
-    losses, correct, examples = np.array(jax.device_get(measured), np.float64).sum(axis=0)
+    sums = [metrics[:3] for metrics in jax.device_get(measured)]
+    losses, correct, examples = np.array(sums, np.float64).sum(axis=0)
     return Evaluation(float(losses / examples), float(correct / examples), int(examples))
 
 

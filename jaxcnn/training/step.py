@@ -10,17 +10,22 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jaxcnn import shapes
+from jaxcnn import checks, shapes
 from jaxcnn.compilation import training_options
-from jaxcnn.data.augment.composition import Augment, apply
+from jaxcnn.data.augment.composition import Augment
 from jaxcnn.data.augment.mixing import Mix
-from jaxcnn.data.augment.recipes import recipe
 from jaxcnn.data.batches import Batch
 from jaxcnn.modules import call
+from jaxcnn.training.accumulation import accumulated
+from jaxcnn.training.averaging import Average
+from jaxcnn.training.forward import Forward, Inputs, params_of, statistics_of, to_float
 from jaxcnn.training.objective import cross_entropy
+from jaxcnn.training.precision import PRECISIONS, LossScale, with_dtype_of
 
 Loss: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
 Arrays: TypeAlias = dict[str, Any]
+
+_ON_NAN = ("ignore", "skip", "raise")
 
 
 class TrainState(NamedTuple):
@@ -32,6 +37,9 @@ class TrainState(NamedTuple):
       statistics: What else the model keeps, such as running means: nested dicts of arrays.
       optimizer_state: Optax's.
       key: The PRNG key of the whole run; each step folds its number in.
+      average: The moving average of the weights, if there is one.
+      scale: What the loss is multiplied by, in float16.
+      skipped: int32 number of updates left out, where a step may leave one out.
     """
 
     step: jax.Array
@@ -39,19 +47,76 @@ class TrainState(NamedTuple):
     statistics: Arrays
     optimizer_state: optax.OptState
     key: jax.Array
+    average: Average | None = None
+    scale: LossScale | None = None
+    skipped: jax.Array | None = None
 
     @classmethod
     def create(
-        cls, model: nnx.Module, optimizer: optax.GradientTransformation, key: jax.Array
+        cls,
+        model: nnx.Module,
+        optimizer: optax.GradientTransformation,
+        key: jax.Array,
+        *,
+        precision: str = "float32",
+        average: float | None = None,
+        on_nan: str = "ignore",
     ) -> "TrainState":
-        """Returns the state before the first step, with copies of the model's arrays."""
-        # Copies, because the step donates its state and the model must outlive it.
-        params, statistics, key = jax.tree.map(jnp.copy, (_params(model), _statistics(model), key))
-        return cls(jnp.zeros((), jnp.int32), params, statistics, optimizer.init(params), key)
+        """Returns the state before the first step, with copies of the model's arrays.
 
-    def to_model(self, model: nnx.Module) -> nnx.Module:
-        """Returns a module built like ``model`` that holds this state's arrays."""
-        return nnx.merge(nnx.graphdef(model), self.params, self.statistics)
+        Args:
+          model: As for :func:`make_train_step`.
+          optimizer: An Optax transformation.
+          key: The PRNG key of the whole run.
+          precision: The step's: float16 needs a scale of the loss.
+          average: The step's: whether there is one is what matters here.
+          on_nan: The step's: a step that may leave updates out counts them.
+        """
+        checks.known("precision", str(precision), PRECISIONS)
+        checks.known("on_nan", str(on_nan), _ON_NAN)
+        # Copies, because the step donates its state and the model must outlive it.
+        params, statistics, key = jax.tree.map(
+            jnp.copy, (params_of(model), statistics_of(model), key)
+        )
+        needed = _needed(precision, average, on_nan)
+        return cls(
+            jnp.zeros((), jnp.int32),
+            params,
+            statistics,
+            optimizer.init(params),
+            key,
+            average=Average.create(params, statistics) if needed["average"] else None,
+            scale=LossScale.create() if needed["scale"] else None,
+            skipped=jnp.zeros((), jnp.int32) if needed["skipped"] else None,
+        )
+
+    def averaged(self) -> "TrainState":
+        """Returns this state with the averages in place of the newest arrays, to evaluate.
+
+        Raises:
+          ValueError: the state keeps no average.
+        """
+        if self.average is None:
+            raise ValueError(
+                "this state keeps no average of the weights: make it, and the step, with "
+                "average=0.999. Received: average=None"
+            )
+        newest = Average(self.params, self.statistics)
+        params, statistics = jax.tree.map(with_dtype_of, newest, self.average)
+        return self._replace(params=params, statistics=statistics)
+
+    def to_model(self, model: nnx.Module, *, average: bool = False) -> nnx.Module:
+        """Returns a module built like ``model`` that holds this state's arrays.
+
+        Args:
+          model: What the state was created from, or a module of the same structure.
+          average: Whether they are the moving averages, of parameters and statistics.
+
+        Raises:
+          ValueError: ``average``, and the state keeps none.
+        """
+        state = self.averaged() if average else self
+        return nnx.merge(nnx.graphdef(model), state.params, state.statistics)
 
 
 class Metrics(NamedTuple):
@@ -61,11 +126,13 @@ class Metrics(NamedTuple):
       loss_sum: Sum of the losses.
       correct: Number of examples whose largest logit is the label's.
       examples: Number of examples.
+      finite: Whether the loss and all gradients were finite, bool; ``None`` unless asked for.
     """
 
     loss_sum: jax.Array
     correct: jax.Array
     examples: jax.Array
+    finite: jax.Array | None = None
 
     @property
     def loss(self) -> jax.Array:
@@ -90,6 +157,10 @@ def make_train_step(
     augment: Augment | str | None = None,
     mix: Mix | None = None,
     steps_per_epoch: int | None = None,
+    precision: str = "float32",
+    accumulate: int = 1,
+    average: float | None = None,
+    on_nan: str = "ignore",
 ) -> TrainStep:
     """Returns the jit-compiled training step of a model.
 
@@ -109,49 +180,63 @@ def make_train_step(
         accuracy then counts the class with the largest share.
       steps_per_epoch: Where the epochs of the state's steps begin, at least 1: for an
         augmentation that differs from epoch to epoch.
+      precision: What the model computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``, the
+        last with a scale of the loss that adapts itself
+        (:class:`jaxcnn.training.precision.LossScale`). Parameters, gradients, the optimizer's
+        state, losses and the statistics of normalisations are float32 in each.
+      accumulate: In how many parts of equal size the batch goes through the model, one after the
+        other, at least 1: less memory, and the same gradient to rounding. Augmentation and mixing
+        see the whole batch; dropout draws anew for each part. Batch normalisation sees a part at
+        a time: it normalises with the part's statistics and moves the running ones as often.
+      average: How much of the moving average of the weights stays at each step in the long run,
+        between 0 and 1, such as 0.999 (:class:`jaxcnn.training.averaging.Average`); ``None`` keeps
+        none. :meth:`TrainState.to_model` and :meth:`TrainState.averaged` give it.
+      on_nan: What a loss or gradient that is not finite does. ``"ignore"`` applies it;
+        ``"skip"`` leaves the state as it was but for its step and its count of such updates, and
+        a loss that is not finite out of the metrics; ``"raise"`` leaves the state, from then on,
+        as it was before that step, for who reads the metrics to raise. The last two put
+        ``finite`` into the metrics. In float16 an overflow that a smaller scale may cure is left
+        out whatever is said here, and counts as finite.
 
     Returns:
-      A function ``(state, batch) -> (state, metrics)``.
+      A function ``(state, batch) -> (state, metrics)``. The state must have been created with the
+      same ``precision``, ``average`` and ``on_nan``.
 
     Raises:
-      TypeError: ``steps_per_epoch`` is not a whole number.
-      ValueError: there is no such recipe, or ``steps_per_epoch`` is below 1.
+      TypeError: a number is not of its type.
+      ValueError: an option is out of its range, or there is no recipe of that name.
     """
-    graphdef = nnx.graphdef(model)
-    if isinstance(augment, str):
-        augment = recipe(augment)
-    if steps_per_epoch is not None:
-        shapes.whole("steps_per_epoch", steps_per_epoch, least=1)
+    forward = Forward.of(
+        model, augment=augment, mix=mix, steps_per_epoch=steps_per_epoch, precision=precision
+    )
+    shapes.whole("accumulate", accumulate, least=1)
+    if average is not None:
+        _check_decay(average)
+    checks.known("on_nan", str(on_nan), _ON_NAN)
+    needed = _needed(precision, average, on_nan)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        step_key = jax.random.fold_in(state.key, state.step)
-        augment_key, model_key, mix_key = jax.random.split(step_key, 3)
-        images = to_float(batch.image)
-        if augment is not None:
-            epoch = None if steps_per_epoch is None else state.step // steps_per_epoch
-            images = apply(augment, augment_key, images, epoch=epoch)
-
-        def forward(params: Arrays, images: jax.Array) -> tuple[jax.Array, Arrays]:
-            merged = nnx.merge(graphdef, params, state.statistics)
-            logits = call(merged, images, train=True, key=model_key)
-            return logits, _statistics(merged)
-
-        targets = jnp.asarray(batch.label)
-        if mix is not None:
-            logits, _ = jax.eval_shape(forward, state.params, images)
-            targets = jax.nn.one_hot(targets, logits.shape[-1])
-            rows = _real_rows(jnp.asarray(batch.mask))
-            images, targets = mix(mix_key, images[rows], targets[rows])
-
-        def objective(params: Arrays) -> tuple[jax.Array, tuple[Arrays, Metrics]]:
-            logits, statistics = forward(params, images)
-            metrics = _measure(logits, targets, batch.mask, loss)
-            return metrics.loss, (statistics, metrics)
-
-        gradients, (statistics, metrics) = jax.grad(objective, has_aux=True)(state.params)
+        _check_made_alike(state, needed)
+        _check_divides(accumulate, batch)
+        inputs, model_key = forward.inputs(state, batch)
+        gradients, statistics, metrics = gradient(
+            forward, loss, state, inputs, model_key, parts=accumulate
+        )
         updates, optimizer_state = optimizer.update(gradients, state.optimizer_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return TrainState(state.step + 1, params, statistics, optimizer_state, state.key), metrics
+        after = state._replace(
+            step=state.step + 1,
+            params=params,
+            statistics=statistics,
+            optimizer_state=optimizer_state,
+        )
+        if state.average is not None and average is not None:
+            after = after._replace(
+                average=state.average.after(params, statistics, decay=average, steps=state.step)
+            )
+        if needed["scale"] or needed["skipped"]:
+            return _guarded(state, after, gradients, metrics, on_nan)
+        return after, metrics
 
     return jax.jit(step, donate_argnums=0, compiler_options=training_options())
 
@@ -190,33 +275,112 @@ def forward_step(graphdef: Any) -> Callable[[Arrays, Arrays, Any], jax.Array]:
     return jax.jit(forward)
 
 
-def to_float(images: jax.Array | np.ndarray) -> jax.Array:
-    """Returns uint8 pixels divided by 255; floating-point images as they are.
+def gradient(
+    forward: Forward, loss: Loss, state: TrainState, inputs: Inputs, key: jax.Array, *, parts: int
+) -> tuple[Arrays, Arrays, Metrics]:
+    """Returns the gradient of the mean loss, the statistics that the model leaves, and metrics.
 
-    It runs on the device, so that what travels there is a quarter of the size.
-
-    >>> float(to_float(jnp.array(255, jnp.uint8)))
-    1.0
+    Args:
+      forward: The options of the step.
+      loss: As for :func:`make_train_step`.
+      state: Before the step.
+      inputs: What :meth:`Forward.inputs` gives.
+      key: Of the model's call.
+      parts: In how many parts the batch goes through the model.
     """
-    images = jnp.asarray(images)
-    return images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
+    scale = None if state.scale is None else state.scale.value
+
+    def compute(
+        inputs: Inputs, statistics: Arrays, key: jax.Array, examples: jax.Array | None = None
+    ) -> tuple[tuple[Arrays, Metrics], Arrays]:
+        def objective(params: Arrays) -> tuple[jax.Array, tuple[Arrays, Metrics]]:
+            logits, left = forward.logits(params, statistics, inputs.images, key)
+            metrics = _measure(logits, inputs.targets, inputs.mask, loss)
+            mean = metrics.loss if examples is None else metrics.loss_sum / examples
+            return mean if scale is None else mean * scale, (left, metrics)
+
+        gradients, (left, metrics) = jax.grad(objective, has_aux=True)(state.params)
+        return (gradients, metrics), left
+
+    if parts == 1:
+        (gradients, metrics), statistics = compute(inputs, state.statistics, key)
+    else:
+        examples = jnp.maximum(inputs.mask.sum(dtype=jnp.float32), 1)
+        (gradients, metrics), statistics = accumulated(
+            functools.partial(compute, examples=examples),
+            inputs,
+            state.statistics,
+            key,
+            parts=parts,
+        )
+    if scale is not None:
+        gradients = jax.tree.map(lambda array: array / scale.astype(array.dtype), gradients)
+    return gradients, statistics, metrics
 
 
-# Plain dicts go through jit two to three times faster than nnx.State, and merging a State under a
-# gradient is an error.
-def _params(model: nnx.Module) -> Arrays:
-    return nnx.to_pure_dict(nnx.state(model, nnx.Param))
+def _guarded(
+    before: TrainState, after: TrainState, gradients: Arrays, metrics: Metrics, on_nan: str
+) -> tuple[TrainState, Metrics]:
+    """Returns ``after``, or what a step does instead where a number is not finite."""
+    loss_is_finite = jnp.isfinite(metrics.loss_sum)
+    leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients)]
+    finite = functools.reduce(jnp.logical_and, leaves, loss_is_finite)
+    after = _where(finite, after, before._replace(step=after.step))
+    failed = ~finite
+    if before.scale is not None:
+        failed &= ~loss_is_finite | (before.scale.value <= 1)  # what no smaller scale cures
+        after = after._replace(scale=before.scale.after(finite))
+    if before.skipped is None:
+        return after, metrics
+    left_out = failed
+    if on_nan == "raise":
+        left_out |= before.skipped > 0
+        after = _where(left_out, before, after)
+    else:
+        metrics = jax.tree.map(lambda sums: jnp.where(loss_is_finite, sums, 0), metrics)
+    after = after._replace(skipped=before.skipped + left_out.astype(jnp.int32))
+    return after, metrics._replace(finite=~failed)
 
 
-def _statistics(model: nnx.Module) -> Arrays:
-    return nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
+def _where(condition: jax.Array, first: TrainState, second: TrainState) -> TrainState:
+    return jax.tree.map(functools.partial(jnp.where, condition), first, second)
 
 
-def _real_rows(mask: jax.Array) -> jax.Array:
-    """Returns the number of a row for each: its own if it is real, else one of the real ones."""
-    order = jnp.argsort(~mask)  # the real rows first
-    others = order[jnp.arange(len(mask)) % jnp.maximum(mask.sum(), 1)]
-    return jnp.where(mask, jnp.arange(len(mask)), others)
+def _needed(precision: str, average: float | None, on_nan: str) -> dict[str, bool]:
+    """Returns what a state keeps for these options of a step, and what it does not."""
+    return {
+        "average": average is not None,
+        "scale": str(precision) == "float16",
+        "skipped": str(on_nan) != "ignore",
+    }
+
+
+def _check_made_alike(state: TrainState, needed: dict[str, bool]) -> None:
+    options = {"average": "average", "scale": "precision", "skipped": "on_nan"}
+    for name, is_needed in needed.items():
+        if is_needed != (getattr(state, name) is not None):
+            has, lacks = ("step", "state") if is_needed else ("state", "step")
+            raise ValueError(
+                f"TrainState.create and make_train_step must be given the same {options[name]}: "
+                f"the {has} keeps {name}, the {lacks} does not. Received: {name}="
+                f"{getattr(state, name)}"
+            )
+
+
+def _check_divides(accumulate: int, batch: Batch) -> None:
+    size = len(batch.mask)
+    if size % accumulate:
+        raise ValueError(
+            "accumulate must divide the batch size. "
+            f"Received: accumulate={accumulate} for a batch of {size} images"
+        )
+
+
+def _check_decay(average: float) -> None:
+    if isinstance(average, bool) or not isinstance(average, int | float):
+        raise TypeError(f"average must be a number or None. Received: average={average!r}")
+    if not 0 < average < 1:
+        raise ValueError(f"average must be between 0 and 1. Received: average={average!r}")
 
 
 def _measure(
