@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from jaxcnn import shapes
 from jaxcnn.data.augment.composition import Augment, apply
 from jaxcnn.data.dataset import Images
-from jaxcnn.training.loop import Epoch
 from jaxcnn.training.forward import to_float
+from jaxcnn.training.loop import Epoch
 
 # A contact sheet has at the most so many rows, and about so many images side by side.
 _MOST_ROWS, _IMAGES_ACROSS = 10, 12

@@ -6,7 +6,7 @@ functions of an array (``jax.nn.relu``), into larger ones; ``build`` makes the F
 """
 
 from jaxcnn.layers.attention import squeeze_excite
-from jaxcnn.layers.combinators import parallel, repeat, residual, serial
+from jaxcnn.layers.combinators import parallel, remat, repeat, residual, serial
 from jaxcnn.layers.convolution import conv, conv_transpose, depthwise, separable
 from jaxcnn.layers.dense import dense
 from jaxcnn.layers.drop import drop_path, dropout, spatial_dropout
@@ -62,6 +62,7 @@ __all__ = [
     "max_pool",
     "pad",
     "parallel",
+    "remat",
     "repeat",
     "residual",
     "resize",

@@ -193,6 +193,59 @@ class parallel(Layer):
         return f"parallel({_arguments(self.children)}{combine})"
 
 
+@dataclass(frozen=True, repr=False, init=False)
+class remat(Layer):
+    """A layer whose activations are computed again in the backward pass, to save memory.
+
+    It is the layer itself in all else: name, shapes, parameters, values; see
+    :func:`jaxcnn.modules.remat`. Wrap blocks, not single layers: what is kept of each is its input.
+
+    >>> from jaxcnn.layers import conv
+    >>> block = residual(serial(conv(64, 3, padding="SAME"), jax.nn.relu))
+    >>> net = serial(remat(block), remat(block))
+    >>> [name for name, _ in net.children], net.output_shape((28, 28, 64))
+    (['residual_1', 'residual_2'], (28, 28, 64))
+
+    Attributes:
+      body: What is computed twice.
+    """
+
+    body: Layer
+
+    def __init__(self, body: LayerLike) -> None:
+        """Wraps the layer.
+
+        Raises:
+          TypeError: it is neither a layer nor a plain function.
+        """
+        object.__setattr__(self, "body", as_layer(body))
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Returns the layer's output shape."""
+        return self.body.output_shape(input_shape)
+
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> nnx.Module:
+        """Returns the layer's module, of a subclass of its class."""
+        return modules.remat(self.body.build(input_shape, rngs=rngs))
+
+    def explain(self, input_shape: Sequence[int]) -> str:
+        """Returns the layer's formula."""
+        return self.body.explain(input_shape)
+
+    def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
+        """Yields the steps of the layer."""
+        return self.body.walk(input_shape)
+
+    @property
+    def kind(self) -> str:
+        """The layer's, so that it is named as without."""
+        return self.body.kind
+
+    def __repr__(self) -> str:
+        """Returns the call that makes this description."""
+        return f"remat({self.body!r})"
+
+
 def repeat(count: int, layer: LayerLike) -> serial:
     """Returns a layer ``count`` times in a row, each with parameters of its own.
 

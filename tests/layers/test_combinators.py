@@ -11,6 +11,8 @@ from flax import nnx
 from jax.nn import relu
 
 import jaxcnn as cnn
+from jaxcnn import modules
+from jaxcnn.compilation import training_options
 from jaxcnn.layers import (
     batch_norm,
     conv,
@@ -22,6 +24,7 @@ from jaxcnn.layers import (
     group_norm,
     max_pool,
     parallel,
+    remat,
     repeat,
     residual,
     serial,
@@ -205,3 +208,76 @@ def test_a_residual_network_learns(key):
     np.testing.assert_array_equal(untouched, np.zeros(8))
     trained = state.to_model(model).residual_1.body.batch_norm_1.mean[...]
     assert not np.array_equal(trained, untouched)
+
+
+def plain_and_remat():
+    """Two networks of the same arrays; blocks of the second are computed again."""
+    blocks = [serial(conv(4, 3, padding=1), batch_norm(), relu, dropout(0.5)), block(4)]
+    networks = (serial(*map(wrap, blocks), flatten(), dense(3)) for wrap in (lambda b: b, remat))
+    return [network.build((8, 8, 4), rngs=nnx.Rngs(0)) for network in networks]
+
+
+def test_remat_keeps_values_gradients_statistics_and_names(key):
+    def loss(params, statistics, graphdef):
+        model = nnx.merge(graphdef, params, statistics)
+        y = model(X, train=True, key=key)
+        return (y**2).mean(), (y, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat)))
+
+    results = []
+    for model in plain_and_remat():
+        graphdef, params, statistics = nnx.split(model, nnx.Param, ...)
+        differentiated = jax.value_and_grad(loss, has_aux=True)
+        arrays = map(nnx.to_pure_dict, (params, statistics))
+        results.append(jax.jit(differentiated, static_argnums=2)(*arrays, graphdef))
+    plain, again = results
+    assert jax.tree.structure(plain) == jax.tree.structure(again)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), plain, again)
+    # Moved once, by a tenth of the way from 0 to the batch's mean.
+    plain_model, model = plain_and_remat()
+    y = plain_model.serial_1.conv_1(X)
+    model(X, train=True, key=key)
+    expected = 0.1 * np.asarray(y).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(model.serial_1.batch_norm_1.mean[...], expected, atol=1e-6)
+
+
+def test_remat_needs_less_memory_for_a_deep_network():
+    def temporary_bytes(wrap):
+        deep = serial(*[wrap(serial(*[conv(8, 3, padding=1), jnp.tanh] * 3))] * 6)
+        model = deep.build((16, 16, 8), rngs=nnx.Rngs(0))
+        graphdef, params, _ = nnx.split(model, nnx.Param, ...)
+        gradient = jax.grad(lambda params, x: (nnx.merge(graphdef, params)(x) ** 2).mean())
+        compiled = jax.jit(gradient, compiler_options=training_options()).lower(
+            nnx.to_pure_dict(params), jnp.zeros((8, 16, 16, 8))
+        )
+        return compiled.compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary_bytes(remat) < 0.6 * temporary_bytes(lambda layer: layer)
+
+
+def test_remat_has_second_derivatives_in_both_modes():
+    def along_ones(function):
+        gradient = jax.grad(lambda x: jnp.sum(function(x) ** 3))
+        return jax.jit(lambda x: jax.jvp(gradient, (x,), (jnp.ones_like(x),)))(X)
+
+    again = along_ones(remat(jnp.tanh).build(X.shape[1:], rngs=None))
+    for a, b in zip(along_ones(jnp.tanh), again, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_remat_names_errors_and_prints_as_written():
+    network = serial(remat(serial(conv(4, 3), max_pool(9))))
+    assert repr(network) == "serial(remat(serial(conv(4, 3), max_pool(9))))"
+    with pytest.raises(ValueError, match=r"^serial_1/max_pool_1: "):
+        network.output_shape((8, 8, 4))
+    with pytest.raises(ValueError, match=r"^serial_1/max_pool_1: "):
+        network.build((8, 8, 4), rngs=nnx.Rngs(0))
+    with pytest.raises(TypeError, match="a layer must be a description"):
+        remat(3)
+
+
+def test_remat_of_a_module_of_flax():
+    module = nnx.Linear(4, 3, rngs=nnx.Rngs(0))
+    again = modules.remat(module)
+    np.testing.assert_allclose(again(X[:, 0, 0], train=True), module(X[:, 0, 0]))
+    assert isinstance(again, nnx.Linear)
+    assert again.kernel is module.kernel

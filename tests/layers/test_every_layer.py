@@ -35,6 +35,7 @@ from jaxcnn.layers import (
     max_pool,
     pad,
     parallel,
+    remat,
     repeat,
     residual,
     resize,
@@ -92,6 +93,9 @@ LAYERS = [
     (parallel(relu, jnp.tanh, conv(4, 1), combine="add"), IMAGE, 4 * 4 + 4, 0),
     (parallel(relu, global_avg_pool(keepdims=True), combine="multiply"), IMAGE, 0, 0),
     (repeat(3, conv(4, 1)), IMAGE, 3 * 20, 0),
+    (remat(serial(conv(4, 1), batch_norm())), IMAGE, 20 + 8, 8),
+    (remat(conv(6, 3)), (6, 4, 6), 9 * 4 * 6 + 6, 0),
+    (remat(relu), IMAGE, 0, 0),
     (squeeze_excite(ratio=2), IMAGE, 4 * 2 + 2 + 2 * 4 + 4, 0),
 ]  # fmt: skip
 every = pytest.mark.parametrize(
