@@ -1,9 +1,13 @@
 """Training, evaluation and prediction over a whole data set."""
 
+import functools
 import time
+from collections import deque
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -14,11 +18,13 @@ from jaxcnn.data.augment.mixing import Mix
 from jaxcnn.data.batches import batches
 from jaxcnn.data.dataset import Dataset, Images, check_images
 from jaxcnn.training.forward import to_float
+from jaxcnn.training.metrics import Metric
 from jaxcnn.training.objective import cross_entropy
 from jaxcnn.training.progress import Progress
 from jaxcnn.training.step import (
     EvalStep,
     Loss,
+    MeasuringStep,
     Metrics,
     TrainState,
     forward_step,
@@ -58,11 +64,19 @@ class FitResult(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Metrics over a whole data set, every image counted once."""
+    """Metrics over a whole data set, every image counted once.
+
+    Attributes:
+      loss: Mean loss per example.
+      accuracy: Share of examples classified rightly, in [0, 1].
+      examples: Number of examples.
+      metrics: The results of the metrics that were asked for, by name.
+    """
 
     loss: float
     accuracy: float
     examples: int
+    metrics: dict[str, Any]
 
 
 def fit(
@@ -157,7 +171,12 @@ def fit(
 
 
 def evaluate(
-    model: nnx.Module, data: Dataset, *, batch_size: int = 256, loss: Loss = cross_entropy
+    model: nnx.Module,
+    data: Dataset,
+    *,
+    batch_size: int = 256,
+    loss: Loss = cross_entropy,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> Evaluation:
     """Returns mean loss and accuracy over the whole data set, every image counted once.
 
@@ -166,15 +185,19 @@ def evaluate(
       data: What to evaluate on.
       batch_size: Images per step, at least 1; the result does not depend on it.
       loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``.
+      metrics: What else to measure, by name, such as ``{"top-5": training.top_k(5)}``; the
+        results stand in the evaluation's ``metrics``.
 
     Raises:
       TypeError: an argument is not of its type.
       ValueError: ``batch_size`` is below 1, or the model does not fit the data.
     """
     batch_size = shapes.whole("batch_size", batch_size, least=1)
+    metrics = {} if metrics is None else metrics
+    step = make_eval_step(model, loss=loss, metrics=metrics)
     _check_fits(model, data)
     state = TrainState.create(model, optax.identity(), jax.random.key(0))
-    return _evaluate(make_eval_step(model, loss=loss), state, data, batch_size)
+    return _evaluate(step, state, data, batch_size, metrics)
 
 
 def predict(model: nnx.Module, images: Images, *, batch_size: int = 256) -> np.ndarray:
@@ -256,15 +279,46 @@ def _check_fits(model: nnx.Module, data: Dataset) -> None:
         )
 
 
-def _evaluate(step: EvalStep, state: TrainState, data: Dataset, batch_size: int) -> Evaluation:
-    return _total([step(state, batch) for batch in batches(data, batch_size)])
+def _evaluate(
+    step: EvalStep | MeasuringStep,
+    state: TrainState,
+    data: Dataset,
+    batch_size: int,
+    metrics: Mapping[str, Metric] | None = None,
+) -> Evaluation:
+    total: Any = None
+    waiting: deque[Any] = deque()
+    for batch in batches(data, batch_size):
+        waiting.append(step(state, batch))
+        if len(waiting) > _STEPS_AHEAD:
+            total = _add(total, waiting.popleft())
+    total = functools.reduce(_add, waiting, total)
+    if metrics is None:
+        return _evaluation(total, {})
+    measured, sums = total
+    return _evaluation(measured, {name: m.result(sums[name]) for name, m in metrics.items()})
+
+
+def _add(total: Any, measured: Any) -> Any:
+    """Adds what a step measured to the total, on the host, where no count is too large."""
+
+    def wide(array: jax.Array) -> np.ndarray:
+        whole = jnp.issubdtype(array.dtype, jnp.integer)
+        return np.asarray(array).astype(np.int64 if whole else np.float64)
+
+    widened = jax.tree.map(wide, measured)
+    return widened if total is None else jax.tree.map(np.add, total, widened)
 
 
 def _total(measured: list[Metrics]) -> Evaluation:
     """Adds the metrics up; the one place where the host waits for the device."""
-    sums = [metrics[:3] for metrics in jax.device_get(measured)]
-    losses, correct, examples = np.array(sums, np.float64).sum(axis=0)
-    return Evaluation(float(losses / examples), float(correct / examples), int(examples))
+    sums = np.array([metrics[:3] for metrics in jax.device_get(measured)], np.float64)
+    return _evaluation(Metrics(*sums.sum(axis=0)), {})
+
+
+def _evaluation(measured: Metrics, results: dict[str, Any]) -> Evaluation:
+    losses, correct, examples = measured[:3]
+    return Evaluation(float(losses / examples), float(correct / examples), int(examples), results)
 
 
 def _line(row: Epoch, epochs: int) -> str:

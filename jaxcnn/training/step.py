@@ -1,8 +1,8 @@
 """The pure steps of training and evaluation: ``(state, batch) -> (state, metrics)``."""
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias, overload
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,8 @@ from jaxcnn.modules import call
 from jaxcnn.training.accumulation import accumulated
 from jaxcnn.training.averaging import Average
 from jaxcnn.training.forward import Forward, Inputs, params_of, statistics_of, to_float
-from jaxcnn.training.objective import cross_entropy
+from jaxcnn.training.metrics import Metric, check_metrics
+from jaxcnn.training.objective import binary_cross_entropy, cross_entropy
 from jaxcnn.training.precision import PRECISIONS, LossScale, with_dtype_of
 
 Loss: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
@@ -124,7 +125,11 @@ class Metrics(NamedTuple):
 
     Attributes:
       loss_sum: Sum of the losses.
-      correct: Number of examples whose largest logit is the label's.
+      correct: Sum over the examples of the share of their labels that is right. With one label per
+        example, or shares of the classes, it is the number of examples whose largest logit is the
+        label's; in segmentation it is a share of positions, and under
+        :func:`~jaxcnn.training.binary_cross_entropy` a share of classes, a logit above 0 saying
+        yes. NaN where targets are neither, as in regression.
       examples: Number of examples.
       finite: Whether the loss and all gradients were finite, bool; ``None`` unless asked for.
     """
@@ -141,12 +146,13 @@ class Metrics(NamedTuple):
 
     @property
     def accuracy(self) -> jax.Array:
-        """Share of examples classified rightly, in [0, 1]."""
+        """Share of examples classified rightly, in [0, 1], or NaN; see ``correct``."""
         return self.correct / jnp.maximum(self.examples, 1)
 
 
 TrainStep: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 EvalStep: TypeAlias = Callable[[TrainState, Batch], Metrics]
+MeasuringStep: TypeAlias = Callable[[TrainState, Batch], tuple[Metrics, dict[str, Any]]]
 
 
 def make_train_step(
@@ -241,26 +247,78 @@ def make_train_step(
     return jax.jit(step, donate_argnums=0, compiler_options=training_options())
 
 
-def make_eval_step(model: nnx.Module, *, loss: Loss = cross_entropy) -> EvalStep:
+@overload
+def make_eval_step(model: nnx.Module, *, loss: Loss = ..., metrics: None = None) -> EvalStep: ...
+
+
+@overload
+def make_eval_step(
+    model: nnx.Module, *, loss: Loss = ..., metrics: Mapping[str, Metric]
+) -> MeasuringStep: ...
+
+
+def make_eval_step(
+    model: nnx.Module,
+    *,
+    loss: Loss = cross_entropy,
+    metrics: Mapping[str, Metric] | None = None,
+) -> EvalStep | MeasuringStep:
     """Returns the jit-compiled evaluation step of a model.
 
     Args:
       model: As for :func:`make_train_step`.
       loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``.
+      metrics: What else to measure, by name.
 
     Returns:
-      A function ``(state, batch) -> metrics`` that counts the real rows of the batch.
+      A function ``(state, batch) -> metrics`` that counts the real rows of the batch; with
+      ``metrics`` it is ``(state, batch) -> (metrics, sums)``, where the sums of a name, added over
+      the batches, are for that metric's ``result``.
+
+    Raises:
+      TypeError: ``metrics`` does not map names to metrics.
     """
-    return _eval_step(nnx.graphdef(model), loss)
+    measures = None
+    if metrics is not None:
+        check_metrics(metrics)
+        measures = tuple((name, _parts(metric.measure)) for name, metric in metrics.items())
+    return _eval_step(nnx.graphdef(model), _parts(loss), measures)
+
+
+_Parts: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...], tuple[tuple[str, Any], ...]]
+
+
+def _parts(function: Callable[..., Any]) -> _Parts:
+    """Returns what a function is made of, which is equal for two partials that are made alike."""
+    if isinstance(function, functools.partial):
+        parts = function.func, function.args, tuple(sorted(function.keywords.items()))
+        try:
+            hash(parts)
+        except TypeError:  # an option is an array or a list: the function is equal to itself only
+            return function, (), ()
+        return parts
+    return function, (), ()
+
+
+def _whole(parts: _Parts) -> Callable[..., Any]:
+    function, arguments, options = parts
+    return functools.partial(function, *arguments, **dict(options))
 
 
 # The steps below are kept per model structure: evaluating twice compiles once.
 @functools.lru_cache(maxsize=64)
-def _eval_step(graphdef: Any, loss: Loss) -> EvalStep:
-    def step(state: TrainState, batch: Batch) -> Metrics:
+def _eval_step(
+    graphdef: Any, loss: _Parts, measures: tuple[tuple[str, _Parts], ...] | None
+) -> EvalStep | MeasuringStep:
+    def step(state: TrainState, batch: Batch) -> Any:
         model = nnx.merge(graphdef, state.params, state.statistics)
         logits = call(model, to_float(batch.image))
-        return _measure(logits, jnp.asarray(batch.label), batch.mask, loss)
+        labels, mask = jnp.asarray(batch.label), jnp.asarray(batch.mask)
+        metrics = _measure(logits, labels, mask, _whole(loss))
+        if measures is None:
+            return metrics
+        logits = logits.astype(jnp.float32)
+        return metrics, {name: _whole(parts)(logits, labels, mask) for name, parts in measures}
 
     return jax.jit(step)
 
@@ -393,10 +451,25 @@ def _measure(
             f"loss must give one value per example, (batch,) = {mask.shape}: the step takes the "
             f"mean itself. Received: shape {losses.shape}"
         )
-    labels = targets if targets.ndim == 1 else jnp.argmax(targets, axis=-1)
-    right = jnp.argmax(logits, axis=-1) == labels
     return Metrics(
         jnp.sum(jnp.where(mask, losses, 0.0)),
-        jnp.sum(right & mask, dtype=jnp.float32),
+        jnp.sum(jnp.where(mask, _share_right(logits, targets, loss), 0.0)),
         jnp.sum(mask, dtype=jnp.float32),
     )
+
+
+def _share_right(logits: jax.Array, targets: jax.Array, loss: Loss) -> jax.Array:
+    """Returns the share of each example's labels that is right, NaN where they are no labels."""
+    if getattr(loss, "func", loss) is binary_cross_entropy:
+        right = ((logits > 0) == (targets.astype(jnp.float32) > 0.5)).astype(jnp.float32)
+    elif targets.shape == logits.shape[:-1] and jnp.issubdtype(targets.dtype, jnp.integer):
+        right = (jnp.argmax(logits, axis=-1) == targets).astype(jnp.float32)
+    elif targets.shape == logits.shape and targets.ndim > 1:
+        right = (jnp.argmax(logits, axis=-1) == jnp.argmax(targets, axis=-1)).astype(jnp.float32)
+        # Targets of a regression have this shape too; shares add up to 1, in bfloat16 to 1 %.
+        shares = targets.astype(jnp.float32)
+        is_share = (shares.min(axis=-1) >= 0) & (jnp.abs(shares.sum(axis=-1) - 1) < 0.01)
+        right = jnp.where(is_share, right, jnp.nan)
+    else:
+        right = jnp.full(len(targets), jnp.nan)
+    return right.reshape(len(right), -1).mean(axis=1) if right.ndim > 1 else right

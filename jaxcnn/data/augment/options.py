@@ -10,7 +10,14 @@ Interval: TypeAlias = tuple[float, float]
 Range: TypeAlias = float | Sequence[float]
 
 
-def number(name: str, value: Any, *, least: float = -math.inf, most: float = math.inf) -> float:
+def number(
+    name: str,
+    value: Any,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    most: float = math.inf,
+) -> float:
     """Returns ``value`` as a ``float``, or raises an error that names the argument and the rule.
 
     >>> number("rate", 0.5, least=0, most=1)
@@ -20,6 +27,7 @@ def number(name: str, value: Any, *, least: float = -math.inf, most: float = mat
       name: What the number is, for the error.
       value: An int or a float.
       least: The smallest number allowed.
+      above: What the number must be larger than, in place of ``least``.
       most: The largest number allowed.
 
     Raises:
@@ -28,8 +36,9 @@ def number(name: str, value: Any, *, least: float = -math.inf, most: float = mat
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a Python number. Received: {name}={value!r}")
-    if not (least <= value <= most and math.isfinite(value)):
-        raise ValueError(f"{name} must be {_allowed(least, most)}. Received: {name}={value!r}")
+    if not (least <= value <= most and above < value and math.isfinite(value)):
+        rule = _allowed(least, most) if math.isinf(above) else f"above {above:g} and finite"
+        raise ValueError(f"{name} must be {rule}. Received: {name}={value!r}")
     return float(value)
 
 
