@@ -1,5 +1,6 @@
 """A set of labelled images, in memory or mapped from a file."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ Images: TypeAlias = np.ndarray | jax.Array
 # Floating-point images are looked through in blocks of so many bytes, so that a set larger than
 # memory can be mapped from its file.
 _BLOCK_BYTES = 1 << 24
+_FINGERPRINT_BYTES = 1 << 28
 _LAYOUTS = (
     "(N, height, width, channels), or (N, time, channels) for sequences, or "
     "(N, time, height, width, channels) for video"
@@ -91,6 +93,23 @@ class Dataset:
     def image_shape(self) -> shapes.Shape:
         """The shape of one image, such as ``(H, W, C)``."""
         return self.images.shape[1:]
+
+    def fingerprint(self) -> str:
+        """Returns a short name for what the set holds, the same in every process.
+
+        Of a set larger than 256 MB, images at even distances stand for all.
+
+        >>> Dataset(np.zeros((6, 8, 8, 1), np.uint8), np.arange(6) % 3).fingerprint()[:8]
+        '6 images'
+        """
+        digest = hashlib.sha256(repr((self.images.dtype, self.class_names)).encode())
+        digest.update(np.ascontiguousarray(self.labels).data)
+        apart = -(-self.images.nbytes // _FINGERPRINT_BYTES)
+        size = max(_BLOCK_BYTES * apart // max(self.images[:1].nbytes, 1), 1)
+        for start in range(0, len(self), size * apart):
+            block = self.images[start : start + size * apart : apart]
+            digest.update(np.ascontiguousarray(block).data)
+        return f"{len(self):,} images {self.image_shape} {digest.hexdigest()[:16]}"
 
     def take(self, rows: np.ndarray | slice) -> "Dataset":
         """Returns the images and labels of these rows, with the same classes; a slice is a view."""

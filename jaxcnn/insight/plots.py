@@ -12,7 +12,7 @@ from jaxcnn import shapes
 from jaxcnn.data.augment.composition import Augment, apply
 from jaxcnn.data.dataset import Images
 from jaxcnn.training.forward import to_float
-from jaxcnn.training.loop import Epoch
+from jaxcnn.training.history import Epoch
 
 # A contact sheet has at the most so many rows, and about so many images side by side.
 _MOST_ROWS, _IMAGES_ACROSS = 10, 12

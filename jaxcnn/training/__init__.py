@@ -1,6 +1,10 @@
 """Training by pure, jit-compiled steps."""
 
-from jaxcnn.training.loop import Epoch, Evaluation, FitResult, evaluate, fit, predict
+from jaxcnn.training.callbacks import history_csv, tensorboard
+from jaxcnn.training.evaluation import Evaluation, evaluate, predict
+from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
+from jaxcnn.training.fitting import FitResult, fit
+from jaxcnn.training.history import Epoch, Monitor
 from jaxcnn.training.metrics import (
     Metric,
     accuracy,
@@ -24,11 +28,18 @@ from jaxcnn.training.run import load
 from jaxcnn.training.step import Metrics, TrainState, make_eval_step, make_train_step
 
 __all__ = [
+    "Callback",
+    "Ended",
     "Epoch",
+    "EpochEnded",
     "Evaluation",
+    "Event",
     "FitResult",
     "Metric",
     "Metrics",
+    "Monitor",
+    "Started",
+    "Stepped",
     "TrainState",
     "accuracy",
     "binary_cross_entropy",
@@ -40,6 +51,7 @@ __all__ = [
     "f1",
     "fit",
     "focal",
+    "history_csv",
     "huber",
     "load",
     "make_eval_step",
@@ -49,5 +61,6 @@ __all__ = [
     "predict",
     "recall",
     "squared_error",
+    "tensorboard",
     "top_k",
 ]

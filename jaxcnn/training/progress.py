@@ -1,29 +1,28 @@
 """What a person sees while training: a live bar in a terminal, plain lines elsewhere."""
 
+import math
 import time
-from types import TracebackType
 
-from jaxcnn.training.step import Metrics
+from jaxcnn.training.events import Ended, EpochEnded, Event, Started, Stepped
+from jaxcnn.training.history import Epoch
 
-# Metrics travel to the host only when they are shown: a few times a second, not every step.
+# A few times a second, not every step.
 _SECONDS_BETWEEN_UPDATES = 0.25
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Shows epoch, step, images/s, loss, accuracy and the time left of a run."""
+    """A callback that shows epoch, step, images/s, loss, accuracy and the time left."""
 
-    def __init__(self, *, epochs: int, steps_per_epoch: int, enabled: bool) -> None:
-        """Prepares to show ``epochs`` of ``steps_per_epoch`` steps; silent unless ``enabled``."""
+    def __init__(self) -> None:
+        """Prepares to show; nothing is printed before the training starts."""
         # Imported here, because `import jaxcnn` should not pay for it.
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
+        self._run: Started
         self._console = Console(highlight=False, soft_wrap=True)
-        self._epochs, self._steps = epochs, steps_per_epoch
-        self._enabled = enabled
-        self._live = enabled and self._console.is_terminal
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -32,46 +31,60 @@ class Progress:
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
-            disable=not self._live,
+            disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task("epoch 1", total=epochs * steps_per_epoch, measured="")
-        self._updated, self._images = time.monotonic(), 0
 
-    def __enter__(self) -> "Progress":
-        """Starts the bar."""
-        self._bar.start()
-        return self
+    def __call__(self, event: Event) -> None:
+        """Shows what an event tells."""
+        match event:
+            case Stepped():
+                self._step(event)
+            case EpochEnded():
+                self._bar.console.print(_line(event.history[-1], self._run.epochs))
+            case Started():
+                self._run, self._steps_shown = event, event.step
+                self._updated = time.monotonic()
+                total = event.epochs * event.steps_per_epoch
+                self._task = self._bar.add_task(
+                    "", total=total, completed=event.step, measured="starting"
+                )
+                self._bar.start()
+            case Ended():
+                self._bar.stop()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Ends the bar."""
-        self._bar.stop()
-
-    def step(self, epoch: int, step: int, images: int, metrics: Metrics) -> None:
-        """Tells of one training step; ``epoch`` and ``step`` count from 0."""
-        self._images += images
+    def _step(self, event: Stepped) -> None:
+        live = self._console.is_terminal
         seconds = time.monotonic() - self._updated
-        interval = _SECONDS_BETWEEN_UPDATES if self._live else _SECONDS_BETWEEN_LINES
-        if not self._enabled or seconds < interval:
+        if seconds < (_SECONDS_BETWEEN_UPDATES if live else _SECONDS_BETWEEN_LINES):
             return
-        rate = self._images / seconds
-        self._updated, self._images = time.monotonic(), 0
-        measured = f"{rate:,.0f} images/s  loss {metrics.loss:.4f}  accuracy {metrics.accuracy:.1%}"
-        label = f"epoch {epoch + 1}/{self._epochs}"
-        done = epoch * self._steps + step + 1
-        if self._live:
-            self._bar.update(self._task, completed=done, description=label, measured=measured)
+        run, metrics = self._run, event.metrics
+        rate = (event.step - self._steps_shown) * run.batch_size / seconds
+        self._updated, self._steps_shown = time.monotonic(), event.step
+        examples = max(float(metrics.examples), 1)
+        measured = f"{rate:,.0f} images/s  loss {float(metrics.loss_sum) / examples:.4f}"
+        if not math.isnan(metrics.correct):
+            measured += f"  accuracy {float(metrics.correct) / examples:.1%}"
+        epoch, step = divmod(event.step - 1, run.steps_per_epoch)
+        label = f"epoch {epoch + 1}/{run.epochs}"
+        if live:
+            self._bar.update(self._task, completed=event.step, description=label, measured=measured)
         else:
-            left = (self._epochs * self._steps - done) * images / rate
+            left = (run.epochs * run.steps_per_epoch - event.step) * run.batch_size / rate
             self._console.print(
-                f"{label}  step {step + 1}/{self._steps}  {measured}  {left:.0f} s left"
+                f"{label}  step {step + 1}/{run.steps_per_epoch}  {measured}  {left:.0f} s left"
             )
 
-    def line(self, text: str) -> None:
-        """Prints a line that stays, above the bar."""
-        if self._enabled:
-            self._bar.console.print(text)
+
+def _line(row: Epoch, epochs: int) -> str:
+    text = f"epoch {row.epoch}/{epochs}  {row.images_per_second:,.0f} images/s"
+    for name, loss, accuracy in (
+        ("", row.loss, row.accuracy),
+        ("validation ", row.validation_loss, row.validation_accuracy),
+        ("average ", row.average_loss, row.average_accuracy),
+    ):
+        if loss is not None and accuracy is not None:
+            text += f"  {name}loss {loss:.4f}"
+            text += "" if math.isnan(accuracy) else f"  accuracy {accuracy:.2%}"
+    for name, value in row.metrics.items():
+        text += f"  {name} {value:.4f}" if isinstance(value, float) else ""
+    return text + (f"  {row.skipped} updates skipped" if row.skipped else "")

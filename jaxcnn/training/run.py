@@ -4,7 +4,6 @@
 summary shows, ``history.csv`` has a row per epoch. A folder appears whole or not at all.
 """
 
-import csv
 import hashlib
 import json
 import os
@@ -21,7 +20,8 @@ from flax import nnx, traverse_util
 
 from jaxcnn import models, shapes
 from jaxcnn.data.pictures import Framing
-from jaxcnn.training.loop import Epoch
+from jaxcnn.training.callbacks import write_history
+from jaxcnn.training.history import Epoch
 
 _PACKAGES = ("jaxcnn", "jax", "jaxlib", "flax", "optax", "numpy")
 
@@ -110,10 +110,7 @@ def write(folder: Path, run: Run, model: nnx.Module, history: Sequence[Epoch]) -
     """
     weights = safetensors.flax.save(_flat(nnx.state(model)))
     (folder / "model.safetensors").write_bytes(weights)
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(Epoch._fields)
-        writer.writerows(history)
+    write_history(folder / "history.csv", history)
     description = run._asdict() | {
         "framing": run.framing._asdict(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},

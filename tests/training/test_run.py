@@ -11,7 +11,7 @@ from flax import nnx
 import jaxcnn as cnn
 from jaxcnn.data.pictures import Framing
 from jaxcnn.training import run as runs
-from jaxcnn.training.loop import Epoch
+from jaxcnn.training.history import Epoch
 
 HISTORY = (Epoch(1, 0.5, 0.75, 100.0, 1.0), Epoch(2, 0.25, 0.875, 120.0, 0.8, 0.3, 0.9))
 

@@ -1,0 +1,100 @@
+"""Callbacks that keep what a training measures: a CSV file, TensorBoard."""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcnn import shapes
+from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
+from jaxcnn.training.history import Epoch
+
+_FIELDS = [name for name in Epoch._fields if name != "metrics"]
+
+
+def history_csv(path: str | Path) -> Callback:
+    """Returns a callback that writes the history to a CSV file, a row per epoch.
+
+    The file is written anew after each epoch, and put in place whole: a run that was interrupted
+    and goes on has each epoch once.
+
+    Args:
+      path: The file, in an existing folder.
+    """
+
+    def write(event: Event) -> None:
+        if isinstance(event, Started | EpochEnded):
+            write_history(Path(path), event.history)
+
+    return write
+
+
+def write_history(path: Path, history: Sequence[Epoch]) -> None:
+    """Writes the rows, and those of their metrics that are numbers; the file appears whole."""
+    rows = [row._asdict() | row.numbers() for row in history]
+    metrics = dict.fromkeys(name for row in history for name in row.numbers())
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, dict.fromkeys([*_FIELDS, *metrics]), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(path)
+
+
+def tensorboard(folder: str | Path, *, every: int = 50) -> Callback:
+    """Returns a callback that writes event files for TensorBoard (extra ``tensorboard``).
+
+    They hold what the history holds after each epoch, training and validation in one chart, and
+    the loss of single steps. Where a run goes on, what it did after its checkpoint is discarded.
+
+    Args:
+      folder: Where the event files go; it is made if need be.
+      every: The loss of every so many steps is written, at least 1.
+
+    Raises:
+      ImportError: tensorboardX is not installed.
+      TypeError: ``every`` is not a whole number.
+      ValueError: ``every`` is below 1.
+    """
+    every = shapes.whole("every", every, least=1)
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise ImportError(
+            "tensorboard needs the package tensorboardX: pip install 'jaxcnn[tensorboard]'"
+        ) from error
+    writer: Any = None
+    steps_per_epoch = 0
+
+    def write(event: Event) -> None:
+        nonlocal writer, steps_per_epoch
+        match event:
+            case Stepped(step, metrics) if step % every == 0:
+                loss = float(metrics.loss_sum) / max(float(metrics.examples), 1)
+                writer.add_scalar("loss/step", loss, step)
+            case EpochEnded(_, (*_, row)):
+                for tag, value in _tags(row):
+                    writer.add_scalar(tag, value, row.epoch * steps_per_epoch)
+                writer.flush()
+            case Started():
+                steps_per_epoch = event.steps_per_epoch
+                writer = SummaryWriter(str(folder), purge_step=event.step + 1)
+            case Ended():
+                writer.close()
+
+    return write
+
+
+def _tags(row: Epoch) -> list[tuple[str, float]]:
+    """Returns what an epoch measured under the names that TensorBoard groups charts by."""
+    numbers = row.numbers()
+    del numbers["epoch"]
+    tags = []
+    for name, value in numbers.items():
+        kind, _, what = name.rpartition("_")
+        if what not in ("loss", "accuracy"):
+            kind, what = name, "metrics" if name in row.metrics else "training"
+        if not math.isnan(value):
+            tags.append((f"{what}/{kind or 'training'}", value))
+    return tags

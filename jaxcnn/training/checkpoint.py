@@ -1,0 +1,329 @@
+"""Checkpoints of a run: written whole or not at all, and read only as they were written.
+
+Each is a folder named by its step: ``arrays`` as Orbax writes them, ``progress.json`` with what is
+no array, and ``manifest.json`` with the checksum of every file. Orbax's own formats have none that
+it checks: one flipped byte there restores as wrong weights.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Arrays: TypeAlias = dict[str, np.ndarray]
+
+_ARRAYS, _PROGRESS, _MANIFEST = "arrays", "progress.json", "manifest.json"
+_PARTIAL = ".partial"
+# What is saved at an epoch's end takes at most this share of the time: 30 to 50 ms for a small
+# network, whose epochs may be as short.
+_SHARE_OF_TIME = 0.02
+# Of the newest, so that there is another if one is damaged.
+_KEEP_NEWEST = 2
+
+
+class Checkpoint(NamedTuple):
+    """A training as it was after a step.
+
+    Attributes:
+      step: The number of steps taken.
+      state: Any tree of arrays.
+      progress: What else there is to know, as JSON has it.
+    """
+
+    step: int
+    state: Any
+    progress: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints in a folder, of which the newest and the best are kept.
+
+    Writing runs beside the training, in a thread. What :meth:`offer` is given is written only as
+    often as costs little; the best are held in memory until then, so that the folder always has
+    what belongs to its newest step. What failed is raised by the next call.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Removes what interrupted writing has left in ``folder``, which is made if need be."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"*{_PARTIAL}"):
+            shutil.rmtree(left)
+        self._held: dict[int, Checkpoint] = {}
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._job: Future[float] | None = None
+        self._began = -float("inf")
+
+    def steps(self) -> list[int]:
+        """Returns the steps that have a checkpoint in the folder, newest first."""
+        names = (path.name for path in self.folder.iterdir())
+        return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+    def offer(self, checkpoint: Checkpoint, *, best: list[int], now: bool = False) -> None:
+        """Writes a checkpoint, soon or later; the state may change when this returns.
+
+        Args:
+          checkpoint: After any step; it is copied.
+          best: The steps that shall be kept besides the newest.
+          now: Whether it is to be written in any case.
+
+        Raises:
+          OSError: an earlier checkpoint could not be written.
+        """
+        copied = checkpoint._replace(state=_to_arrays(checkpoint.state))
+        self._held = {step: held for step, held in self._held.items() if step in best}
+        self._held[checkpoint.step] = copied
+        if self._job is not None and not (now or self._job.done()):
+            return
+        took = self._finished()
+        began = time.monotonic()
+        if now or (began - self._began) * _SHARE_OF_TIME >= took:
+            self._began = began
+            held, self._held = list(self._held.values()), {}
+            self._job = self._thread.submit(self._write, held, set(best))
+
+    def wait(self) -> None:
+        """Returns when all that was to be written is.
+
+        Raises:
+          OSError: it could not be.
+        """
+        self._finished()
+
+    def close(self) -> None:
+        """Ends the thread, after what it is writing."""
+        self._thread.shutdown()
+
+    def newest(
+        self, like: Any, *, check: Callable[[dict[str, Any]], None] = lambda progress: None
+    ) -> Checkpoint | None:
+        """Returns the newest checkpoint that is undamaged; ``None`` if there is none at all.
+
+        A damaged one is told of by a warning that names it.
+
+        Args:
+          like: A state like those that were saved: it gives structure, dtypes and places.
+          check: Is given the checkpoint's progress before the state is read.
+
+        Raises:
+          ValueError: all are damaged, or they hold another state.
+        """
+        steps = self.steps()
+        for step in steps:
+            try:
+                verify(self.folder / str(step))
+            except ValueError as error:
+                warnings.warn(f"{error}; an earlier checkpoint is used", stacklevel=2)
+                continue
+            check(self._progress(step))
+            return self.read(step, like)
+        if steps:
+            raise ValueError(
+                f"no checkpoint in {str(self.folder)!r} is undamaged. Start anew, in another folder"
+            )
+        return None
+
+    def read(self, step: int, like: Any) -> Checkpoint:
+        """Returns the checkpoint of a step.
+
+        Args:
+          step: One of :meth:`steps`.
+          like: As for :meth:`newest`.
+
+        Raises:
+          ValueError: it is damaged, or holds another state.
+        """
+        folder = self.folder / str(step)
+        verify(folder)
+        return Checkpoint(step, _restore(folder / _ARRAYS, like), self._progress(step))
+
+    def _progress(self, step: int) -> dict[str, Any]:
+        return json.loads((self.folder / str(step) / _PROGRESS).read_text(encoding="utf-8"))
+
+    def _finished(self) -> float:
+        """Waits for the thread; returns how long it wrote, in seconds."""
+        job, self._job = self._job, None
+        return 0.0 if job is None else job.result()
+
+    def _write(self, checkpoints: list[Checkpoint], best: set[int]) -> float:
+        began = time.monotonic()
+        for checkpoint in checkpoints:
+            self._write_one(checkpoint)
+        steps = self.steps()
+        for step in set(steps[_KEEP_NEWEST:]) - best:
+            shutil.rmtree(self.folder / str(step))
+        return time.monotonic() - began
+
+    def _write_one(self, checkpoint: Checkpoint) -> None:
+        folder = self.folder / str(checkpoint.step)
+        partial = folder.with_name(folder.name + _PARTIAL)
+        try:
+            partial.mkdir()
+            _save(partial / _ARRAYS, checkpoint.state)
+            text = json.dumps(checkpoint.progress, ensure_ascii=False)
+            (partial / _PROGRESS).write_text(text, encoding="utf-8")
+            (partial / _MANIFEST).write_text(_manifest(partial), encoding="utf-8")
+            _flush(partial)
+            shutil.rmtree(folder, ignore_errors=True)  # one that is damaged
+            partial.rename(folder)
+        except Exception as error:
+            # Orbax's writers raise errors of several kinds, with the system's words.
+            shutil.rmtree(partial, ignore_errors=True)
+            raise OSError(
+                f"checkpoint {checkpoint.step} in {str(self.folder)!r} could not be written; those "
+                f"before are kept: {error}"
+            ) from error
+
+
+def verify(folder: Path) -> None:
+    """Checks every file of a checkpoint against its manifest.
+
+    Raises:
+      ValueError: a file is missing, or not as it was written; the message names it.
+    """
+
+    def damaged(why: str) -> ValueError:
+        return ValueError(f"checkpoint {folder.name} in {str(folder.parent)!r} is damaged: {why}")
+
+    try:
+        text = (folder / _MANIFEST).read_text(encoding="utf-8")
+        expected = json.loads(text)["files"]
+        whole = text == _sealed(expected)
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise damaged(f"{_MANIFEST} is not as it was written")
+    found = _checksums(folder)
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            raise damaged(f"{name} is missing")
+        if expected.get(name) != found[name]:
+            raise damaged(f"{name} is not as it was written")
+
+
+def _manifest(folder: Path) -> str:
+    return _sealed(_checksums(folder))
+
+
+def _sealed(files: dict[str, str]) -> str:
+    """Returns the text of a manifest, which has a checksum of its own."""
+    seal = hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    return json.dumps({"files": files, "sha256": seal}, indent=1)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    checksums = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / _MANIFEST:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            checksums[path.relative_to(folder).as_posix()] = digest
+    return checksums
+
+
+def _flush(folder: Path) -> None:
+    """Brings files and folders to the disk, so that no loss of power finds them half there."""
+    for path in (*folder.rglob("*"), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def names(state: Any) -> dict[str, Any]:
+    """Returns the leaves of a tree by their dotted names.
+
+    >>> names({"conv_1": {"bias": 1, "kernel": 2}})
+    {'conv_1.bias': 1, 'conv_1.kernel': 2}
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def _is_key(leaf: Any) -> bool:
+    return bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+
+
+def _to_arrays(state: Any) -> Arrays:
+    """Returns copies on the host: the next step overwrites the state."""
+    return {
+        name: np.array(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+        for name, leaf in names(state).items()
+    }
+
+
+def _save(folder: Path, arrays: Arrays) -> None:
+    import orbax.checkpoint as ocp  # half a second
+
+    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+        checkpointer.save(folder.absolute(), arrays)
+
+
+def _restore(folder: Path, like: Any) -> Any:
+    import orbax.checkpoint as ocp  # half a second
+
+    expected = names(jax.tree.map(_stored, like))
+    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+        metadata = checkpointer.metadata(folder.absolute()).item_metadata
+        check_alike("state", {name: _text(m) for name, m in metadata.items()},
+                    {name: _text(leaf) for name, leaf in expected.items()})  # fmt: skip
+        arrays = checkpointer.restore(folder.absolute(), args=ocp.args.StandardRestore(expected))
+    leaves = jax.tree.leaves(like)
+    placed = [_placed(arrays[name], leaf) for name, leaf in zip(expected, leaves, strict=True)]
+    return jax.tree.unflatten(jax.tree.structure(like), placed)
+
+
+def _stored(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+    data = jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    return jax.ShapeDtypeStruct(data.shape, data.dtype)
+
+
+def _placed(array: Any, like: jax.Array) -> jax.Array:
+    if _is_key(like):
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(like))
+    # A copy of JAX's own, which the next step may overwrite.
+    return jax.device_put(jnp.array(array), like.sharding)
+
+
+def _text(leaf: Any) -> str:
+    return f"{np.dtype(leaf.dtype).name}{tuple(leaf.shape)}"
+
+
+def check_alike(what: str, saved: dict[str, Any], given: dict[str, Any]) -> None:
+    """Checks that what a run was begun with and what it is to go on with are the same.
+
+    >>> check_alike("options", {"seed": 0, "epochs": 3}, {"seed": 1, "epochs": 3})
+    Traceback (most recent call last):
+    ValueError: a run goes on only with the options that it was begun with. They differ in seed: \
+0 in the run, 1 now
+
+    Args:
+      what: What is compared.
+      saved: By name, from the run.
+      given: By name, now.
+
+    Raises:
+      ValueError: they differ; the message names up to five differences.
+    """
+    different = [n for n in (given | saved) if saved.get(n) != given.get(n)]
+    if different:
+        listed = "; ".join(
+            f"{name}: {saved.get(name, 'nothing')} in the run, {given.get(name, 'nothing')} now"
+            for name in different[:5]
+        )
+        more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
+        raise ValueError(
+            f"a run goes on only with the {what} that it was begun with. They differ in "
+            f"{listed}{more}"
+        )

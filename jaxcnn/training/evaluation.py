@@ -1,0 +1,192 @@
+"""Evaluation and prediction over a whole data set."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from flax import nnx
+
+from jaxcnn import modules, shapes
+from jaxcnn.data.batches import batches
+from jaxcnn.data.dataset import Dataset, Images, check_images
+from jaxcnn.training.forward import to_float
+from jaxcnn.training.metrics import Metric
+from jaxcnn.training.objective import cross_entropy
+from jaxcnn.training.step import (
+    Loss,
+    MeasuringStep,
+    TrainState,
+    forward_step,
+    make_eval_step,
+)
+
+# The host prepares so many steps ahead of the device: enough to keep it busy, few enough that the
+# batches in flight need little memory and that what is shown is what happens.
+STEPS_AHEAD = 2
+
+
+class Evaluation(NamedTuple):
+    """Metrics over a whole data set, every image counted once.
+
+    Attributes:
+      loss: Mean loss per example.
+      accuracy: Share of examples classified rightly, in [0, 1].
+      examples: Number of examples.
+      metrics: The results of the metrics that were asked for, by name.
+    """
+
+    loss: float
+    accuracy: float
+    examples: int
+    metrics: dict[str, Any]
+
+
+def evaluate(
+    model: nnx.Module,
+    data: Dataset,
+    *,
+    batch_size: int = 256,
+    loss: Loss = cross_entropy,
+    metrics: Mapping[str, Metric] | None = None,
+) -> Evaluation:
+    """Returns mean loss and accuracy over the whole data set, every image counted once.
+
+    Args:
+      model: As for :func:`fit`.
+      data: What to evaluate on.
+      batch_size: Images per step, at least 1; the result does not depend on it.
+      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``.
+      metrics: What else to measure, by name, such as ``{"top-5": training.top_k(5)}``; the
+        results stand in the evaluation's ``metrics``.
+
+    Raises:
+      TypeError: an argument is not of its type.
+      ValueError: ``batch_size`` is below 1, or the model does not fit the data.
+    """
+    batch_size = shapes.whole("batch_size", batch_size, least=1)
+    metrics = {} if metrics is None else metrics
+    step = make_eval_step(model, loss=loss, metrics=metrics)
+    check_fits(model, data)
+    state = TrainState.create(model, optax.identity(), jax.random.key(0))
+    return evaluate_with(step, state, data, batch_size, metrics)
+
+
+def predict(model: nnx.Module, images: Images, *, batch_size: int = 256) -> np.ndarray:
+    """Returns the probability of each class for each image: the softmax of the logits.
+
+    Args:
+      model: As for :func:`fit`.
+      images: ``(N, H, W, C)``, uint8 pixels or floating-point values that are used as they are.
+      batch_size: Images per step, at least 1.
+
+    Returns:
+      ``(N, classes)`` float32; each row sums to 1.
+
+    Raises:
+      TypeError: the images are not of their type.
+      ValueError: ``batch_size`` is below 1, or the images do not fit the model.
+    """
+    batch_size = shapes.whole("batch_size", batch_size, least=1)
+    images = check_images(images)
+    classes = _output_shape(model, images)[-1]
+    state = TrainState.create(model, optax.identity(), jax.random.key(0))
+    forward = forward_step(nnx.graphdef(model))
+    # Short of a full batch the last one is filled up, so that one program serves all.
+    size = min(batch_size, max(len(images), 1))
+    outputs = [np.zeros((0, classes), np.float32)]
+    for start in range(0, len(images), size):
+        rows = np.asarray(images[start : start + size])
+        filled = np.resize(rows, (size, *rows.shape[1:]))
+        logits = forward(state.params, state.statistics, filled)
+        outputs.append(np.asarray(jax.nn.softmax(logits.astype(np.float32)))[: len(rows)])
+    return np.concatenate(outputs)
+
+
+def _output_shape(model: nnx.Module, images: Images) -> tuple[int, ...]:
+    """Returns the model's output shape for one of these images, found by abstract evaluation."""
+    if not isinstance(model, nnx.Module):
+        raise TypeError(
+            "model must be an nnx.Module, as layer.build(input_shape, rngs=nnx.Rngs(0)) gives. "
+            f"Received: {model!r}"
+        )
+    graphdef, state = nnx.split(model)
+
+    def forward(state: Any, images: jax.Array) -> jax.Array:
+        return modules.call(nnx.merge(graphdef, state), to_float(images))
+
+    one = jax.ShapeDtypeStruct((1, *images.shape[1:]), images.dtype)
+    try:
+        return jax.eval_shape(forward, state, one).shape
+    except ValueError as error:
+        if images.ndim != 3:
+            raise
+        raise ValueError(f"{error} If this is one image, use images[None].") from error
+
+
+def check_fits(model: nnx.Module, data: Dataset) -> None:
+    """Checks that a model maps the images of a set to what its labels need.
+
+    Raises:
+      TypeError: ``model`` is not a module.
+      ValueError: it does not.
+    """
+    shape = _output_shape(model, data.images)
+    if len(shape) != 2 or shape[1] < len(data.class_names):
+        raise ValueError(
+            f"the model must map images to (batch, classes) with at least {len(data.class_names)} "
+            f"classes, as the data has. Received: {shape[1:]} for each image"
+        )
+
+
+class Sums:
+    """Adds up what steps measure, a few steps behind the device.
+
+    On the host, whole numbers as int64 and others as float64, one step after the other: the same
+    sums to the last bit wherever a run was interrupted.
+    """
+
+    def __init__(self, total: Any = None) -> None:
+        """Begins with ``total``, such as another ``Sums`` has."""
+        self.total = total
+        self._waiting: deque[Any] = deque()
+
+    def add(self, measured: Any) -> Any:
+        """Adds what a step is about to measure; returns an earlier step's, or ``None``."""
+        self._waiting.append(measured)
+        return self._take() if len(self._waiting) > STEPS_AHEAD else None
+
+    def rest(self) -> Iterator[Any]:
+        """Waits for the steps under way, and yields what they measured."""
+        while self._waiting:
+            yield self._take()
+
+    def _take(self) -> Any:
+        measured = jax.device_get(self._waiting.popleft())
+        wide = jax.tree.map(_widened, measured)
+        self.total = wide if self.total is None else jax.tree.map(np.add, self.total, wide)
+        return measured
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.int64 if np.issubdtype(array.dtype, np.integer) else np.float64)
+
+
+def evaluate_with(
+    step: MeasuringStep,
+    state: TrainState,
+    data: Dataset,
+    batch_size: int,
+    metrics: Mapping[str, Metric],
+) -> Evaluation:
+    """Returns what :func:`evaluate` returns, by a step that was made for these metrics."""
+    sums = Sums()
+    for batch in batches(data, batch_size):
+        sums.add(step(state, batch))
+    for _ in sums.rest():
+        pass
+    (losses, correct, examples, _), measured = sums.total
+    results = {name: metric.result(measured[name]) for name, metric in metrics.items()}
+    return Evaluation(float(losses / examples), float(correct / examples), int(examples), results)
