@@ -160,8 +160,8 @@ class RunFolder:
 def told(value: Any) -> str:
     """Returns what to call an option, the same in every process.
 
-    >>> told(functools.partial(np.clip, a_min=0)), told("cifar")
-    ("clip(a_min=0)", "cifar")
+    >>> told(functools.partial(told, value=0)), told("cifar")
+    ('told(value=0)', 'cifar')
 
     Args:
       value: A function, perhaps with options set beforehand, or a plain value.

@@ -60,8 +60,8 @@ def test_files_are_what_other_tools_read(folder, model):
     np.testing.assert_array_equal(weights["conv_1.kernel"], model.conv_1.kernel[...])
     header, first, second = (folder / "history.csv").read_text().splitlines()
     assert header.startswith("epoch,loss,accuracy")
-    assert first == "1,0.5,0.75,100.0,1.0,,"
-    assert second == "2,0.25,0.875,120.0,0.8,0.3,0.9"
+    assert first == "1,0.5,0.75,100.0,1.0,,,,,0"
+    assert second == "2,0.25,0.875,120.0,0.8,0.3,0.9,,,0"
 
 
 def test_an_error_leaves_nothing_behind(tmp_path):
