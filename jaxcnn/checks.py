@@ -113,10 +113,19 @@ def known(what: str, name: str, names: Iterable[str]) -> None:
     """
     choices = list(names)
     if name not in choices:
-        close = difflib.get_close_matches(name, choices, n=1)
-        listed = choices if len(choices) <= 20 else [*choices[:20], "…"]
-        hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(listed)}."
-        raise ValueError(f"there is no {what} {name!r}. {hint}")
+        raise ValueError(f"there is no {what} {name!r}. {nearest(name, choices)}")
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Returns what to say after a name that is none of ``names``: the nearest, or the first 20.
+
+    >>> nearest("rat", ["rate", "seed"]), nearest("x", ["rate", "seed"])
+    ("Did you mean 'rate'?", 'Known: rate, seed.')
+    """
+    choices = list(names)
+    close = difflib.get_close_matches(name, choices, n=1)
+    listed = choices if len(choices) <= 20 else [*choices[:20], "…"]
+    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(listed)}."
 
 
 @contextmanager
