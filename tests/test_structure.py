@@ -245,5 +245,14 @@ def test_import_is_light():
     )
     loaded = ast.literal_eval(result.stdout)
     assert "jaxcnn" in loaded
-    heavy = {"tensorflow_datasets", "tensorflow", "matplotlib", "orbax", "pandas", "typer", "rich"}
+    heavy = {
+        "tensorflow_datasets",
+        "tensorflow",
+        "matplotlib",
+        "orbax",
+        "pandas",
+        "typer",
+        "rich",
+        "tomlkit",
+    }
     assert not loaded & heavy
