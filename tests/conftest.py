@@ -12,6 +12,15 @@ settings.register_profile("jaxcnn", deadline=None, max_examples=30, derandomize=
 settings.load_profile("jaxcnn")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the long form of tests that have one")
+
+
+@pytest.fixture
+def long_form(request):
+    return request.config.getoption("--long")
+
+
 @pytest.fixture(autouse=True)
 def strict_jax(request):
     """Silent promotion of dtypes or ranks is an error, but in Optax's schedules, which need it."""

@@ -276,8 +276,9 @@ def _restore(folder: Path, like: Any) -> Any:
     expected = names(jax.tree.map(_stored, like))
     with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
         metadata = checkpointer.metadata(folder.absolute()).item_metadata
-        check_alike("state", {name: _text(m) for name, m in metadata.items()},
-                    {name: _text(leaf) for name, leaf in expected.items()})  # fmt: skip
+        saved = {name: _text(leaf) for name, leaf in metadata.items()}
+        given = {name: _text(leaf) for name, leaf in expected.items()}
+        check_alike("model and optimizer", saved, given)
         arrays = checkpointer.restore(folder.absolute(), args=ocp.args.StandardRestore(expected))
     leaves = jax.tree.leaves(like)
     placed = [_placed(arrays[name], leaf) for name, leaf in zip(expected, leaves, strict=True)]

@@ -1,0 +1,71 @@
+"""A training in a process of its own, to be killed: ``python survivor.py RUN``.
+
+It prints ``started`` when it begins to step, and at its end a digest of parameters and history.
+"""
+
+import hashlib
+import json
+import sys
+
+import jax
+import numpy as np
+import optax
+from flax import nnx
+
+import jaxcnn as cnn
+from jaxcnn.training import Started, top_k
+
+EPOCHS, STEPS = 12, 20
+
+
+def block(features):
+    return cnn.serial(cnn.conv(features, 3), cnn.batch_norm(), jax.nn.relu, cnn.dropout(0.2))
+
+
+def digest(result):
+    """Returns a checksum of every array of the last state, bit for bit."""
+    total = hashlib.sha256()
+    for leaf in jax.tree.leaves(result.state):
+        is_key = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        total.update(np.asarray(jax.random.key_data(leaf) if is_key else leaf).tobytes())
+    return total.hexdigest()
+
+
+def measured(history):
+    """Returns what does not depend on the clock."""
+    return [row._replace(images_per_second=0.0, seconds=0.0)._asdict() for row in history]
+
+
+def train(folder, *, epochs=EPOCHS, callbacks=(), **options):
+    """Trains with everything that draws at random or keeps a state of its own."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (STEPS * 8 - 3, 10, 10, 1), np.uint8)
+    data = cnn.Dataset(images, random.integers(0, 3, len(images)))
+    network = cnn.serial(block(4), block(4), cnn.flatten(), cnn.dense(3))
+    return cnn.fit(
+        network.build((10, 10, 1), rngs=nnx.Rngs(0)),
+        data,
+        validation=data.take(slice(0, 50)),
+        epochs=epochs,
+        batch_size=8,
+        optimizer=optax.sgd(optax.linear_schedule(0.1, 0.0, EPOCHS * STEPS), momentum=0.9),
+        augment=cnn.data.random_shift,
+        mix=cnn.data.mixup,
+        average=0.9,
+        accumulate=2,
+        metrics={"top-2": top_k(2)},
+        run=folder,
+        callbacks=callbacks,
+        progress=False,
+        **options,
+    )
+
+
+def announce(event):
+    if isinstance(event, Started):
+        print("started", event.step, flush=True)
+
+
+if __name__ == "__main__":
+    outcome = train(sys.argv[1], checkpoint_every=3, callbacks=[announce])
+    print(json.dumps({"digest": digest(outcome), "history": measured(outcome.history)}))

@@ -1,0 +1,331 @@
+"""Trainings that are killed, stopped, damaged or called with something else, and go on."""
+
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+import survivor
+from flax import nnx
+
+import jaxcnn as cnn
+from jaxcnn.training import EpochEnded, Stepped
+
+pytestmark = pytest.mark.implicit_promotion
+SCRIPT = Path(survivor.__file__)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_programs(cache_folder):
+    """Compiles each program once for all the trainings, here and in other processes."""
+    options = {
+        "jax_compilation_cache_dir": str(cache_folder),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in options}
+    for name, value in options.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What the training comes to if nothing happens."""
+    result = survivor.train(tmp_path_factory.mktemp("runs") / "undisturbed")
+    return {"digest": survivor.digest(result), "history": survivor.measured(result.history)}
+
+
+@pytest.fixture
+def start(cache_folder):
+    """Starts the training in a process of its own, which keeps compiled programs."""
+    processes = []
+
+    def start(run):
+        environment = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": str(cache_folder),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
+        process = subprocess.Popen(
+            [sys.executable, SCRIPT, run],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def outcome(process):
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return json.loads(output.splitlines()[-1])
+
+
+def partials(run):
+    return list((run / "checkpoints").glob("*.partial"))
+
+
+def test_killed_again_and_again_a_training_ends_the_same(start, undisturbed, tmp_path, long_form):
+    """SIGKILL at random moments, half of them while a checkpoint is being written."""
+    run, draw = tmp_path / "run", random.Random(0)
+    kills, amid_writing, last_step = 20 if long_form else 3, 0, 0
+    for number in range(kills):
+        process = start(run)
+        begun = process.stdout.readline()
+        assert begun.startswith("started"), process.stderr.read()
+        assert int(begun.split()[1]) >= last_step
+        last_step = int(begun.split()[1])
+        moment = time.monotonic() + draw.uniform(0, 0.5)
+        while time.monotonic() < moment or (number % 2 == 0 and not partials(run)):
+            if process.poll() is not None:
+                break
+        process.kill()
+        process.wait()
+        amid_writing += bool(partials(run))
+        print(f"kill {number + 1}: gone on from step {last_step}, partial: {partials(run)}")
+    assert last_step < survivor.EPOCHS * survivor.STEPS
+    assert amid_writing >= kills // 4
+    assert outcome(start(run)) == undisturbed
+    assert outcome(start(run)) == undisturbed  # a finished one is left as it is
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, None)]
+)
+def test_a_signal_saves_and_ends(start, undisturbed, tmp_path, number, code):
+    process = start(tmp_path)
+    process.stdout.readline()
+    time.sleep(0.3)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    if code is None:
+        assert "KeyboardInterrupt: the training is saved in" in errors
+    else:
+        assert (process.returncode, errors) == (code, "")
+    again = start(tmp_path)
+    assert int(again.stdout.readline().split()[1]) > 0
+    assert outcome(again) == undisturbed
+
+
+def test_a_second_signal_ends_at_once():
+    """The step of a callback that takes a minute is not waited for."""
+    code = (
+        "import os, signal, sys, time; from jaxcnn.training.interruption import Interruption\n"
+        "with Interruption() as noted:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    print(noted.received.name, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(60)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (-signal.SIGINT, "SIGINT\n")
+
+
+def test_signals_are_given_back(tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    survivor.train(tmp_path, epochs=1)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_in_a_thread_a_training_is_saved_all_the_same(tmp_path):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(survivor.train(tmp_path, epochs=1)))
+    thread.start()
+    thread.join()
+    assert survivor.digest(survivor.train(tmp_path, epochs=1)) == survivor.digest(results[0])
+
+
+class Stopped(Exception):
+    """Raised by a callback."""
+
+
+def stop_after(kind, count):
+    seen = []
+
+    def stop(event):
+        seen.extend([event] * isinstance(event, kind))
+        if len(seen) == count:
+            raise Stopped
+
+    return stop
+
+
+def stopped(folder, kind, count, **options):
+    with pytest.raises(Stopped):
+        survivor.train(folder, callbacks=[stop_after(kind, count)], **options)
+
+
+@pytest.mark.parametrize("count", [1, 20, 50])
+def test_whatever_a_callback_raises_the_training_can_go_on(tmp_path, undisturbed, count):
+    stopped(tmp_path, Stepped, count, checkpoint_every=4)
+    result = survivor.train(tmp_path, checkpoint_every=7)
+    assert survivor.digest(result) == undisturbed["digest"]
+    assert survivor.measured(result.history) == undisturbed["history"]
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, undisturbed):
+    stopped(tmp_path, Stepped, 25, checkpoint_every=10)
+    newest = max((tmp_path / "checkpoints").iterdir(), key=lambda folder: int(folder.name))
+    (newest / "progress.json").write_text("{}")
+    began = []
+    with pytest.warns(UserWarning, match=f"checkpoint {newest.name} in .* is damaged: progress"):
+        result = survivor.train(tmp_path, callbacks=[began.append])
+    assert 0 < began[0].step < int(newest.name)
+    assert survivor.digest(result) == undisturbed["digest"]
+
+
+def test_the_history_is_written_after_each_epoch(tmp_path, undisturbed):
+    stopped(tmp_path, EpochEnded, 3)
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    assert len(lines) == 4
+    survivor.train(tmp_path)
+    header, *rows = (tmp_path / "history.csv").read_text().splitlines()
+    assert header.endswith("skipped,top-2")
+    assert [float(row.split(",")[1]) for row in rows] == [
+        row["loss"] for row in undisturbed["history"]
+    ]
+
+
+def test_one_process_at_a_time(tmp_path):
+    def train_here_too(event):
+        if isinstance(event, EpochEnded):
+            with pytest.raises(ValueError, match=r"is in use: another process trains in it"):
+                survivor.train(tmp_path, epochs=1)
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        survivor.train(tmp_path, callbacks=[train_here_too])
+
+
+def fit(folder, *, model=None, data=None, **options):
+    layer = cnn.serial(cnn.flatten(), cnn.dense(3))
+    model = layer.build((4, 4, 1), rngs=nnx.Rngs(0)) if model is None else model
+    if data is None:
+        images = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 1), np.uint8)
+        data = cnn.Dataset(images, np.arange(12) % 3)
+    defaults = {"epochs": 2, "batch_size": 4, "optimizer": optax.sgd(0.1), "progress": False}
+    return cnn.fit(model, data, run=folder, **(defaults | options))
+
+
+OTHER = cnn.Dataset(np.zeros((12, 4, 4, 1), np.uint8), np.arange(12) % 3)
+CHANGED = [
+    ({"seed": 1}, "options that it was begun with. They differ in seed: 0 in the run, 1 now"),
+    ({"batch_size": 6}, "batch_size: 4 in the run, 6 now"),
+    ({"precision": "bfloat16"}, "precision: float32 in the run, bfloat16 now"),
+    ({"augment": "digits"}, "augment: None in the run, digits now"),
+    (
+        {"augment": cnn.data.random_shift, "mix": cnn.data.mixup},
+        "augment: None in the run, random_shift now; mix: None in the run, mixup now",
+    ),
+    ({"optimizer": None}, r"optimizer: given in the run, Adam(0.003) now"),
+    ({"data": OTHER}, r"data: 12 images (4, 4, 1) "),
+    ({"validation": OTHER}, r"validation: None in the run, 12 images (4, 4, 1) "),
+    (
+        {"optimizer": optax.sgd(0.1, momentum=0.9)},
+        "model and optimizer that it was begun with. They differ in optimizer_state.0.trace.",
+    ),
+    (
+        {"model": cnn.serial(cnn.flatten(), cnn.dense(4)).build((4, 4, 1), rngs=nnx.Rngs(0))},
+        "params.dense_1.bias: float32(3,) in the run, float32(4,) now",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), CHANGED, ids=[m for _, m in CHANGED])
+def test_a_run_goes_on_only_as_it_was_begun(tmp_path, options, message):
+    fit(tmp_path, epochs=1)
+    kept = sorted((tmp_path / "checkpoints").rglob("*"))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fit(tmp_path, **options)
+    assert sorted((tmp_path / "checkpoints").rglob("*")) == kept
+    assert [row.epoch for row in fit(tmp_path).history] == [1, 2]
+
+
+def test_more_epochs_belong_to_ones_own_optimizer_alone(tmp_path):
+    """The default learning rate follows the number of epochs."""
+    fit(tmp_path / "own", epochs=1)
+    longer, once = fit(tmp_path / "own", epochs=3), fit(tmp_path / "once", epochs=3)
+    assert survivor.digest(longer) == survivor.digest(once)
+    fit(tmp_path / "default", epochs=1, optimizer=None)
+    with pytest.raises(ValueError, match="epochs: 1 in the run, 3 now"):
+        fit(tmp_path / "default", epochs=3, optimizer=None)
+
+
+@pytest.mark.parametrize("place", ["file", "/sys/jaxcnn"])
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, place):
+    (tmp_path / "file").write_text("dear")
+    run = tmp_path / place / "run"
+    with pytest.raises(OSError, match=re.escape(str(run))):
+        fit(run)
+
+
+def test_a_full_disk_ends_the_training_and_costs_no_checkpoint(tmp_path):
+    """A limit on the size of files gives the error that a full disk gives."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = (soft, hard)
+
+    def fill(event):
+        nonlocal limit
+        if isinstance(event, Stepped) and event.step == 4:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+
+    try:
+        with pytest.raises(OSError, match=r"checkpoint 4 in .* could not be written; those before"):
+            fit(tmp_path, callbacks=[fill], checkpoint_every=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
+    began = []
+    result = fit(tmp_path, callbacks=[began.append])
+    assert began[0].step == 3
+    assert survivor.digest(result) == survivor.digest(fit(tmp_path / "other"))
+
+
+def test_a_training_that_stops_early_stops_after_an_interruption_too(tmp_path):
+    options = {"epochs": 30, "validation": OTHER, "patience": 2, "optimizer": optax.sgd(0.3)}
+    whole = fit(tmp_path / "whole", **options)
+    assert len(whole.history) < 30
+    with contextlib.suppress(Stopped):
+        fit(tmp_path / "parts", callbacks=[stop_after(EpochEnded, 2)], **options)
+    parts = fit(tmp_path / "parts", **options)
+    assert survivor.measured(parts.history) == survivor.measured(whole.history)
+    again = fit(tmp_path / "parts", **options)
+    assert survivor.measured(again.history) == survivor.measured(whole.history)
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_the_best_weights_are_given_back(tmp_path, saved):
+    """A learning rate that explodes makes later epochs worse."""
+    optimizer = optax.sgd(lambda count: 0.1 * 4.0 ** (count // 3))
+    options = {"epochs": 6, "validation": OTHER, "restore_best": True, "optimizer": optimizer}
+    data = cnn.Dataset(OTHER.images + np.arange(12, dtype=np.uint8)[:, None, None, None], OTHER.labels)
+    result = fit(tmp_path if saved else None, data=data, **options)
+    best = min(result.history, key=lambda row: row.validation_loss)
+    assert best.epoch < 6
+    assert cnn.evaluate(result.model, OTHER).loss == pytest.approx(best.validation_loss, rel=1e-6)
+    last = result.state.to_model(result.model)
+    expected = result.history[-1].validation_loss
+    assert cnn.evaluate(last, OTHER).loss == pytest.approx(expected, rel=1e-6)
+    assert not jax.tree.all(
+        jax.tree.map(lambda a, b: (a == b).all(), nnx.state(last), nnx.state(result.model))
+    )
