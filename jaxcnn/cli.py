@@ -221,7 +221,7 @@ def list_models() -> None:
     width = max(map(len, names))
     for name in names:
         shape = models.input_shape(name)
-        parameters = summarize(models.create(name), shape).parameters
+        parameters = summarize(models.create(name), shape).trainable
         print(f"{name:<{width}}  {','.join(map(str, shape)):<10}  {parameters:>10,} parameters")
 
 

@@ -1,6 +1,6 @@
 """The zoo: networks as compositions of layers, by name."""
 
-from jaxcnn.models import course  # noqa: F401 – registers its models
+from jaxcnn.models import course, mobilenet, resnet  # noqa: F401 – registers their models
 from jaxcnn.models.registry import create, input_shape, names
 
 __all__ = ["create", "input_shape", "names"]

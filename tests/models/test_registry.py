@@ -1,16 +1,30 @@
 """Models by name."""
 
 import inspect
+import pkgutil
+from importlib import import_module
 
 import pytest
 
 from jaxcnn import models
 from jaxcnn.layers import Layer, dropout
-from jaxcnn.models import course
+
+FAMILIES = [
+    import_module(f"jaxcnn.models.{entry.name}") for entry in pkgutil.iter_modules(models.__path__)
+]
 
 
-def test_names_are_sorted():
-    assert models.names() == ("letters_cnn", "mnist_cnn", "pets_cnn")
+def test_names_are_sorted_and_each_is_one_function():
+    functions = [
+        name
+        for family in FAMILIES
+        for name, value in vars(family).items()
+        if inspect.isfunction(value)
+        and value.__module__ == family.__name__
+        and "num_classes" in inspect.signature(value).parameters
+        and not name.startswith("_")
+    ]
+    assert models.names() == tuple(sorted(functions))
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -53,7 +67,7 @@ def test_options_reach_the_model():
         ),
         (
             lambda: models.create("zebra"),
-            r"^there is no model 'zebra'. Known: letters_cnn, mnist_cnn, pets_cnn.$",
+            r"^there is no model 'zebra'. Known: letters_cnn, mnist_cnn, .*, resnet56.$",
         ),
         (
             lambda: models.create("mnist_cnn", num_class=3),
@@ -72,8 +86,11 @@ def test_errors(make, message):
         make()
 
 
-def test_number_of_classes_comes_first_and_the_rest_by_keyword():
-    for name in models.names():
-        first, *rest = inspect.signature(getattr(course, name)).parameters.values()
-        assert first.name == "num_classes"
-        assert all(option.kind is option.KEYWORD_ONLY for option in rest)
+@pytest.mark.parametrize("name", models.names())
+def test_number_of_classes_comes_first_and_the_rest_by_keyword(name):
+    (builder,) = (
+        vars(family)[name] for family in FAMILIES if inspect.isfunction(vars(family).get(name))
+    )
+    first, *rest = inspect.signature(builder).parameters.values()
+    assert first.name == "num_classes"
+    assert all(option.kind is option.KEYWORD_ONLY for option in rest)

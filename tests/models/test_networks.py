@@ -1,0 +1,100 @@
+"""The zoo's networks: published parameters, shapes, names; their values are in tests/peers."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from jaxcnn import models, summarize
+from jaxcnn.layers import conv
+from jaxcnn.models import resnet
+
+# He et al. (2015) give 0.27 and 0.85 million for their CIFAR networks; the others are those of
+# torchvision, timm and Keras to the last one.
+PUBLISHED = [
+    ("mobilenet_v2", {}, 3_504_872),
+    ("mobilenet_v2", {"width": 0.5}, 1_968_680),
+    ("resnet18", {}, 11_689_512),
+    ("resnet18_small", {}, 11_173_962),
+    ("resnet20", {}, 269_722),
+    ("resnet34", {}, 21_797_672),
+    ("resnet50", {}, 25_557_032),
+    ("resnet56", {}, 853_018),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "parameters"), PUBLISHED)
+def test_published_parameters(name, options, parameters):
+    network = models.create(name, **options)
+    assert summarize(network, models.input_shape(name)).trainable == parameters
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_model_runs_on_its_input(name):
+    """Abstractly: the shapes and dtypes of a real run, in none of its time."""
+    network, shape = models.create(name), models.input_shape(name)
+    graphdef, state = nnx.split(network.build(shape, rngs=None))
+
+    def run(state, x, key):
+        model = nnx.merge(graphdef, state)
+        return model(x), model(x, train=True, key=key), nnx.state(model)
+
+    x = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+    tested, trained, left = jax.eval_shape(run, state, x, jax.random.key(0))
+    expected = (2, *network.output_shape(shape))
+    assert (tested.shape, trained.shape) == (expected, expected)
+    assert tested.dtype == trained.dtype == jnp.float32
+    assert jax.tree.map(lambda leaf: leaf.shape, left) == jax.tree.map(
+        lambda leaf: leaf.shape, state
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sizes"),
+    [
+        ("resnet18", {}, [56, 28, 14, 7]),
+        ("resnet50", {}, [56, 28, 14, 7]),
+        ("resnet18_small", {}, [32, 16, 8, 4]),
+        ("resnet20", {}, [32, 16, 8]),
+        ("mobilenet_v2", {"width": 0.25}, [112, 56, 28, 14, 14, 7, 7]),
+    ],
+)
+def test_sizes_of_the_stages(name, options, sizes):
+    steps = models.create(name, **options).walk(models.input_shape(name))
+    last = {step.path[0]: step.output_shape for step in steps}
+    stages = [shape for stage, shape in last.items() if stage.startswith("stage_")]
+    assert [shape[:2] for shape in stages] == [(size, size) for size in sizes]
+
+
+def test_names_of_parameters():
+    def names(network):
+        model = network.build((32, 32, 3), rngs=None)
+        return {path[:-1] for path, _ in nnx.to_flat_state(nnx.state(model, nnx.Param))}
+
+    residual = names(models.create("resnet18_small"))
+    assert {path[0] for path in residual} == {"stem", *(f"stage_{i}" for i in range(1, 5)), "head"}
+    assert ("stage_2", "residual_1", "shortcut", "conv_1") in residual
+    assert ("stage_2", "residual_2", "body", "batch_norm_2") in residual
+    assert ("stage_2", "block_2", "body", "depthwise_1") in names(models.create("mobilenet_v2"))
+
+
+def test_an_error_in_a_block_names_its_path():
+    network = resnet._resnet(
+        10, 4, (1, 2), stem=resnet._small_stem, shortcut=lambda features, strides: conv(features, 1)
+    )
+    with pytest.raises(ValueError, match=r"^stage_2/residual_1: residual adds outputs that must"):
+        network.output_shape((8, 8, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("resnet50", {"features": 0}, r"^features must be at least 1.*=0"),
+        ("resnet20", {"num_classes": 0}, r"^features must be at least 1.*=0"),
+        ("mobilenet_v2", {"width": 0}, r"^width must be above 0. Received: width=0$"),
+        ("mobilenet_v2", {"rate": 1.0}, r"rate .* must be in \[0, 1\).*rate=1.0"),
+    ],
+)
+def test_errors_of_options(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        models.create(name, **options)
