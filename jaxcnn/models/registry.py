@@ -55,7 +55,7 @@ def names() -> tuple[str, ...]:
     """Returns the names of all models, sorted.
 
     >>> names()[:3]
-    ('letters_cnn', 'mnist_cnn', 'mobilenet_v2')
+    ('airbench', 'letters_cnn', 'mnist_cnn')
     """
     return tuple(sorted(_registry))
 

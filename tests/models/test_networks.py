@@ -9,9 +9,10 @@ from jaxcnn import models, summarize
 from jaxcnn.layers import conv
 from jaxcnn.models import resnet
 
-# He et al. (2015) give 0.27 and 0.85 million for their CIFAR networks; the others are those of
-# torchvision, timm and Keras to the last one.
+# He et al. (2015) give 0.27 and 0.85 million for their CIFAR networks, Jordan (2024) 1.97 million;
+# the others are those of torchvision, timm and Keras to the last one.
 PUBLISHED = [
+    ("airbench", {}, 1_971_640),
     ("mobilenet_v2", {}, 3_504_872),
     ("mobilenet_v2", {"width": 0.5}, 1_968_680),
     ("resnet18", {}, 11_689_512),
@@ -56,6 +57,7 @@ def test_every_model_runs_on_its_input(name):
         ("resnet50", {}, [56, 28, 14, 7]),
         ("resnet18_small", {}, [32, 16, 8, 4]),
         ("resnet20", {}, [32, 16, 8]),
+        ("airbench", {}, [15, 7, 3]),
         ("mobilenet_v2", {"width": 0.25}, [112, 56, 28, 14, 14, 7, 7]),
     ],
 )
@@ -76,6 +78,7 @@ def test_names_of_parameters():
     assert ("stage_2", "residual_1", "shortcut", "conv_1") in residual
     assert ("stage_2", "residual_2", "body", "batch_norm_2") in residual
     assert ("stage_2", "block_2", "body", "depthwise_1") in names(models.create("mobilenet_v2"))
+    assert ("stage_3", "conv_2") in names(models.create("airbench"))
 
 
 def test_an_error_in_a_block_names_its_path():
@@ -84,6 +87,8 @@ def test_an_error_in_a_block_names_its_path():
     )
     with pytest.raises(ValueError, match=r"^stage_2/residual_1: residual adds outputs that must"):
         network.output_shape((8, 8, 3))
+    with pytest.raises(ValueError, match=r"^stage_3/max_pool_1: window must fit"):
+        models.create("airbench").output_shape((8, 8, 3))
 
 
 @pytest.mark.parametrize(
@@ -93,6 +98,7 @@ def test_an_error_in_a_block_names_its_path():
         ("resnet20", {"num_classes": 0}, r"^features must be at least 1.*=0"),
         ("mobilenet_v2", {"width": 0}, r"^width must be above 0. Received: width=0$"),
         ("mobilenet_v2", {"rate": 1.0}, r"rate .* must be in \[0, 1\).*rate=1.0"),
+        ("airbench", {"features": (8, 8)}, r"^features must be three, .* features=\(8, 8\)$"),
     ],
 )
 def test_errors_of_options(name, options, message):

@@ -38,6 +38,11 @@ class OptionA(nn.Module):
         return nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, x.shape[1]))
 
 
+class Scale(nn.Module):
+    def forward(self, x):
+        return x * (1 / 9)
+
+
 def conv_norm(inner, outer, size, stride=1, **options):
     return [
         nn.Conv2d(inner, outer, size, stride, size // 2, bias=False, **options),
@@ -105,6 +110,19 @@ def torch_mobilenet():
     return nn.Sequential(*layers, nn.Linear(1280, CLASSES))
 
 
+def torch_airbench(features):
+    layers, inputs = [nn.Conv2d(3, 24, 2), nn.GELU()], 24
+    for outputs in features:
+        norms = [nn.BatchNorm2d(outputs, eps=1e-12, momentum=0.4) for _ in range(2)]
+        layers += [
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.MaxPool2d(2), norms[0],
+            nn.GELU(), nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), norms[1], nn.GELU(),
+        ]  # fmt: skip
+        inputs = outputs
+    head = nn.MaxPool2d(3), nn.Flatten(), nn.Linear(inputs, CLASSES, bias=False)
+    return nn.Sequential(*layers, *head, Scale())
+
+
 SMALL = {"stem": resnet._small_stem}
 LARGE = {"stem": resnet._large_stem}
 BOTTLENECK = {"body": resnet._bottleneck, "expansion": 4}
@@ -125,6 +143,11 @@ NETWORKS = {
         lambda: resnet._resnet(CLASSES, 4, (2, 1, 1), **LARGE, **BOTTLENECK),
         lambda: torch_resnet(4, (2, 1, 1), large=True, bottleneck=True),
         49,
+    ),
+    "airbench": (
+        lambda: models.create("airbench", num_classes=CLASSES, features=(32, 8, 6)),
+        lambda: torch_airbench((32, 8, 6)),
+        32,
     ),
     "mobilenet_v2": (short_mobilenet, torch_mobilenet, 32),
 }
