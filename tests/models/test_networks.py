@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from jaxcnn import models, summarize
+from jaxcnn import data, evaluate, fit, models, summarize
 from jaxcnn.layers import conv
 from jaxcnn.models import resnet
 
 # He et al. (2015) give 0.27 and 0.85 million for their CIFAR networks, Jordan (2024) 1.97 million;
-# the others are those of torchvision, timm and Keras to the last one.
+# tiny_cnn is counted by hand; the others are those of torchvision, timm and Keras to the last one.
 PUBLISHED = [
     ("airbench", {}, 1_971_640),
     ("mobilenet_v2", {}, 3_504_872),
@@ -21,6 +21,7 @@ PUBLISHED = [
     ("resnet34", {}, 21_797_672),
     ("resnet50", {}, 25_557_032),
     ("resnet56", {}, 853_018),
+    ("tiny_cnn", {}, 14_458),
 ]
 
 
@@ -104,3 +105,11 @@ def test_an_error_in_a_block_names_its_path():
 def test_errors_of_options(name, options, message):
     with pytest.raises(ValueError, match=message):
         models.create(name, **options)
+
+
+@pytest.mark.implicit_promotion
+def test_the_tiny_network_learns_digits():
+    train, test = (data.load("digits", split=split) for split in ("train", "test"))
+    model = models.create("tiny_cnn").build(train.image_shape, rngs=nnx.Rngs(0))
+    result = fit(model, train, epochs=6, batch_size=64, learning_rate=1e-2)
+    assert evaluate(result.model, test).accuracy > 0.97

@@ -67,7 +67,7 @@ def test_options_reach_the_model():
         ),
         (
             lambda: models.create("zebra"),
-            r"^there is no model 'zebra'. Known: airbench, letters_cnn, mnist_cnn, .*, resnet56.$",
+            r"^there is no model 'zebra'. Known: airbench, letters_cnn, mnist_cnn, .*, tiny_cnn.$",
         ),
         (
             lambda: models.create("mnist_cnn", num_class=3),
