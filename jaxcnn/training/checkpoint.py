@@ -248,7 +248,11 @@ def names(state: Any) -> dict[str, Any]:
     {'conv_1.bias': 1, 'conv_1.kernel': 2}
     """
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    return {_name(path): leaf for path, leaf in leaves}
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def _is_key(leaf: Any) -> bool:
@@ -256,10 +260,14 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _to_arrays(state: Any) -> Arrays:
-    """Returns copies on the host: the next step overwrites the state."""
+    """Returns copies on the host: the next step overwrites the state.
+
+    What is empty is left out; Orbax cannot write it.
+    """
     return {
         name: np.array(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
         for name, leaf in names(state).items()
+        if leaf.size
     }
 
 
@@ -273,16 +281,18 @@ def _save(folder: Path, arrays: Arrays) -> None:
 def _restore(folder: Path, like: Any) -> Any:
     import orbax.checkpoint as ocp  # half a second
 
-    expected = names(jax.tree.map(_stored, like))
+    expected = {name: _stored(leaf) for name, leaf in names(like).items() if leaf.size}
     with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
         metadata = checkpointer.metadata(folder.absolute()).item_metadata
         saved = {name: _text(leaf) for name, leaf in metadata.items()}
         given = {name: _text(leaf) for name, leaf in expected.items()}
         check_alike("model and optimizer", saved, given)
         arrays = checkpointer.restore(folder.absolute(), args=ocp.args.StandardRestore(expected))
-    leaves = jax.tree.leaves(like)
-    placed = [_placed(arrays[name], leaf) for name, leaf in zip(expected, leaves, strict=True)]
-    return jax.tree.unflatten(jax.tree.structure(like), placed)
+
+    def placed(path: Any, leaf: jax.Array) -> jax.Array:
+        return _placed(arrays[_name(path)], leaf) if leaf.size else leaf
+
+    return jax.tree_util.tree_map_with_path(placed, like)
 
 
 def _stored(leaf: jax.Array) -> jax.ShapeDtypeStruct:
@@ -291,10 +301,10 @@ def _stored(leaf: jax.Array) -> jax.ShapeDtypeStruct:
 
 
 def _placed(array: Any, like: jax.Array) -> jax.Array:
+    own = jnp.array(array)  # a copy that the next step may overwrite
     if _is_key(like):
-        return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(like))
-    # A copy of JAX's own, which the next step may overwrite.
-    return jax.device_put(jnp.array(array), like.sharding)
+        own = jax.random.wrap_key_data(own, impl=jax.random.key_impl(like))
+    return jax.device_put(own, like.sharding)
 
 
 def _text(leaf: Any) -> str:
