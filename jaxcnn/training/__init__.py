@@ -24,6 +24,7 @@ from jaxcnn.training.objective import (
     huber,
     squared_error,
 )
+from jaxcnn.training.optimizers import make_optimizer, make_schedule
 from jaxcnn.training.run import load
 from jaxcnn.training.step import Metrics, TrainState, make_eval_step, make_train_step
 
@@ -55,6 +56,8 @@ __all__ = [
     "huber",
     "load",
     "make_eval_step",
+    "make_optimizer",
+    "make_schedule",
     "make_train_step",
     "mean_iou",
     "precision",

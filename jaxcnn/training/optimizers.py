@@ -1,0 +1,359 @@
+"""Optimizers and schedules of the learning rate by name, put together from Optax.
+
+Each optimizer is a chain: the gradient's norm is clipped, a rule makes a direction of it, weights
+decay, and the learning rate says how far the step goes. What is frozen stays out of all of that.
+"""
+
+import difflib
+import fnmatch
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+import optax.contrib
+
+from jaxcnn import checks, shapes
+from jaxcnn.data.augment import options
+from jaxcnn.shapes.numbers import is_sequence
+
+OPTIMIZERS = ("sgd", "adam", "adamw", "lion", "muon")
+SCHEDULES = ("constant", "cosine", "linear", "one_cycle", "piecewise")
+
+_MOMENTUM = {"sgd": 0.9, "muon": 0.95}
+_BETAS = {
+    "adam": (0.9, 0.999),
+    "adamw": (0.9, 0.999),
+    "lion": (0.9, 0.99),
+    "muon": (0.9, 0.999),
+}
+# About the root mean square of Adam's updates, to which Muon's are scaled (Liu et al., 2025).
+_MUON_RMS = 0.2
+
+
+def make_optimizer(
+    name: str,
+    *,
+    learning_rate: float | optax.Schedule,
+    weight_decay: float = 0.0,
+    momentum: float | None = None,
+    betas: tuple[float, float] | None = None,
+    clip_norm: float | None = None,
+    frozen: Sequence[str] = (),
+) -> optax.GradientTransformation:
+    """Returns an optimizer by name.
+
+    - ``"sgd"``: gradient descent with Nesterov's momentum, as ``torch.optim.SGD(nesterov=True)``.
+    - ``"adam"`` (Kingma and Ba, 2015).
+    - ``"adamw"`` (Loshchilov and Hutter, 2019): Adam and decoupled weight decay.
+    - ``"lion"`` (Chen et al., 2023, arXiv 2302.06675): the sign of a momentum. Its steps are larger
+      than AdamW's: the authors advise a 3 to 10 times smaller rate and as much more decay.
+    - ``"muon"`` (Jordan, 2024): Nesterov's momentum of each kernel of a convolution, made nearly
+      orthogonal as a matrix of one column per output channel. Everything else is Adam's, dense
+      kernels too, as Jordan advises for convolutional networks. Steps are scaled to a root mean
+      square of 0.2 as Adam's have, so that rates and decays of AdamW fit (Liu et al., 2025, arXiv
+      2502.16982; ``adjust_lr_fn="match_rms_adamw"`` in PyTorch). The momentum is corrected for its
+      start at zero, as Adam's is; Jordan's is not, and its first ten steps differ a little.
+
+    Weight decay is decoupled, params ← params − learning_rate · weight_decay · params, but for
+    ``"sgd"``, which adds weight_decay · params to the clipped gradient before the momentum, as
+    PyTorch does. It is for kernels alone, arrays of at least 2 axes: biases and the scales of
+    normalisations, which have 1, do not decay (He et al., 2019, arXiv 1812.01187).
+
+    >>> import jax.numpy as jnp
+    >>> params = {"conv_1": {"kernel": jnp.ones((3, 3, 1, 4)), "bias": jnp.zeros(4)}}
+    >>> optimizer = make_optimizer("sgd", learning_rate=0.1, momentum=0.0, frozen=["*.bias"])
+    >>> updates, _ = optimizer.update(params, optimizer.init(params), params)
+    >>> float(updates["conv_1"]["kernel"][0, 0, 0, 0]), float(updates["conv_1"]["bias"][0])
+    (-0.10000000149011612, 0.0)
+
+    Args:
+      name: Of the rule.
+      learning_rate: Above 0, or an Optax schedule such as :func:`make_schedule` makes.
+      weight_decay: At least 0; ``"adam"`` has none.
+      momentum: Of ``"sgd"`` (0.9 if it is ``None``) and ``"muon"`` (0.95), in [0, 1).
+      betas: How much stays at each step of the averages of the gradient and of its square, in
+        [0, 1): of the Adams, (0.9, 0.999) if it is ``None``, also where it serves ``"muon"``. Of
+        ``"lion"``, (0.9, 0.99), how much of the momentum is in the direction, and stays in it.
+      clip_norm: The largest norm of the gradient of all parameters together, above 0: one that is
+        longer is shortened. A gradient of zeros stays as it is. Of one that is not finite NaN is
+        left, for the step's ``on_nan`` to find. ``None`` clips nothing.
+      frozen: Patterns, such as ``"stage_1.*"``, of the parameters that stay as they are. ``*``
+        stands for anything in their names, which are those of the summary with dots and the
+        parameter at the end: ``"residual_1.body.conv_1.kernel"``. They have no part in the norm
+        of the gradient, and no arrays in the optimizer's state.
+
+    Returns:
+      An Optax transformation. Its ``init`` raises a ValueError where a pattern matches no
+      parameter, nothing is left to train, or ``"muon"`` is given no kernel of a convolution.
+
+    Raises:
+      TypeError: an option is not of its type.
+      ValueError: there is no such optimizer, an option is out of its range, or does not belong to
+        this optimizer.
+    """
+    checks.known("optimizer", str(name), OPTIMIZERS)
+    rate = _rate(learning_rate)
+    decay = _decay(name, weight_decay)
+    parts = []
+    if clip_norm is not None:
+        norm = options.number("clip_norm", clip_norm, above=0)
+        parts.append(optax.clip_by_global_norm(norm))
+    rule = _rule(name, _momentum(name, momentum), _betas(name, betas))
+    parts += [decay, rule] if name == "sgd" else [rule, decay]
+    optimizer = optax.chain(*parts, optax.scale_by_learning_rate(rate))
+    patterns = _patterns(frozen)
+    if patterns:
+        optimizer = optax.partition(
+            {"trained": optimizer, "frozen": optax.set_to_zero()},
+            lambda params: _labels(params, patterns),
+        )
+    return optax.GradientTransformation(optimizer.init, _promoting(optimizer.update))
+
+
+def make_schedule(
+    name: str,
+    *,
+    peak: float,
+    steps: int,
+    warmup_steps: int = 0,
+    final: float | None = None,
+    boundaries: Sequence[int] | Sequence[float] | None = None,
+    factor: float | None = None,
+) -> optax.Schedule:
+    """Returns a schedule of the learning rate by name.
+
+    - ``"constant"``: the peak.
+    - ``"cosine"``: from the peak to ``final`` along half a cosine (Loshchilov and Hutter, 2017).
+    - ``"linear"``: from the peak to ``final`` along a straight line.
+    - ``"one_cycle"`` (Smith and Topin, 2018): from a 25th of the peak to the peak in the first 30 %
+      of the steps, rounded down, and to a 250,000th of it at the end, both along half a cosine.
+      With ``total_steps=steps``, PyTorch's ``OneCycleLR`` is at its peak and at its end one step
+      earlier, and moves the momentum too.
+    - ``"piecewise"``: the peak, multiplied by ``factor`` at each of the boundaries.
+
+    >>> schedule = make_schedule("cosine", peak=0.1, steps=10, warmup_steps=2)
+    >>> [round(float(schedule(step)), 3) for step in range(0, 11, 2)]
+    [0.0, 0.1, 0.085, 0.05, 0.015, 0.0]
+
+    Args:
+      name: Of the curve.
+      peak: The largest rate, above 0.
+      steps: Of the whole run, at least 1. The rate of the last one, ``steps - 1``, is just above
+        what the curve ends with.
+      warmup_steps: How many steps, below ``steps``, the rate takes to rise from 0 to the peak along
+        a straight line, before the curve begins; ``"one_cycle"`` has a rise of its own.
+      final: What ``"cosine"`` and ``"linear"`` end with, from 0 to the peak; ``None`` means 0.
+      boundaries: Where ``"piecewise"`` changes, in rising order, counted from the start of the run
+        and after the warm-up: step numbers, or shares of the run between 0 and 1, which are
+        rounded to steps.
+      factor: What ``"piecewise"`` multiplies by, above 0; ``None`` means 0.1.
+
+    Returns:
+      A function of the number of steps taken, an int or int32, to a float32 rate.
+
+    Raises:
+      TypeError: an option is not of its type.
+      ValueError: there is no such schedule, an option is out of its range, or does not belong to
+        this schedule.
+    """
+    checks.known("schedule", str(name), SCHEDULES)
+    peak = options.number("peak", peak, above=0)
+    steps = shapes.whole("steps", steps, least=1)
+    warmup = _warmup(name, warmup_steps, steps)
+    _belongs("final", final, name, ("cosine", "linear"))
+    _belongs("boundaries", boundaries, name, ("piecewise",))
+    _belongs("factor", factor, name, ("piecewise",))
+    final = options.number("final", 0.0 if final is None else final, least=0, most=peak)
+    if name == "one_cycle":
+        schedule = optax.cosine_onecycle_schedule(steps, peak)
+    elif name == "cosine":
+        schedule = optax.cosine_decay_schedule(peak, steps - warmup, alpha=final / peak)
+    elif name == "linear":
+        schedule = optax.linear_schedule(peak, final, steps - warmup)
+    elif name == "piecewise":
+        factor = options.number("factor", 0.1 if factor is None else factor, above=0)
+        schedule = optax.piecewise_constant_schedule(
+            peak, _scales(boundaries, factor, steps, warmup)
+        )
+    else:
+        schedule = optax.constant_schedule(peak)
+    if warmup:
+        rise = optax.linear_schedule(0.0, peak, warmup)
+        schedule = optax.join_schedules([rise, schedule], [warmup])
+    # Where a line ends at 0, rounding may bring it below.
+    return _promoting(lambda count: jnp.maximum(jnp.asarray(schedule(count), jnp.float32), 0))
+
+
+def _rule(name: str, momentum: float, betas: tuple[float, float]) -> optax.GradientTransformation:
+    """Returns what makes a direction of the gradient."""
+    if name == "sgd":
+        return optax.trace(momentum, nesterov=True) if momentum else optax.identity()
+    if name == "lion":
+        return optax.scale_by_lion(*betas)
+    adam = optax.scale_by_adam(*betas)
+    if name != "muon":
+        return adam
+    muon = optax.contrib.scale_by_muon(
+        beta=momentum, weight_dimension_numbers=lambda kernels: jax.tree.map(_matrix, kernels)
+    )
+    scale = optax.stateless(lambda updates, _: jax.tree.map(_to_muon_rms, updates))
+    return optax.partition({"muon": optax.chain(muon, scale), "adam": adam}, _muon_labels)
+
+
+def _muon_labels(params: Any) -> Any:
+    labels = jax.tree.map(lambda array: "muon" if array.ndim > 2 else "adam", params)
+    if "muon" not in jax.tree.leaves(labels):
+        raise ValueError(
+            "muon is for the kernels of convolutions, (*kernel_size, in_features, features); for a "
+            "model without one use adamw. Received: parameters of at most 2 axes"
+        )
+    return labels
+
+
+def _matrix(kernel: jax.Array) -> optax.contrib.MuonDimensionNumbers:
+    """Returns how a kernel is a matrix: what an output channel is a sum over, by channels."""
+    return optax.contrib.MuonDimensionNumbers(
+        reduction_axis=tuple(range(kernel.ndim - 1)), output_axis=kernel.ndim - 1
+    )
+
+
+def _to_muon_rms(update: jax.Array) -> jax.Array:
+    """Returns an orthogonal update, of 1/√(larger side) root mean square, scaled to 0.2."""
+    *sizes, features = update.shape
+    return _MUON_RMS * math.sqrt(max(math.prod(sizes), features)) * update
+
+
+def _decay(name: str, weight_decay: float) -> optax.GradientTransformation:
+    weight_decay = options.number("weight_decay", weight_decay, least=0)
+    if not weight_decay:
+        return optax.identity()
+    if name == "adam":
+        raise ValueError(
+            "adam has no weight decay; adamw is Adam with it. "
+            f"Received: weight_decay={weight_decay!r}"
+        )
+    return optax.add_decayed_weights(
+        weight_decay, mask=lambda params: jax.tree.map(lambda array: array.ndim >= 2, params)
+    )
+
+
+def _rate(learning_rate: float | optax.Schedule) -> float | optax.Schedule:
+    if callable(learning_rate):
+        return learning_rate
+    return options.number("learning_rate", learning_rate, above=0)
+
+
+def _momentum(name: str, momentum: float | None) -> float:
+    _belongs("momentum", momentum, name, _MOMENTUM)
+    if momentum is None:
+        return _MOMENTUM.get(name, 0.0)
+    return _below_1("momentum", momentum)
+
+
+def _betas(name: str, betas: tuple[float, float] | None) -> tuple[float, float]:
+    _belongs("betas", betas, name, _BETAS)
+    if betas is None:
+        return _BETAS.get(name, (0.0, 0.0))
+    if not is_sequence(betas) or len(betas) != 2:
+        raise ValueError(f"betas must be a pair of numbers. Received: betas={betas!r}")
+    first, second = betas
+    return _below_1("betas", first), _below_1("betas", second)
+
+
+def _below_1(name: str, value: float) -> float:
+    number = options.number(name, value, least=0, most=1)
+    if number == 1:
+        raise ValueError(f"{name} must be below 1. Received: {name}={value!r}")
+    return number
+
+
+def _belongs(option: str, value: Any, name: str, owners: Sequence[str] | dict[str, Any]) -> None:
+    """Checks that an option that is given belongs to what is made."""
+    if value is not None and name not in owners:
+        raise ValueError(
+            f"{option} belongs to {', '.join(owners)}. Received: {option}={value!r} for {name}"
+        )
+
+
+def _patterns(frozen: Sequence[str]) -> tuple[str, ...]:
+    if not is_sequence(frozen) or not all(isinstance(pattern, str) for pattern in frozen):
+        raise TypeError(
+            'frozen must be a sequence of patterns, such as ("conv_1.*",). '
+            f"Received: frozen={frozen!r}"
+        )
+    return tuple(frozen)
+
+
+def _labels(params: Any, patterns: Sequence[str]) -> Any:
+    """Returns "frozen" or "trained" for each parameter, once every pattern is found to match."""
+    leaves, structure = jax.tree_util.tree_flatten_with_path(params)
+    paths = [jax.tree_util.keystr(keys, simple=True, separator=".") for keys, _ in leaves]
+    matched = {pattern: set(fnmatch.filter(paths, pattern)) for pattern in patterns}
+    for pattern, found in matched.items():
+        if not found:
+            (nearest,) = difflib.get_close_matches(pattern, paths, n=1, cutoff=0)
+            raise ValueError(
+                "a pattern of frozen must match the path of a parameter, of which the nearest is "
+                f"{nearest!r}. Received: {pattern!r}"
+            )
+    frozen = set().union(*matched.values())
+    if frozen == set(paths):
+        raise ValueError(
+            f"frozen must leave a parameter to train. Received: frozen={tuple(patterns)!r}"
+        )
+    labels = ["frozen" if path in frozen else "trained" for path in paths]
+    return jax.tree.unflatten(structure, labels)
+
+
+def _warmup(name: str, warmup_steps: int, steps: int) -> int:
+    warmup = shapes.whole("warmup_steps", warmup_steps, least=0)
+    if warmup and name == "one_cycle":
+        raise ValueError(
+            "one_cycle has a rise of its own and no warm-up. "
+            f"Received: warmup_steps={warmup_steps!r}"
+        )
+    if warmup >= steps:
+        raise ValueError(
+            f"warmup_steps must be below steps. Received: warmup_steps={warmup_steps!r} of "
+            f"steps={steps!r}"
+        )
+    return warmup
+
+
+def _scales(boundaries: Any, factor: float, steps: int, warmup: int) -> dict[int, float]:
+    """Returns what the rate is multiplied by at which steps after the warm-up."""
+    received = f"Received: boundaries={boundaries!r}"
+    if not is_sequence(boundaries) or not len(boundaries):
+        raise TypeError(f"boundaries must be step numbers, or shares of the run. {received}")
+    if all(isinstance(share, float) for share in boundaries):
+        end, rule = 1.0, "shares of the run between 0 and 1"
+        # A boundary at 0 would leave no step to the peak.
+        places = [max(round(share * steps), 1) for share in boundaries if 0 < share < 1]
+    else:
+        end, rule = steps, f"step numbers from 1 to {steps - 1}"
+        places = [shapes.whole("boundaries", step, least=1) for step in boundaries]
+    rising = all(low < high for low, high in zip([0, *boundaries], [*boundaries, end], strict=True))
+    if not rising:
+        raise ValueError(f"boundaries must be {rule}, in rising order. {received}")
+    if places[0] <= warmup:
+        raise ValueError(f"boundaries must come after the {warmup} steps of warm-up. {received}")
+    scales: dict[int, float] = {}
+    for place in places:  # of a short run, two shares may be the same step
+        scales[place - warmup] = scales.get(place - warmup, 1.0) * factor
+    return scales
+
+
+def _promoting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the function, allowed to promote dtypes where the user has forbidden it.
+
+    Optax's Adam and schedules multiply Python's floats with an int32 count of the steps.
+    """
+
+    def promoting(*arguments: Any) -> Any:
+        with jax.numpy_dtype_promotion("standard"):
+            return function(*arguments)
+
+    return promoting
