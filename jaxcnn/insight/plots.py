@@ -13,6 +13,7 @@ from jaxcnn.data.augment.composition import Augment, apply
 from jaxcnn.data.dataset import Images
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.history import Epoch
+from jaxcnn.training.rate_finder import RateSearch
 
 # A contact sheet has at the most so many rows, and about so many images side by side.
 _MOST_ROWS, _IMAGES_ACROSS = 10, 12
@@ -39,6 +40,27 @@ def learning_curves(history: Sequence[Epoch]) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
+    return figure
+
+
+def rate_search(result: RateSearch) -> Figure:
+    """Draws the loss over the learning rate, and the suggested rate.
+
+    Args:
+      result: What :func:`jaxcnn.training.find_learning_rate` returns.
+    """
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(result.rates, result.losses, color="C0", alpha=0.35, label="each batch")
+    axes.plot(result.rates, result.smoothed, color="C0", label="smoothed")
+    label = f"suggestion: {result.suggestion:.2g}"
+    axes.axvline(result.suggestion, color="C1", linestyle="--", label=label)
+    # The last losses of a run that leaves its range would flatten everything before.
+    top = 1.1 * max(result.smoothed[0], result.smoothed[:-1].max())
+    axes.set(title="Range test", xlabel="learning rate", ylabel="loss", xscale="log")
+    axes.set_ylim(0, top)
+    axes.grid(alpha=0.3)
+    axes.legend()
     return figure
 
 

@@ -25,6 +25,7 @@ from jaxcnn.training.objective import (
     squared_error,
 )
 from jaxcnn.training.optimizers import make_optimizer, make_schedule
+from jaxcnn.training.rate_finder import RateSearch, find_learning_rate
 from jaxcnn.training.run import load
 from jaxcnn.training.step import Metrics, TrainState, make_eval_step, make_train_step
 
@@ -39,6 +40,7 @@ __all__ = [
     "Metric",
     "Metrics",
     "Monitor",
+    "RateSearch",
     "Started",
     "Stepped",
     "TrainState",
@@ -50,6 +52,7 @@ __all__ = [
     "dice",
     "evaluate",
     "f1",
+    "find_learning_rate",
     "fit",
     "focal",
     "history_csv",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.insight import plots
-from jaxcnn.training import Epoch
+from jaxcnn.training import Epoch, RateSearch
 
 
 @pytest.mark.parametrize("held_out", [True, False])
@@ -19,6 +19,22 @@ def test_learning_curves(tmp_path, held_out):
     np.testing.assert_allclose(losses.lines[0].get_ydata(), [1, 1 / 2, 1 / 3])
     np.testing.assert_allclose(accuracies.lines[0].get_ydata(), [0.5, 0.75, 1 - 0.5 / 3])
     figure.savefig(tmp_path / "curves.png")
+
+
+def test_rate_search_marks_the_suggestion(tmp_path):
+    rates = np.geomspace(1e-4, 1, 5)
+    losses, smoothed = np.array([2, 2.2, 1, 0.5, 900]), np.array([2, 2.1, 1.5, 1, 90])
+    figure = plots.rate_search(RateSearch(rates, losses, smoothed, 0.01))
+    (axes,) = figure.axes
+    raw, average, suggestion = axes.lines
+    np.testing.assert_array_equal(raw.get_xydata(), np.stack([rates, losses], axis=1))
+    np.testing.assert_array_equal(average.get_xydata(), np.stack([rates, smoothed], axis=1))
+    assert set(suggestion.get_xdata()) == {0.01}
+    assert axes.get_xscale() == "log"
+    assert 2.1 < axes.get_ylim()[1] < 3  # the end of the run is cut off
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts == ["each batch", "smoothed", "suggestion: 0.01"]
+    figure.savefig(tmp_path / "rates.png")
 
 
 def test_confusion_shows_each_count(tmp_path):

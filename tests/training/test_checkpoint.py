@@ -15,7 +15,10 @@ from jaxcnn.training.checkpoint import Checkpoint, Checkpoints, verify
 def state(value=0.0):
     """Returns arrays of many kinds, some of them in tuples, as Optax has them."""
     return {
-        "params": {"kernel": jnp.full((3, 3, 1, 4), float(value)), "half": jnp.ones(2, jnp.bfloat16)},
+        "params": {
+            "kernel": jnp.full((3, 3, 1, 4), float(value)),
+            "half": jnp.ones(2, jnp.bfloat16),
+        },
         "optimizer": (jnp.arange(3), (), None, {"count": jnp.zeros((), jnp.int32)}),
         "key": jax.random.key(7),
         "keys": jax.random.split(jax.random.key(1, impl="rbg"), 2),
@@ -172,7 +175,9 @@ def test_where_all_are_damaged_nothing_is_begun_anew(tmp_path, checkpoints):
         (tmp_path / str(step) / "progress.json").unlink()
     with (
         pytest.warns(UserWarning, match="is damaged: progress.json is missing"),
-        pytest.raises(ValueError, match=r"no checkpoint in .* is undamaged. Start anew, in another"),
+        pytest.raises(
+            ValueError, match=r"no checkpoint in .* is undamaged. Start anew, in another"
+        ),
     ):
         checkpoints.newest(state())
 
