@@ -62,7 +62,7 @@ class Checkpoints:
         self._held: dict[int, Checkpoint] = {}
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._job: Future[float] | None = None
-        self._began = -float("inf")
+        self._began, self._took = 0.0, 0.0
 
     def steps(self) -> list[int]:
         """Returns the steps that have a checkpoint in the folder, newest first."""
@@ -85,9 +85,9 @@ class Checkpoints:
         self._held[checkpoint.step] = copied
         if self._job is not None and not (now or self._job.done()):
             return
-        took = self._finished()
+        self.wait()
         began = time.monotonic()
-        if now or (began - self._began) * _SHARE_OF_TIME >= took:
+        if now or (began - self._began) * _SHARE_OF_TIME >= self._took:
             self._began = began
             held, self._held = list(self._held.values()), {}
             self._job = self._thread.submit(self._write, held, set(best))
@@ -98,7 +98,9 @@ class Checkpoints:
         Raises:
           OSError: it could not be.
         """
-        self._finished()
+        job, self._job = self._job, None
+        if job is not None:
+            self._took = job.result()
 
     def close(self) -> None:
         """Ends the thread, after what it is writing."""
@@ -149,11 +151,6 @@ class Checkpoints:
 
     def _progress(self, step: int) -> dict[str, Any]:
         return json.loads((self.folder / str(step) / _PROGRESS).read_text(encoding="utf-8"))
-
-    def _finished(self) -> float:
-        """Waits for the thread; returns how long it wrote, in seconds."""
-        job, self._job = self._job, None
-        return 0.0 if job is None else job.result()
 
     def _write(self, checkpoints: list[Checkpoint], best: set[int]) -> float:
         began = time.monotonic()
