@@ -84,8 +84,18 @@ class Monitor(NamedTuple):
         return metric
 
     def value(self, row: Epoch) -> float:
-        """Returns the number, such that smaller is better; NaN counts as the worst."""
-        value = row.numbers()[self.metric]
+        """Returns the number, such that smaller is better; NaN counts as the worst.
+
+        Raises:
+          ValueError: the row has no number of that name.
+        """
+        numbers = row.numbers()
+        if self.metric not in numbers:
+            raise ValueError(
+                f"monitor must name a number of the history: {', '.join(numbers)}. "
+                f"Received: monitor={self.metric!r}"
+            )
+        value = numbers[self.metric]
         if math.isnan(value):
             return math.inf
         return value if self.better == "smaller" else -value

@@ -1,5 +1,6 @@
 """The loop over epochs and steps, from any position on."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -100,8 +101,8 @@ class Loop:
         losses, correct, examples, _ = sums.total
         row = Epoch(
             epoch=len(position.history) + 1,
-            loss=float(losses / examples),
-            accuracy=float(correct / examples),
+            loss=float(losses / examples) if examples else math.nan,
+            accuracy=float(correct / examples) if examples else math.nan,
             images_per_second=len(self.data) / seconds,
             seconds=seconds,
             skipped=0 if state.skipped is None else int(state.skipped),
