@@ -11,8 +11,9 @@ import jaxcnn as cnn
 
 
 def test_train_writes_a_run(trained_run):
-    files = {path.relative_to(trained_run).as_posix() for path in trained_run.rglob("*.*")}
-    assert files == {
+    files = {path.relative_to(trained_run).as_posix() for path in trained_run.glob("**/*.*")}
+    assert {name for name in files if not name.startswith("checkpoints/")} == {
+        "recipe.toml",
         "run.json",
         "model.safetensors",
         "history.csv",
@@ -22,8 +23,8 @@ def test_train_writes_a_run(trained_run):
     }
     described = json.loads((trained_run / "run.json").read_text())
     assert described["model"] == "mnist_cnn"
-    assert described["training"]["seed"] == 0
-    assert described["training"]["augment"] == "digits"
+    assert described["training"]["training"]["seed"] == 0
+    assert described["training"]["data"]["augment"] == "digits"
     assert described["metrics"]["accuracy"] > 0.97
     assert {"jax", "flax", "jaxcnn"} <= described["versions"].keys()
     assert len((trained_run / "history.csv").read_text().splitlines()) == 11

@@ -31,6 +31,7 @@ ROOMS = (
     "insight",
     "interchange",
     "data_commands",
+    "train_commands",
     "cli",
 )
 

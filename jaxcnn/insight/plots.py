@@ -1,10 +1,11 @@
 """Pictures of a training run, as Matplotlib figures."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -28,18 +29,41 @@ def learning_curves(history: Sequence[Epoch]) -> Figure:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     epochs = [row.epoch for row in history]
-    for label, prefix in (("training", ""), ("held out", "validation_")):
+    for label, prefix in (
+        ("training", ""),
+        ("held out", "validation_"),
+        ("held out, average", "average_"),
+    ):
         if getattr(history[0], f"{prefix}loss") is None:
             continue
         losses.plot(epochs, [getattr(row, f"{prefix}loss") for row in history], label=label)
         accuracies.plot(epochs, [getattr(row, f"{prefix}accuracy") for row in history], label=label)
-    losses.set(title="Loss", xlabel="epoch", ylabel="mean cross-entropy", yscale="log")
-    accuracies.set(title="Accuracy", xlabel="epoch", ylabel="share classified rightly")
-    accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    for axes in (losses, accuracies):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend()
+    _name_curves(losses, accuracies)
+    return figure
+
+
+def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
+    """Draws the loss and accuracy of several runs, each in a colour of its own.
+
+    Held-out images are drawn as lines, of the moving average of the weights where there is one;
+    training as dots.
+
+    Args:
+      histories: By the name of the run: one row per epoch.
+    """
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    losses, accuracies = figure.subplots(1, 2)
+    for number, (name, history) in enumerate(histories.items()):
+        epochs, color = [row.epoch for row in history], f"C{number}"
+        for axes, what in ((losses, "loss"), (accuracies, "accuracy")):
+            axes.plot(epochs, [getattr(row, what) for row in history], ":", color=color)
+            held_out = [
+                getattr(row, f"{'validation' if row.average_loss is None else 'average'}_{what}")
+                for row in history
+            ]
+            # None, where nothing was held out, is drawn as a gap.
+            axes.plot(epochs, np.array(held_out, float), color=color, label=name)
+    _name_curves(losses, accuracies)
     return figure
 
 
@@ -62,6 +86,16 @@ def rate_search(result: RateSearch) -> Figure:
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
+
+
+def _name_curves(losses: Axes, accuracies: Axes) -> None:
+    losses.set(title="Loss", xlabel="epoch", ylabel="mean loss", yscale="log")
+    accuracies.set(title="Accuracy", xlabel="epoch", ylabel="share classified rightly")
+    accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    for axes in (losses, accuracies):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
 
 
 def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:

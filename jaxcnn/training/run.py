@@ -1,14 +1,16 @@
 """A run as a folder: what was trained, on what, with what result, and the weights.
 
-``run.json`` describes the run, ``model.safetensors`` holds the weights under the names that the
-summary shows, ``history.csv`` has a row per epoch. A folder appears whole or not at all.
+``recipe.toml`` is what the run was begun with, ``checkpoints`` from where it can go on, and
+``history.csv`` has a row per epoch. When the training has ended ``model.safetensors`` holds the
+weights under the names that the summary shows, and ``run.json`` describes the run: it is written
+last, and makes the folder a run that can be used.
 """
 
+import csv
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -20,9 +22,13 @@ from flax import nnx, traverse_util
 
 from jaxcnn import models, shapes
 from jaxcnn.data.pictures import Framing
-from jaxcnn.training.callbacks import write_history
+from jaxcnn.training.configuration import dump
 from jaxcnn.training.history import Epoch
+from jaxcnn.training.lock import locked
+from jaxcnn.training.recipe import Recipe, read
 
+RECIPE, HISTORY, CHECKPOINTS = "recipe.toml", "history.csv", "checkpoints"
+_DESCRIPTION, _WEIGHTS = "run.json", "model.safetensors"
 _PACKAGES = ("jaxcnn", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -36,7 +42,7 @@ class Run(NamedTuple):
       class_names: One per class.
       framing: How the data set shows its subjects.
       data: What was trained on: its name or path, and where it was kept.
-      training: Seed, epochs and the other options of the training.
+      training: The recipe, as nested tables.
       metrics: The result on the held-out images.
     """
 
@@ -50,14 +56,38 @@ class Run(NamedTuple):
     metrics: dict[str, Any]
 
 
-@contextmanager
-def new_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yields an empty folder to write into, which becomes ``folder`` at the end.
+def check_new_folder(folder: str | Path, *, overwrite: bool = False) -> None:
+    """Checks that a run can be begun in ``folder``; call it before long work.
 
-    On an error nothing is left behind, and a run that was there before is untouched.
+    Raises:
+      ValueError: something is there already and ``overwrite`` is not set, or what is there is
+        not a run, or is in use.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        return
+    is_finished, is_begun = (folder / _DESCRIPTION).is_file(), (folder / RECIPE).is_file()
+    if not overwrite:
+        hint = "" if is_finished or not is_begun else " It has not ended: --resume goes on with it."
+        raise ValueError(
+            f"{str(folder)!r} exists already. Choose another folder, or overwrite the run in it."
+            + hint
+        )
+    if not (is_finished or is_begun):
+        raise ValueError(f"{str(folder)!r} is not a run, and is left as it is")
+    locked(folder).release()
+
+
+@contextmanager
+def begun(folder: str | Path, recipe: Recipe, *, overwrite: bool = False) -> Iterator[None]:
+    """Makes the folder of a new run, with its recipe in it.
+
+    A run that was there is put aside until the new one has ended, or failed after its first
+    checkpoint. Where it fails before, the old one is put back, or nothing is left.
 
     Args:
       folder: Where the run shall be.
+      recipe: What is trained.
       overwrite: Whether a run that is there already is replaced.
 
     Raises:
@@ -65,66 +95,62 @@ def new_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]
     """
     folder = Path(folder)
     check_new_folder(folder, overwrite=overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = folder.parent / f".{folder.name}.partial-{os.getpid()}"
-    staging.mkdir()
-    try:
-        yield staging
-        check_new_folder(folder, overwrite=overwrite)  # another process may have been faster
-        old = folder.parent / f".{folder.name}.old-{os.getpid()}"
-        if folder.exists():
-            folder.rename(old)
-        staging.rename(folder)
+    old = _old(folder)
+    if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
+        folder.rename(old)
+    is_first = not folder.parent.exists()
+    folder.mkdir(parents=True)
+    try:
+        (folder / RECIPE).write_text(dump(recipe), encoding="utf-8")
+        yield
+    finally:
+        if can_go_on(folder):
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            shutil.rmtree(folder)
+            if old.exists():
+                old.rename(folder)
+            elif is_first:
+                folder.parent.rmdir()
 
 
-def check_new_folder(folder: str | Path, *, overwrite: bool = False) -> None:
-    """Checks that a run can be written to ``folder``; call it before long work.
-
-    Raises:
-      ValueError: something is there already and ``overwrite`` is not set, or what is there is
-        not a run.
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        return
-    if not overwrite:
-        raise ValueError(
-            f"{str(folder)!r} exists already. Choose another folder, or overwrite the run in it."
-        )
-    if not (folder / "run.json").is_file():
-        raise ValueError(f"{str(folder)!r} is not a run, and is left as it is")
-
-
-def write(folder: Path, run: Run, model: nnx.Module, history: Sequence[Epoch]) -> None:
-    """Writes ``run.json``, ``model.safetensors`` and ``history.csv`` into ``folder``.
+def finish(folder: str | Path, run: Run, model: nnx.Module) -> None:
+    """Writes ``model.safetensors`` and, last, ``run.json`` into the folder of a run.
 
     Args:
-      folder: An existing folder, such as :func:`new_folder` yields.
+      folder: Where the run is.
       run: What the run was.
       model: The trained module.
-      history: One row per epoch.
     """
-    weights = safetensors.flax.save(_flat(nnx.state(model)))
-    (folder / "model.safetensors").write_bytes(weights)
-    write_history(folder / "history.csv", history)
+    folder = Path(folder)
+    weights = safetensors.flax.save(flat(nnx.state(model)))
     description = run._asdict() | {
         "framing": run.framing._asdict(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
     text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-    (folder / "run.json").write_text(text, encoding="utf-8")
+    _put(folder / _WEIGHTS, weights)
+    _put(folder / _DESCRIPTION, text.encode())
+    shutil.rmtree(_old(folder), ignore_errors=True)
+
+
+def is_finished(folder: str | Path) -> bool:
+    """Returns whether the run in a folder has ended."""
+    return (Path(folder) / _DESCRIPTION).is_file()
+
+
+def can_go_on(folder: str | Path) -> bool:
+    """Returns whether the run in a folder has a checkpoint."""
+    return any((Path(folder) / CHECKPOINTS).glob("*[0-9]"))
 
 
 def describe(folder: str | Path) -> Run:
     """Returns what ``run.json`` in ``folder`` says.
 
     Raises:
-      ValueError: there is no run, or its description is damaged.
+      ValueError: there is no run, it has not ended, or its description is damaged.
     """
     fields = _read_description(folder)
     try:
@@ -141,6 +167,35 @@ def describe(folder: str | Path) -> Run:
         raise ValueError(f"run.json in {str(folder)!r} is damaged: {error!r}") from error
 
 
+def read_recipe(folder: str | Path) -> Recipe:
+    """Returns what the run in a folder was begun with.
+
+    Raises:
+      ValueError: there is no run, or its recipe is damaged.
+    """
+    path = Path(folder) / RECIPE
+    if not path.is_file():
+        raise ValueError(f"there is no run in {str(folder)!r}: it has no {RECIPE}")
+    return read(path)
+
+
+def read_weights(folder: str | Path) -> dict[str, jax.Array]:
+    """Returns the weights of a run by their dotted names.
+
+    Raises:
+      ValueError: there is no run, or a file is missing or damaged.
+    """
+    path = Path(folder) / _WEIGHTS
+    checksum = _read_description(folder).get("sha256")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != checksum:
+        raise ValueError(f"{str(path)!r} is damaged: its checksum is not the one in run.json")
+    return safetensors.flax.load(data)
+
+
 def load(folder: str | Path) -> nnx.Module:
     """Returns the trained model of a run.
 
@@ -151,30 +206,58 @@ def load(folder: str | Path) -> nnx.Module:
       ValueError: there is no run, a file is missing or damaged, or the weights are not those of
         the model that the run names.
     """
-    run = describe(folder)
-    path = Path(folder) / "model.safetensors"
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != _read_description(folder).get("sha256"):
-        raise ValueError(f"{str(path)!r} is damaged: its checksum is not the one in run.json")
-    weights = safetensors.flax.load(data)
+    run, weights = describe(folder), read_weights(folder)
     # Built without arrays, so that nothing is computed only to be replaced.
     model = models.create(run.model, **run.options).build(run.input_shape, rngs=None)
     graphdef, state = nnx.split(model)
-    expected = {name: leaf.shape for name, leaf in _flat(state).items()}
+    expected = {name: leaf.shape for name, leaf in flat(state).items()}
     received = {name: leaf.shape for name, leaf in weights.items()}
     if expected != received:
         differing = sorted(expected.items() ^ received.items())
-        raise ValueError(f"{str(path)!r} does not hold the weights of {run.model!r}: {differing}")
+        path = str(Path(folder) / _WEIGHTS)
+        raise ValueError(f"{path!r} does not hold the weights of {run.model!r}: {differing}")
     return nnx.merge(graphdef, traverse_util.unflatten_dict(weights, sep="."))
 
 
+def read_history(folder: str | Path) -> tuple[Epoch, ...]:
+    """Returns the epochs of a run that have ended, with those of their metrics that are numbers.
+
+    Raises:
+      ValueError: there is no ``history.csv``, or it is damaged.
+    """
+    path = Path(folder) / HISTORY
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return tuple(_epoch(row) for row in csv.DictReader(file))
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+
+
+def _epoch(row: dict[str, str]) -> Epoch:
+    whole = ("epoch", "skipped")
+    numbers: dict[str, Any] = {
+        name: int(text) if name in whole else float(text) for name, text in row.items() if text
+    }
+    fields = {name: numbers.pop(name) for name in Epoch._fields if name in numbers}
+    return Epoch(**fields, metrics=numbers)
+
+
+def flat(state: nnx.State[Any, Any]) -> dict[str, jax.Array]:
+    """Returns the arrays of a model by their dotted names."""
+    return traverse_util.flatten_dict(nnx.to_pure_dict(state), sep=".")
+
+
 def _read_description(folder: str | Path) -> dict[str, Any]:
-    path = Path(folder) / "run.json"
+    path = Path(folder) / _DESCRIPTION
     if not path.is_file():
-        raise ValueError(f"there is no run in {str(folder)!r}: it has no run.json")
+        if (path.parent / RECIPE).is_file():
+            raise ValueError(
+                f"the run in {str(folder)!r} has not ended. Go on with it: jaxcnn train --resume "
+                f"{folder}"
+            )
+        raise ValueError(f"there is no run in {str(folder)!r}: it has no {_DESCRIPTION}")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -184,5 +267,13 @@ def _read_description(folder: str | Path) -> dict[str, Any]:
     return description
 
 
-def _flat(state: nnx.State[Any, Any]) -> dict[str, jax.Array]:
-    return traverse_util.flatten_dict(nnx.to_pure_dict(state), sep=".")
+def _old(folder: Path) -> Path:
+    """Returns where a run is put aside while another takes its place."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Writes a file that appears whole."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    partial.replace(path)

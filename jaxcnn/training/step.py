@@ -17,7 +17,7 @@ from jaxcnn.data.augment.mixing import Mix
 from jaxcnn.data.batches import Batch
 from jaxcnn.modules import call
 from jaxcnn.training.accumulation import accumulated
-from jaxcnn.training.averaging import Average
+from jaxcnn.training.averaging import Average, check_decay
 from jaxcnn.training.forward import Forward, Inputs, params_of, statistics_of, to_float
 from jaxcnn.training.metrics import Metric, check_metrics
 from jaxcnn.training.objective import binary_cross_entropy, cross_entropy
@@ -217,7 +217,7 @@ def make_train_step(
     )
     shapes.whole("accumulate", accumulate, least=1)
     if average is not None:
-        _check_decay(average)
+        check_decay(average)
     checks.known("on_nan", str(on_nan), _ON_NAN)
     needed = _needed(precision, average, on_nan)
 
@@ -432,13 +432,6 @@ def _check_divides(accumulate: int, batch: Batch) -> None:
             "accumulate must divide the batch size. "
             f"Received: accumulate={accumulate} for a batch of {size} images"
         )
-
-
-def _check_decay(average: float) -> None:
-    if isinstance(average, bool) or not isinstance(average, int | float):
-        raise TypeError(f"average must be a number or None. Received: average={average!r}")
-    if not 0 < average < 1:
-        raise ValueError(f"average must be between 0 and 1. Received: average={average!r}")
 
 
 def _measure(

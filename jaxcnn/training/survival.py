@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from jaxcnn.training.checkpoint import Checkpoint, Checkpoints, check_alike
 from jaxcnn.training.history import Epoch, Monitor
+from jaxcnn.training.lock import locked
 from jaxcnn.training.step import Metrics, TrainState
 
 
@@ -69,14 +69,7 @@ class RunFolder:
           ValueError: another process has it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.folder / "lock", timeout=0)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise ValueError(
-                f"{str(self.folder)!r} is in use: another process trains in it. Wait for it, or "
-                "choose another folder"
-            ) from None
+        self._lock = locked(self.folder)
         self._checkpoints = Checkpoints(self.folder / "checkpoints")
         return self
 

@@ -1,5 +1,6 @@
-"""Runs as folders: round trip, atomicity, damage."""
+"""Runs as folders: round trip, what comes when, damage."""
 
+import contextlib
 import json
 
 import jax
@@ -11,9 +12,15 @@ from flax import nnx
 import jaxcnn as cnn
 from jaxcnn.data.pictures import Framing
 from jaxcnn.training import run as runs
+from jaxcnn.training.callbacks import write_history
 from jaxcnn.training.history import Epoch
+from jaxcnn.training.lock import locked
+from jaxcnn.training.recipe import Recipe
 
-HISTORY = (Epoch(1, 0.5, 0.75, 100.0, 1.0), Epoch(2, 0.25, 0.875, 120.0, 0.8, 0.3, 0.9))
+HISTORY = (
+    Epoch(1, 0.5, 0.75, 100.0, 1.0),
+    Epoch(2, 0.25, 0.875, 120.0, 0.8, 0.3, 0.9, skipped=2, metrics={"top-2": 0.95}),
+)
 
 
 @pytest.fixture
@@ -37,19 +44,26 @@ def run():
 
 @pytest.fixture
 def folder(tmp_path, model, run):
-    with runs.new_folder(tmp_path / "run") as staging:
-        runs.write(staging, run, model, HISTORY)
+    with runs.begun(tmp_path / "run", Recipe()):
+        save_something(tmp_path / "run")
+        runs.finish(tmp_path / "run", run, model)
     return tmp_path / "run"
+
+
+def save_something(folder, step=1):
+    """Stands for a checkpoint, without which nothing can go on."""
+    (folder / "checkpoints" / str(step)).mkdir(parents=True)
 
 
 def test_round_trip(folder, model, run):
     assert runs.describe(folder) == run
+    assert runs.read_recipe(folder) == Recipe()
     loaded = runs.load(folder)
     images = jax.random.normal(jax.random.key(0), (2, 28, 28, 1))
     np.testing.assert_array_equal(loaded(images), model(images))
 
 
-def test_files_are_what_other_tools_read(folder, model):
+def test_weights_are_what_other_tools_read(folder, model):
     weights = safetensors.numpy.load_file(folder / "model.safetensors")
     names = [
         f"{layer}.{kind}"
@@ -58,41 +72,78 @@ def test_files_are_what_other_tools_read(folder, model):
     ]
     assert sorted(weights) == names
     np.testing.assert_array_equal(weights["conv_1.kernel"], model.conv_1.kernel[...])
-    header, first, second = (folder / "history.csv").read_text().splitlines()
+
+
+def test_the_history_is_what_other_tools_read(tmp_path):
+    write_history(tmp_path / "history.csv", HISTORY)
+    header, first, second = (tmp_path / "history.csv").read_text().splitlines()
     assert header.startswith("epoch,loss,accuracy")
-    assert first == "1,0.5,0.75,100.0,1.0,,,,,0"
-    assert second == "2,0.25,0.875,120.0,0.8,0.3,0.9,,,0"
+    assert first == "1,0.5,0.75,100.0,1.0,,,,,0,"
+    assert second == "2,0.25,0.875,120.0,0.8,0.3,0.9,,,2,0.95"
+    assert runs.read_history(tmp_path) == HISTORY
 
 
-def test_an_error_leaves_nothing_behind(tmp_path):
-    with pytest.raises(FileNotFoundError), runs.new_folder(tmp_path / "a") as staging:
-        (staging / "no such folder" / "run.json").write_text("{}")
+@pytest.mark.parametrize("text", ["epoch,loss\n1,much\n", "epoch\n1\n", "\x00\n1\n"])
+def test_a_damaged_history_is_named(tmp_path, text):
+    with pytest.raises(ValueError, match=r"history\.csv' cannot be read"):
+        runs.read_history(tmp_path)
+    (tmp_path / "history.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"history\.csv' is damaged"):
+        runs.read_history(tmp_path)
+
+
+def test_an_error_before_the_first_checkpoint_leaves_nothing_behind(tmp_path):
+    with pytest.raises(RuntimeError), runs.begun(tmp_path / "a", Recipe()):
+        raise RuntimeError
     assert not list(tmp_path.iterdir())
 
 
-def test_overwriting_replaces_only_at_the_end(folder, model, run):
+def test_an_error_after_a_checkpoint_leaves_what_can_go_on(tmp_path):
+    with contextlib.suppress(RuntimeError), runs.begun(tmp_path / "a", Recipe()):
+        save_something(tmp_path / "a")
+        raise RuntimeError
+    assert runs.read_recipe(tmp_path / "a") == Recipe()
+    assert runs.can_go_on(tmp_path / "a")
+    message = "the run in .* has not ended. Go on with it: jaxcnn train --resume .*a"
+    with pytest.raises(ValueError, match=message):
+        runs.load(tmp_path / "a")
+    with pytest.raises(ValueError, match=r"exists already.*It has not ended: --resume goes on"):
+        runs.check_new_folder(tmp_path / "a")
+
+
+def test_an_overwritten_run_is_put_aside_until_the_new_one_lasts(folder, model, run):
     before = (folder / "run.json").read_bytes()
-    with runs.new_folder(folder, overwrite=True) as staging:
-        runs.write(staging, run._replace(training={"seed": 1}), model, HISTORY)
-        assert (folder / "run.json").read_bytes() == before
+    with runs.begun(folder, Recipe(), overwrite=True):
+        assert not (folder / "run.json").exists()
+        assert (folder.with_name(".run.old") / "run.json").read_bytes() == before
+        save_something(folder)
+        runs.finish(folder, run._replace(training={"seed": 1}), model)
     assert runs.describe(folder).training == {"seed": 1}
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
 
 
 def test_a_failed_overwrite_keeps_the_old_run(folder):
     before = (folder / "run.json").read_bytes()
-    with pytest.raises(RuntimeError), runs.new_folder(folder, overwrite=True):
+    with pytest.raises(RuntimeError), runs.begun(folder, Recipe(), overwrite=True):
         raise RuntimeError
     assert (folder / "run.json").read_bytes() == before
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
 
 
 def test_existing_folders_are_refused(folder, tmp_path):
-    with pytest.raises(ValueError, match="exists already"), runs.new_folder(folder):
+    with pytest.raises(ValueError, match="exists already"), runs.begun(folder, Recipe()):
         pytest.fail("it was entered")
     (tmp_path / "mine").mkdir()
     with pytest.raises(ValueError, match="is not a run"):
         runs.check_new_folder(tmp_path / "mine", overwrite=True)
+
+
+def test_a_run_in_use_is_not_overwritten(folder):
+    lock = locked(folder)
+    with pytest.raises(ValueError, match="is in use: another process trains in it"):
+        runs.check_new_folder(folder, overwrite=True)
+    lock.release()
+    runs.check_new_folder(folder, overwrite=True)
 
 
 def test_missing_run(tmp_path):

@@ -1,0 +1,309 @@
+"""The commands that train, and that look at what was trained."""
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jaxcnn import training
+from jaxcnn.data_commands import DataDir
+from jaxcnn.insight import plots, summarize
+from jaxcnn.training import recipe as recipes
+from jaxcnn.training import run as runs
+from jaxcnn.training import toml
+from jaxcnn.training.assembly import Assembled, assemble
+from jaxcnn.training.configuration import dump
+from jaxcnn.training.metrics import confusion_matrix
+
+# Options of the command that set one of a recipe's.
+_SHORTCUTS = {
+    "model": "model.name",
+    "data": "data.source",
+    "data_dir": "data.data_dir",
+    "augment": "data.augment",
+    "learning_rate": "optimizer.learning_rate",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "seed": "training.seed",
+}
+RecipeName = Annotated[
+    str | None,
+    typer.Argument(metavar="RECIPE", help="A TOML file, or a name in `jaxcnn recipes`."),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="OPTION=VALUE", help="Set an option of the recipe."),
+]
+
+
+def train(
+    recipe: RecipeName = None,
+    model: Annotated[str | None, typer.Option(help="A model; `jaxcnn models` lists them.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="A folder of pictures, a .npz file, or a name in `jaxcnn data list`."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the learning rate.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="How training images are changed, by name.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides all randomness.")] = None,
+    assignments: Assignments = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run.", show_default="runs/MODEL-DATA-N")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a run that is there.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that has not ended.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Train a model, and keep the run in a folder."""
+    given = locals()
+    chosen = {name: given[name] for name in _SHORTCUTS if given[name] is not None}
+    if resume is not None:
+        others = chosen | {"recipe": recipe, "--set": assignments, "out": out}
+        _check_resumes_alone({name: value for name, value in others.items() if value})
+        if runs.is_finished(resume):
+            print(f"The run in {resume} has ended; there is nothing to go on with.")
+            return
+        _train(assemble(runs.read_recipe(resume)), resume)
+        return
+    short = [f"{_SHORTCUTS[name]}={_toml(value)}" for name, value in chosen.items()]
+    assembled = assemble(
+        recipes.read(recipe or "digits", assignments=[*short, *(assignments or ())])
+    )
+    decided = assembled.recipe
+    name = f"{decided.model.name}-{Path(decided.data.source).stem}"
+    folder = _next_folder(name) if out is None else out
+    with runs.begun(folder, decided, overwrite=overwrite):
+        _train(assembled, folder)
+
+
+def _train(assembled: Assembled, folder: Path) -> None:
+    """Trains, or goes on, and finishes the run."""
+    recipe, train_set, test_set = assembled.recipe, assembled.train, assembled.test
+    print(summarize(assembled.network, train_set.image_shape))
+    if assembled.fresh:
+        print(f"\nNot from {recipe.model.weights}: {', '.join(assembled.fresh)}")
+    source = recipe.data.source
+    print(f"\nTraining on {len(train_set):,} images of {source}, testing on {len(test_set):,}\n")
+    callbacks = []
+    if recipe.training.tensorboard:
+        callbacks.append(training.tensorboard(folder / "tensorboard"))
+    started = time.monotonic()
+    try:
+        result = training.fit(
+            assembled.model,
+            train_set,
+            run=folder,
+            checkpoint_every=recipe.training.checkpoint_every,
+            keep_best=recipe.training.keep_best,
+            callbacks=callbacks,
+            **assembled.options,
+        )
+    except (KeyboardInterrupt, SystemExit):
+        if runs.can_go_on(folder):
+            print(f"\nThe training is saved. Go on with it: jaxcnn train --resume {folder}")
+        raise
+    seconds = time.monotonic() - started
+    measured = assembled.options["metrics"]
+    loss = assembled.options["loss"]
+    tested = training.evaluate(result.model, test_set, loss=loss, metrics=measured)
+    _draw(folder, result, assembled)
+    run = runs.Run(
+        model=recipe.model.name,
+        options={"num_classes": len(train_set.class_names)} | recipe.model.options,
+        input_shape=train_set.image_shape,
+        class_names=train_set.class_names,
+        framing=assembled.framing,
+        data={"source": source, "data_dir": recipe.data.data_dir},
+        training=dataclasses.asdict(recipe),
+        metrics=_plain(tested._asdict() | {"seconds": round(seconds, 1)}),
+    )
+    runs.finish(folder, run, result.model)
+    print(f"\n{tested.accuracy:.2%} of {tested.examples:,} test images right, {seconds:.0f} s")
+    print(f"The run is in {folder}")
+
+
+def list_recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this one, whole.")] = None,
+) -> None:
+    """List the recipes that come with jaxcnn, or print one."""
+    if name is not None:
+        print(dump(recipes.read(name)), end="")
+        return
+    files = recipes.recipe_files()
+    width = max(map(len, files))
+    for name, path in files.items():
+        summary = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        print(f"{name:<{width}}  {summary}")
+
+
+def list_runs(
+    folder: Annotated[Path, typer.Argument(help="The folder that holds the runs.")] = Path("runs"),
+) -> None:
+    """List the runs in a folder: what was trained on what, and how well."""
+    found = sorted(path.parent for path in folder.glob(f"*/{runs.RECIPE}"))
+    if not found:
+        raise ValueError(f"there are no runs in {str(folder)!r}")
+    header = ("run", "model", "data", "epochs", "loss", "accuracy", "seconds", "")
+    _print_table([header, *map(_row, found)])
+
+
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Folders of runs.")],
+    picture: Annotated[Path, typer.Option(help="Where to draw the curves, such as a PNG.")] = Path(
+        "compare.png"
+    ),
+) -> None:
+    """Show runs side by side: the options that differ, the results, and the curves."""
+    if len(folders) < 2:
+        raise ValueError("compare needs at least two runs")
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    options = [_flat(dataclasses.asdict(runs.read_recipe(folder))) for folder in folders]
+    histories = {
+        name: runs.read_history(folder) for name, folder in zip(names, folders, strict=True)
+    }
+    differing = [
+        option
+        for option in dict.fromkeys(name for run in options for name in run)
+        if len({str(run.get(option)) for run in options}) > 1
+    ]
+    measured = [[row.numbers() for row in history[-1:]] for history in histories.values()]
+    results = dict.fromkeys(name for rows in measured for row in rows for name in row)
+    rows = [("", *names)]
+    rows += [(option, *(_short(run.get(option)) for run in options)) for option in differing]
+    rows += [
+        (name, *(_short(row.get(name)) for (row,) in (rows or [{}] for rows in measured)))
+        for name in results
+    ]
+    _print_table(rows)
+    plots.comparison(histories).savefig(picture, dpi=120)
+    print(f"\nThe curves are in {picture}")
+
+
+def find_rate(
+    recipe: RecipeName = None,
+    assignments: Assignments = None,
+    highest: Annotated[float, typer.Option(help="The largest rate to try.")] = 10.0,
+    steps: Annotated[int, typer.Option(help="How many rates to try.")] = 100,
+    picture: Annotated[Path, typer.Option(help="Where to draw the search, such as a PNG.")] = Path(
+        "learning_rate.png"
+    ),
+) -> None:
+    """Find a learning rate for a recipe by a short training under a growing one."""
+    assembled = assemble(recipes.read(recipe or "digits", assignments=assignments or ()))
+    options = assembled.options
+    search = training.find_learning_rate(
+        assembled.model,
+        assembled.train,
+        optimizer=assembled.recipe.optimizer.name,
+        loss=options["loss"],
+        highest=highest,
+        steps=steps,
+        batch_size=options["batch_size"],
+        augment=options["augment"],
+        seed=options["seed"],
+    )
+    plots.rate_search(search).savefig(picture, dpi=120)
+    print(f"learning rate  {search.suggestion:.2g}")
+    print(f"The search is in {picture}")
+
+
+def _check_resumes_alone(others: Mapping[str, Any]) -> None:
+    if others:
+        raise ValueError(
+            "--resume goes on with a run's own recipe; nothing can be set anew. "
+            f"Received: {', '.join(others)}"
+        )
+
+
+def _draw(folder: Path, result: training.FitResult, assembled: Assembled) -> None:
+    """Draws the plots of a run."""
+    data = assembled.test
+    probabilities = training.predict(result.model, data.images)
+    matrix = confusion_matrix(data.labels, probabilities.argmax(axis=1), len(data.class_names))
+    figures = {
+        "learning_curves": plots.learning_curves(result.history),
+        "confusion_matrix": plots.confusion(matrix, data.class_names),
+        "worst_mistakes": plots.worst_mistakes(
+            data.images, data.labels, probabilities, data.class_names
+        ),
+    }
+    (folder / "plots").mkdir(exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(folder / "plots" / f"{name}.png", dpi=120)
+
+
+def _row(folder: Path) -> tuple[str, ...]:
+    """Returns what the table of runs says of one."""
+    recipe = runs.read_recipe(folder)
+    history = runs.read_history(folder) if (folder / runs.HISTORY).is_file() else ()
+    start = (folder.name, recipe.model.name, recipe.data.source)
+    epochs = f"{len(history)}/{recipe.training.epochs}"
+    if runs.is_finished(folder):
+        metrics = runs.describe(folder).metrics
+        numbers = (
+            f"{metrics['loss']:.4f}",
+            f"{metrics['accuracy']:.2%}",
+            f"{metrics['seconds']:.0f}",
+        )
+        return (*start, epochs, *numbers, "")
+    seconds = f"{sum(row.seconds for row in history):.0f}"
+    if not history:
+        return (*start, epochs, "", "", seconds, "has not ended")
+    last = history[-1]
+    loss, accuracy = last.validation_loss, last.validation_accuracy
+    assert loss is not None
+    assert accuracy is not None
+    return (*start, epochs, f"{loss:.4f}", f"{accuracy:.2%}", seconds, "has not ended")
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name, value in tables.items():
+        if isinstance(value, Mapping):
+            options |= _flat(value, f"{prefix}{name}.")
+        else:
+            options[prefix + name] = value
+    return options
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Returns what JSON can hold of a metric."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _toml(value: Any) -> str:
+    return str(value) if isinstance(value, int | float) else toml.shown(str(value))
+
+
+def _next_folder(name: str) -> Path:
+    """Returns the first of runs/NAME-1, runs/NAME-2, … that is free."""
+    number = 1
+    while (folder := Path("runs") / f"{name}-{number}").exists():
+        number += 1
+    return folder

@@ -1,0 +1,141 @@
+"""What a recipe calls for, put together: data, model and the options of ``fit``."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flax import nnx, traverse_util
+
+from jaxcnn import data as datasets
+from jaxcnn import models
+from jaxcnn.data import Dataset
+from jaxcnn.data.pictures import Framing
+from jaxcnn.layers import Layer
+from jaxcnn.training.forward import to_float
+from jaxcnn.training.recipe import Recipe
+from jaxcnn.training.run import flat, read_weights
+
+# So many images show what whitening needs to know.
+_WHITENED = 5_000
+
+
+class Assembled(NamedTuple):
+    """A training that is ready to begin.
+
+    Attributes:
+      recipe: The recipe, with what it left open decided.
+      network: The description of the model.
+      model: The module, with its first weights.
+      train: What is trained on.
+      test: What is held out.
+      framing: How the images show their subjects.
+      options: For :func:`jaxcnn.fit`, besides model, data and what concerns the run's folder.
+      fresh: Names of the parameters that did not come from the weights that the recipe names.
+    """
+
+    recipe: Recipe
+    network: Layer
+    model: nnx.Module
+    train: Dataset
+    test: Dataset
+    framing: Framing
+    options: dict[str, Any]
+    fresh: tuple[str, ...]
+
+
+def assemble(recipe: Recipe) -> Assembled:
+    """Loads the data of a recipe and builds its model.
+
+    Raises:
+      TypeError: an option does not fit the data.
+      ValueError: there is no such data, or an option does not fit it.
+    """
+    recipe = _decided(recipe)
+    training = recipe.training
+    stored, train, test = _load(recipe)
+    classes = {"num_classes": len(train.class_names)}
+    network = models.create(recipe.model.name, **(classes | recipe.model.options))
+    model = network.build(train.image_shape, rngs=nnx.Rngs(training.seed))
+    if recipe.model.whiten:
+        model = models.whiten(model, to_float(train.images[:_WHITENED]))
+    fresh: tuple[str, ...] = ()
+    if recipe.model.weights is not None:
+        model, fresh = start_from(model, recipe.model.weights)
+    weights = datasets.class_weights(train).tolist() if recipe.loss.balance else None
+    options = {
+        "validation": test,
+        "epochs": training.epochs,
+        "batch_size": training.batch_size,
+        "optimizer": recipe.optimizer.make(
+            epochs=training.epochs,
+            steps_per_epoch=datasets.steps_per_epoch(train, training.batch_size),
+            freeze=recipe.model.freeze,
+        ),
+        "loss": recipe.loss.make(weights),
+        "augment": recipe.data.augment,
+        "mix": recipe.data.mixing(),
+        "balanced": recipe.data.balanced,
+        "precision": training.precision,
+        "accumulate": training.accumulate,
+        "average": training.average,
+        "on_nan": training.on_nan,
+        "metrics": training.measured(),
+        "monitor": training.watched(),
+        "patience": training.patience,
+        "restore_best": training.restore_best,
+        "seed": training.seed,
+    }
+    framing = Framing.measure(stored)
+    return Assembled(recipe, network, model, train, test, framing, options, fresh)
+
+
+def start_from(model: nnx.Module, folder: str | Path) -> tuple[nnx.Module, tuple[str, ...]]:
+    """Returns a model with the weights of a run, where name and shape are the same.
+
+    Args:
+      model: With weights of its own; it stays as it is.
+      folder: The run's.
+
+    Returns:
+      The model, and the names of the parameters that kept their own weights.
+
+    Raises:
+      ValueError: there is no run, it is damaged, or none of its weights fit.
+    """
+    graphdef, state = nnx.split(model)
+    own, given = flat(state), read_weights(folder)
+    fitting = {
+        name: given[name].astype(weight.dtype)
+        for name, weight in own.items()
+        if name in given and given[name].shape == weight.shape
+    }
+    if not fitting:
+        raise ValueError(
+            f"no weight of {str(folder)!r} has the name and shape of one of the model: is it the "
+            f"same network? Received: {', '.join(sorted(given)[:3])}, …"
+        )
+    merged = traverse_util.unflatten_dict(own | fitting, sep=".")
+    return nnx.merge(graphdef, merged), tuple(sorted(own.keys() - fitting.keys()))
+
+
+def _decided(recipe: Recipe) -> Recipe:
+    """Returns a recipe that leaves nothing open."""
+    height, width, *_ = recipe.data.image_size or models.input_shape(recipe.model.name)
+    data = dataclasses.replace(recipe.data, image_size=(height, width))
+    return dataclasses.replace(recipe, data=data)
+
+
+def _load(recipe: Recipe) -> tuple[Dataset, Dataset, Dataset]:
+    """Returns the training images as they are stored, and both sets at the recipe's size."""
+    options = recipe.data
+    assert options.image_size is not None
+
+    def load(split: str, image_size: tuple[int, int] | None) -> Dataset:
+        return datasets.load(
+            options.source, split=split, image_size=image_size, data_dir=options.data_dir
+        )
+
+    # A set is measured as it is stored; the pictures in a folder may have any size.
+    in_folder = options.data_dir is None and Path(options.source).is_dir()
+    stored = load(options.train, options.image_size if in_folder else None)
+    return stored, stored.resize(options.image_size), load(options.test, options.image_size)
