@@ -118,9 +118,7 @@ class DataOptions:
         for size in self.image_size or ():
             shapes.whole("image_size", size, least=1)
         if self.alpha is not None and self.mix == "none":
-            raise ValueError(
-                'alpha is the strength of a mix, and there is none: give mix = "mixup"'
-            )
+            raise ValueError('alpha is the strength of a mix; give one, such as mix = "mixup"')
         if self.alpha is not None:
             number("alpha", self.alpha, least=0)
 
