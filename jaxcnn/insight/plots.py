@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from jaxcnn import shapes
 from jaxcnn.data.augment.composition import Augment, apply
@@ -64,6 +64,7 @@ def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
             # None, where nothing was held out, is drawn as a gap.
             axes.plot(epochs, np.array(held_out, float), color=color, label=name)
     _name_curves(losses, accuracies)
+    figure.suptitle("lines: held-out images, dots: training")
     return figure
 
 
@@ -90,6 +91,8 @@ def rate_search(result: RateSearch) -> Figure:
 
 def _name_curves(losses: Axes, accuracies: Axes) -> None:
     losses.set(title="Loss", xlabel="epoch", ylabel="mean loss", yscale="log")
+    for axis_ticks in (losses.yaxis.set_major_formatter, losses.yaxis.set_minor_formatter):
+        axis_ticks(LogFormatter(minor_thresholds=(2, 0.5)))  # 0.5 rather than 5 · 10⁻¹
     accuracies.set(title="Accuracy", xlabel="epoch", ylabel="share classified rightly")
     accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     for axes in (losses, accuracies):
