@@ -9,6 +9,7 @@ from pathlib import Path
 
 import augmentation
 import end_to_end
+import extras
 import feed
 import models
 import ops
@@ -24,6 +25,7 @@ def main() -> None:
     figures["ops"] = ops.run()
     figures["augmentation"] = augmentation.run(32, ["cifar"])
     figures["feed"] = feed.run()
+    figures["extras"] = extras.run()
     figures |= end_to_end.run()
     out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     print(f"\nThe figures are in {out}.")
