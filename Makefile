@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
-.PHONY: train test test-peers test-peers-long bench clean
+.PHONY: train test test-peers test-peers-long test-survival bench clean
 
 train: .venv/.installed
 	$(BIN)/jaxcnn train --out runs/digits --overwrite
@@ -21,6 +21,10 @@ test-peers: .venv/.installed-peers
 
 test-peers-long: .venv/.installed-peers
 	$(BIN)/python -m pytest -v $(TEST_OPTIONS) tests/peers --hypothesis-profile=peers_long
+
+# Trainings killed twenty times, and checkpoints with every byte of every file flipped in turn.
+test-survival: .venv/.installed-test
+	$(BIN)/python -m pytest -q -s --long -k "killed or damage" tests/training
 
 # Every benchmark against PyTorch, Keras, Flax and Equinox: 15 to 30 minutes on two idle cores.
 bench: .venv/.installed-bench

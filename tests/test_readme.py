@@ -25,7 +25,8 @@ def short_fit(monkeypatch):
 
 @pytest.mark.usefixtures("short_fit")
 @pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
-def test_python_runs(code, capsys):
+def test_python_runs(code, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out
 
