@@ -164,7 +164,11 @@ def _describe_stored(name: str, data_dir: Path | None) -> None:
     print(name)
     for split, data in splits.items():
         _describe_split(split, len(data), data.image_shape)
-    _describe_classes(splits["train"].class_names)
+    train = splits["train"]
+    if train.class_names:
+        _describe_classes(train.class_names)
+    else:
+        print(f"labels    {'×'.join(map(str, train.labels.shape[1:]))} numbers for each image")
 
 
 def _describe_split(split: str, images: int, shape: tuple[int, ...]) -> None:

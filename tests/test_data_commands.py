@@ -48,6 +48,17 @@ def test_info_of_an_archive(run_cli, tmp_path):
     ]
 
 
+def test_info_of_numbers_to_predict(run_cli, tmp_path):
+    path = tmp_path / "ages.npz"
+    np.savez(path, images=np.zeros((12, 5, 4, 3), np.uint8), labels=np.zeros((12, 2)))
+    result = run_cli("data", "info", path)
+    assert result.stdout.splitlines()[-1] == "labels    2 numbers for each image"
+    result = run_cli("train", "--data", path, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "jaxcnn train needs one class per image" in result.stderr
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Pictures of several sizes in a folder for each class."""

@@ -20,7 +20,9 @@ class Batch(NamedTuple):
 
     Attributes:
       image: ``(batch, H, W, C)``, uint8 or floating point.
-      label: ``(batch,)`` int32.
+      label: ``(batch,)`` int32 class numbers; or one of the other kinds of labels that
+        :class:`jaxcnn.data.Dataset` knows: ``(batch, *spatial)`` int32, ``(batch, classes)``
+        bool, ``(batch, …)`` float32.
       mask: ``(batch,)`` bool; False marks rows that only fill the last batch up.
     """
 
@@ -64,11 +66,12 @@ def batches(
         one after the other in the whole batch.
       num_shards: Processes that share each batch, a divisor of ``batch_size``.
       balanced: Whether every class appears equally often, as
-        :func:`~jaxcnn.data.sampling.balanced_order` draws them; it needs a seed.
+        :func:`~jaxcnn.data.sampling.balanced_order` draws them; it needs a seed, and one class
+        per image.
 
     Raises:
       TypeError: a number is not whole.
-      ValueError: a number is out of its range, or ``balanced`` is without a seed.
+      ValueError: a number is out of its range, or ``balanced`` is without what it needs.
     """
     size = shapes.whole("batch_size", batch_size, least=1)
     epoch = shapes.whole("epoch", epoch, least=0)
@@ -95,9 +98,14 @@ def batches(
     masks = (np.arange(steps * size) < len(order)).reshape(steps, size)[start:, part]
     take = _take_on_device if isinstance(data.images, jax.Array) else np.take
     return (
-        Batch(take(data.images, row, axis=0), data.labels[row], mask)
+        Batch(take(data.images, row, axis=0), _labels(data, row), mask)
         for row, mask in zip(rows, masks, strict=True)
     )
+
+
+def _labels(data: Dataset, rows: np.ndarray) -> np.ndarray:
+    labels = data.labels[rows]
+    return labels.astype(np.int32) if labels.dtype == np.uint8 else labels
 
 
 _take_on_device = jax.jit(functools.partial(jnp.take, mode="clip"), static_argnames="axis")

@@ -12,13 +12,13 @@ from jax.typing import DTypeLike
 from PIL import Image
 
 from jaxcnn import shapes
+from jaxcnn.data.blocks import blocks
+from jaxcnn.data.labels import Kind, check_labels, kind_of
 
 # In memory, mapped from a file, or on the device.
 Images: TypeAlias = np.ndarray | jax.Array
 
-# Floating-point images are looked through in blocks of so many bytes, so that a set larger than
-# memory can be mapped from its file.
-_BLOCK_BYTES = 1 << 24
+# A fingerprint looks at so many bytes of images.
 _FINGERPRINT_BYTES = 1 << 28
 _LAYOUTS = (
     "(N, height, width, channels), or (N, time, channels) for sequences, or "
@@ -31,25 +31,40 @@ class Dataset:
     """Labelled images, checked when it is made.
 
     Arrays are kept as they are, without a copy: images may be mapped from a file that is larger
-    than memory, as ``np.load(path, mmap_mode="r")`` does, or be on the device. Only floating-point
-    images are read, once, to find what is not finite.
+    than memory, as ``np.load(path, mmap_mode="r")`` does, or be on the device. Labels are read,
+    and floating-point images, once, to find what is out of range or not finite.
 
     >>> data = Dataset(np.zeros((6, 28, 28, 1), np.uint8), np.arange(6) % 3)
     >>> len(data), data.image_shape, data.class_names
     (6, (28, 28, 1), ('0', '1', '2'))
 
+    Labels are of one of four kinds, told apart by dtype and rank alone:
+
+    - ``"class"``: whole numbers ``(N,)`` from 0, stored as int32, or names of classes. One class
+      per image.
+    - ``"positions"``: whole numbers ``(N, *spatial)``, as many axes as the images without their
+      channels, stored as int32 or, if they are uint8, as they are. A class at each position, as
+      in segmentation; 255 is void, no class at all, unless there are more than 255 classes.
+    - ``"several"``: bool ``(N, classes)``. Whether an image has each class: one, several, none.
+    - ``"numbers"``: floating point ``(N, …)``, stored as float32. What a regression is to
+      predict, or shares of the classes. One number per image is ``(N, 1)``.
+
+    Augmentations change the images alone: where labels are at positions, take only such as leave
+    each pixel in its place.
+
     Attributes:
       images: ``(N, H, W, C)``, or ``(N, T, C)`` for sequences, or ``(N, T, H, W, C)`` for video:
         uint8 pixels 0…255, which the training step divides by 255, or floating-point values
         that are used as they are.
-      labels: ``(N,)`` class numbers from 0, stored as int32, or names of classes.
+      labels: Of one of the kinds above.
       class_names: One name per class; by default the sorted names among the labels, or the
-        numbers up to the largest.
+        numbers up to the largest, or from 0 for each class of several. For numbers there are
+        none, or one for each on the last axis.
 
     Raises:
       TypeError: images or labels are of another dtype.
-      ValueError: a shape does not fit, the set is empty, a label is out of range, or an image
-        has NaN, infinity or floating-point pixels of 0…255.
+      ValueError: a shape does not fit, the set is empty, a label is out of range or not finite,
+        or an image has NaN, infinity or floating-point pixels of 0…255.
     """
 
     images: Images
@@ -59,30 +74,11 @@ class Dataset:
     def __post_init__(self) -> None:
         """Checks the arrays and brings them to their dtypes."""
         images = check_images(self.images)
-        labels = np.asarray(self.labels)
-        if labels.ndim != 1 or len(labels) != len(images):
-            raise ValueError(
-                "labels must be (N,), one class number per image. "
-                f"Received: labels {labels.shape} for images {images.shape}"
-            )
         if len(images) == 0:
             raise ValueError(f"a data set needs at least one image. Received: {images.shape}")
-        names = tuple(map(str, self.class_names))
-        if _are_names(labels):
-            labels, names = _number(labels, names)
-        if not np.issubdtype(labels.dtype, np.integer):
-            raise TypeError(
-                f"labels must be whole numbers or names of classes. Received: dtype {labels.dtype}"
-            )
-        lowest, highest = int(labels.min()), int(labels.max())
-        names = names or tuple(map(str, range(highest + 1)))
-        if lowest < 0 or highest >= len(names):
-            raise ValueError(
-                f"labels must be in 0…{len(names) - 1}, as there are {len(names)} classes. "
-                f"Received: labels from {lowest} to {highest}"
-            )
+        labels, names = check_labels(np.asarray(self.labels), images.shape, self.class_names)
         object.__setattr__(self, "images", images)
-        object.__setattr__(self, "labels", labels.astype(np.int32))
+        object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "class_names", names)
 
     def __len__(self) -> int:
@@ -94,21 +90,25 @@ class Dataset:
         """The shape of one image, such as ``(H, W, C)``."""
         return self.images.shape[1:]
 
+    @property
+    def kind(self) -> Kind:
+        """The kind of labels: ``"class"``, ``"positions"``, ``"several"`` or ``"numbers"``."""
+        return kind_of(self.labels)
+
     def fingerprint(self) -> str:
         """Returns a short name for what the set holds, the same in every process.
 
-        Of a set larger than 256 MB, images at even distances stand for all.
+        Of images of more than 256 MB, some at even distances stand for all.
 
         >>> Dataset(np.zeros((6, 8, 8, 1), np.uint8), np.arange(6) % 3).fingerprint()[:8]
         '6 images'
         """
-        digest = hashlib.sha256(repr((self.images.dtype, self.class_names)).encode())
-        digest.update(np.ascontiguousarray(self.labels).data)
-        apart = -(-self.images.nbytes // _FINGERPRINT_BYTES)
-        size = max(_BLOCK_BYTES * apart // max(self.images[:1].nbytes, 1), 1)
-        for start in range(0, len(self), size * apart):
-            block = self.images[start : start + size * apart : apart]
-            digest.update(np.ascontiguousarray(block).data)
+        form = self.images.dtype.name, self.labels.dtype.name, self.labels.shape, self.class_names
+        digest = hashlib.sha256(repr(form).encode())
+        apart = max(-(-self.images.nbytes // _FINGERPRINT_BYTES), 1)
+        for array in (self.labels, self.images[::apart]):
+            for _, block in blocks(array):
+                digest.update(np.ascontiguousarray(block).data)
         return f"{len(self):,} images {self.image_shape} {digest.hexdigest()[:16]}"
 
     def take(self, rows: np.ndarray | slice) -> "Dataset":
@@ -133,6 +133,9 @@ class Dataset:
     def resize(self, image_size: int | Sequence[int]) -> "Dataset":
         """Returns the set with every image resized (bilinear) to ``(H, W)``, or a square.
 
+        Where labels are a class at each pixel, they are resized alike, each new pixel taking the
+        class of the nearest old one. Labels of another size than the images stay as they are.
+
         >>> data = Dataset(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1]))
         >>> data.resize(28).image_shape
         (28, 28, 1)
@@ -143,7 +146,19 @@ class Dataset:
         """
         height, width = shapes.per_axis("image_size", image_size, 2)
         images = resize_images(np.asarray(self.images), (height, width))
-        return Dataset(images, self.labels, self.class_names)
+        labels = self.labels
+        if self.kind == "positions" and labels.shape == self.images.shape[:-1]:
+            labels = _nearest(labels, (height, width))
+        return Dataset(images, labels, self.class_names)
+
+
+def _nearest(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns ``(N, H, W)`` labels resized to ``size``, each the one at its centre."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * (old / new)).astype(int)
+        for new, old in zip(size, labels.shape[1:], strict=True)
+    )
+    return labels[:, rows[:, None], columns]
 
 
 def resize_images(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -200,11 +215,9 @@ def check_images(images: Images) -> Images:
 
 def _check_values(images: Images) -> None:
     """Raises an error if floating-point images are not finite, or are pixels of 0…255."""
-    size = max(_BLOCK_BYTES // max(images[:1].nbytes, 1), 1)
     bad: list[int] = []
     lowest, highest, whole = np.inf, -np.inf, True
-    for start in range(0, len(images) if images.size else 0, size):
-        block = np.asarray(images[start : start + size])
+    for start, block in blocks(images):
         finite = np.isfinite(block).all(axis=tuple(range(1, block.ndim)))
         bad += (start + np.flatnonzero(~finite)).tolist()
         if not bad:
@@ -220,23 +233,6 @@ def _check_values(images: Images) -> None:
             "floating-point images are used as they are, and these hold pixels of 0…255: pass "
             f"uint8, or divide by 255. Received: largest value {highest}"
         )
-
-
-def _are_names(labels: np.ndarray) -> bool:
-    objects = labels.dtype == object and all(isinstance(label, str) for label in labels)
-    return objects or labels.dtype.kind in "UT"
-
-
-def _number(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns the numbers of labels that are names, and the names: ``names`` if there are any."""
-    present, places = np.unique(labels.tolist(), return_inverse=True)
-    numbers = {name: number for number, name in enumerate(names or present.tolist())}
-    unknown = [name for name in present.tolist() if name not in numbers]
-    if unknown:
-        raise ValueError(
-            f"labels must be among the class names {list(numbers)}. Received: {unknown[0]!r}"
-        )
-    return np.array([numbers[name] for name in present.tolist()])[places], names or tuple(numbers)
 
 
 def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -5,35 +5,42 @@ from collections.abc import Iterator
 import numpy as np
 
 from jaxcnn import shapes
+from jaxcnn.data.blocks import blocks
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.labels import VOID, check_class_per_image, strata
 
 
 def class_weights(data: Dataset) -> np.ndarray:
     """Returns the weight of each class under which all classes count the same in a mean loss.
 
-    weight = N / (classes · N_class), so that the mean weight of all images is 1.
+    weight = N / (classes · N_class), so that the mean weight of all images is 1. Where labels are
+    a class at each position, positions are counted, those that are void left out.
 
     >>> labels = np.array([0, 0, 0, 1])
     >>> class_weights(Dataset(np.zeros((4, 8, 8, 1), np.uint8), labels))
     array([0.6666667, 2.       ], dtype=float32)
 
-    A loss takes them as ``lambda logits, labels: weights[labels] * cross_entropy(logits, labels)``,
-    with ``weights = jnp.asarray(class_weights(data))``.
+    A loss takes them as ``functools.partial(cross_entropy, class_weights=class_weights(data))``.
 
     Args:
-      data: The images whose labels are counted.
+      data: The images whose labels are counted: a class per image, or at each position.
 
     Returns:
       ``(classes,)`` float32, above 0.
 
     Raises:
-      ValueError: a class has no image.
+      ValueError: a class has no image, or labels are of another kind.
     """
-    counts = np.bincount(data.labels, minlength=len(data.class_names))
+    if data.kind != "positions":
+        check_class_per_image(data.labels, "class_weights")
+    classes = len(data.class_names)
+    length = max(classes, VOID + 1)
+    in_blocks = [np.bincount(block.ravel(), minlength=length) for _, block in blocks(data.labels)]
+    counts = np.sum(in_blocks, axis=0)[:classes]
     if not counts.all():
         empty = [data.class_names[number] for number in np.flatnonzero(counts == 0)]
         raise ValueError(f"every class must have an image. Received: none of {', '.join(empty)}")
-    return (len(data) / (len(counts) * counts)).astype(np.float32)
+    return (counts.sum() / (classes * counts)).astype(np.float32)
 
 
 def balanced_order(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -49,7 +56,11 @@ def balanced_order(labels: np.ndarray, random: np.random.Generator) -> np.ndarra
     Args:
       labels: ``(N,)`` class numbers.
       random: Decides which images, and their order.
+
+    Raises:
+      ValueError: labels are of another kind.
     """
+    check_class_per_image(labels, "a balanced order")
     classes = random.permutation(np.unique(labels))
     rows = []
     for place, label in enumerate(classes):
@@ -62,6 +73,8 @@ def balanced_order(labels: np.ndarray, random: np.random.Generator) -> np.ndarra
 
 def stratified_split(data: Dataset, share: float, *, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Splits a set at random into two that have the same share of every class.
+
+    It needs one class per image; :func:`k_fold` splits sets with other labels.
 
     >>> data = Dataset(np.zeros((10, 8, 8, 1), np.uint8), np.arange(10) % 2)
     >>> rest, held_out = stratified_split(data, 0.2)
@@ -79,8 +92,10 @@ def stratified_split(data: Dataset, share: float, *, seed: int = 0) -> tuple[Dat
 
     Raises:
       TypeError: ``share`` is no number, or ``seed`` is not whole.
-      ValueError: a number is out of its range, or one of the sets would be empty.
+      ValueError: a number is out of its range, one of the sets would be empty, or labels are of
+        another kind.
     """
+    check_class_per_image(data.labels, "stratified_split")
     if isinstance(share, bool) or not isinstance(share, int | float):
         raise TypeError(f"share must be a number. Received: share={share!r}")
     count = round(share * len(data)) if 0 < share < 1 else 0
@@ -100,7 +115,8 @@ def stratified_split(data: Dataset, share: float, *, seed: int = 0) -> tuple[Dat
 def k_fold(data: Dataset, folds: int, *, seed: int = 0) -> Iterator[tuple[Dataset, Dataset]]:
     """Yields pairs of sets to train on and to test on; each image is tested on once.
 
-    The test sets' sizes differ by at most 1, and so do their numbers of each class.
+    The test sets' sizes differ by at most 1, and so do their numbers of each class. Images that
+    have no one class, as in segmentation or regression, are dealt at random.
 
     >>> data = Dataset(np.zeros((6, 8, 8, 1), np.uint8), np.arange(6) % 2)
     >>> [(len(train), sorted(test.labels.tolist())) for train, test in k_fold(data, 3)]
@@ -128,7 +144,7 @@ def k_fold(data: Dataset, folds: int, *, seed: int = 0) -> Iterator[tuple[Datase
 
 
 def _dealt(data: Dataset, seed: int) -> np.ndarray:
-    """Returns all rows class by class, those of a class in random order."""
+    """Returns all rows class by class, those of a class, or without one, in random order."""
     random = np.random.default_rng(shapes.whole("seed", seed, least=0))
     shuffled = random.permutation(len(data))
-    return shuffled[np.argsort(data.labels[shuffled], kind="stable")]
+    return shuffled[np.argsort(strata(data.labels)[shuffled], kind="stable")]

@@ -68,12 +68,14 @@ def load(
           array, a Pillow image, the path of a picture or its bytes;
         - a mapping of splits to records, such as a Hugging Face ``DatasetDict``.
 
-        Labels are class numbers, or names of classes, which are then sorted.
+        Labels are class numbers, or names of classes, which are then sorted; in arrays and
+        archives they are of any kind that :class:`~jaxcnn.data.Dataset` knows.
       split: A split, a slice of one, or a sum: ``"train"``, ``"test"``, ``"all"``,
         ``"train[:80%]"``, ``"train[100:]+test"``. A set without splits of its own has ``"train"``
-        and ``"test"``, every fifth image of each class; its slices take their share of every
-        class. ``None`` means ``"train"`` for names, paths and mappings of splits, and ``"all"``
-        for arrays and records, which are one split as they are.
+        and ``"test"``, every fifth image of each class, or of all where they have no one class;
+        its slices take their share of every class. ``None`` means ``"train"`` for names, paths
+        and mappings of splits, and ``"all"`` for arrays and records, which are one split as they
+        are.
       image_size: Resizes images of uint8 (bilinear, without cropping) to ``(H, W)``, or a square.
         It is needed where pictures have several sizes.
       channels: Decodes pictures to 1 (gray) or 3 (RGB) channels; ``None`` means gray if all are.

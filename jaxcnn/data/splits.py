@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxcnn import checks
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.labels import strata
 
 _BOUND = r"-?\d+(?:\.\d+)?%|-?\d+"
 _PART = re.compile(rf"([^\[\]]+)(?:\[({_BOUND})?:({_BOUND})?\])?")
@@ -85,7 +86,8 @@ def cut(data: Dataset, split: str) -> Dataset:
     """Returns a part of a set that has no splits of its own.
 
     Every fifth image of each class is for testing, the others for training. A slice takes its
-    share of every class, however the images are sorted. Rows keep their order.
+    share of every class, however the images are sorted. Rows keep their order. Images that have
+    no one class, as in segmentation or regression, count as of one class.
 
     >>> data = Dataset(np.zeros((10, 2, 2, 1), np.uint8), np.repeat([0, 1], 5))
     >>> cut(data, "test").labels, cut(data, "train[:50%]").labels
@@ -98,13 +100,14 @@ def cut(data: Dataset, split: str) -> Dataset:
     Raises:
       ValueError: there is no such split, or it holds no image.
     """
-    held_out = every_fifth(data.labels)
+    classes = strata(data.labels)
+    held_out = every_fifth(classes)
     members = {"train": np.flatnonzero(~held_out), "test": np.flatnonzero(held_out)}
     chosen = []
     for name, *bounds in parse(split, members):
         rows = members[name]
         if any(bounds):
-            rows = rows[evenly(data.labels[rows])]
+            rows = rows[evenly(classes[rows])]
         chosen.append(rows[np.asarray(Part(name, *bounds).rows(len(rows)), int)])
     rows = np.sort(np.concatenate(chosen))
     if len(rows) == 0:

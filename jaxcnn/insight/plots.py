@@ -12,6 +12,7 @@ from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 from jaxcnn import shapes
 from jaxcnn.data.augment.composition import Augment, apply
 from jaxcnn.data.dataset import Images
+from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.rate_finder import RateSearch
@@ -201,8 +202,9 @@ def contact_sheet(images: Images, labels: np.ndarray, class_names: Sequence[str]
       class_names: One per class.
 
     Raises:
-      ValueError: the images have another number of channels.
+      ValueError: the images have another number of channels, or labels are not one class each.
     """
+    check_class_per_image(labels, "a contact sheet")
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels. Received: shape {images.shape}")
     present = np.unique(labels)

@@ -119,6 +119,24 @@ def test_balanced_batches_show_each_class_equally_often():
     assert np.mean(seen[:-1], axis=1) == pytest.approx(np.ones(14), abs=0.9)
 
 
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        (np.arange(60, dtype=np.uint8).reshape(10, 2, 3) % 5, "i4"),
+        (np.arange(60).reshape(10, 2, 3) % 5, "i4"),
+        (np.arange(40).reshape(10, 4) % 3 == 0, "?"),
+        (np.arange(20).reshape(10, 2) / 7, "f4"),
+    ],
+)
+def test_labels_of_every_kind_stay_with_their_images(labels, dtype):
+    data = Dataset(numbered(10).images, labels)
+    for batch in batches(data, 4, seed=0):
+        assert batch.label.dtype == dtype
+        np.testing.assert_array_equal(batch.label, data.labels[batch.image[:, 0, 0, 0]])
+    with pytest.raises(ValueError, match="a balanced order needs one class per image"):
+        batches(data, 4, seed=0, balanced=True)
+
+
 def test_prefetched_batches_are_the_same_and_on_the_device():
     direct = list(batches(numbered(10), 4, seed=0))
     fetched = list(prefetch(batches(numbered(10), 4, seed=0)))

@@ -81,6 +81,47 @@ def test_class_weights_are_those_of_the_formula():
     assert class_weights(data)[data.labels].mean() == pytest.approx(1)
 
 
+def test_class_weights_at_positions_leave_void_out():
+    labels = np.array([[[0, 0, 1], [0, 255, 255]], [[0, 255, 255], [1, 255, 255]]])
+    data = Dataset(np.zeros((2, 2, 3, 1), np.uint8), labels)
+    np.testing.assert_allclose(class_weights(data), [0.75, 1.5])
+    np.testing.assert_array_equal(
+        class_weights(Dataset(data.images, labels.astype(np.uint8))), class_weights(data)
+    )
+
+
+WITHOUT_A_CLASS = [np.zeros((9, 1, 1), int), np.ones((9, 3), bool), np.arange(9.0)[:, None]]
+
+
+@pytest.mark.parametrize("labels", WITHOUT_A_CLASS)
+def test_folds_of_images_without_one_class_are_dealt_at_random(labels):
+    images = numbered(np.zeros(9, int)).images
+    data = Dataset(images, labels)
+    folds = list(k_fold(data, 4))
+    assert sorted(len(test) for _, test in folds) == [2, 2, 2, 3]
+    assert sorted(number for _, test in folds for number in numbers(test)) == list(range(9))
+    for train, test in folds:
+        assert sorted(numbers(train) + numbers(test)) == list(range(9))
+        np.testing.assert_array_equal(test.labels, data.labels[numbers(test)])
+    assert [numbers(test) for _, test in folds] != [
+        numbers(test) for _, test in k_fold(data, 4, seed=1)
+    ]
+
+
+@pytest.mark.parametrize("labels", WITHOUT_A_CLASS)
+def test_what_needs_one_class_per_image_says_so(labels):
+    data = Dataset(numbered(np.zeros(9, int)).images, labels)
+    received = rf"Received: labels {data.labels.dtype} \({', '.join(map(str, labels.shape))}\)$"
+    rule = r" needs one class per image: labels \(N,\) of whole numbers or names. " + received
+    with pytest.raises(ValueError, match="stratified_split" + rule):
+        stratified_split(data, 0.5)
+    with pytest.raises(ValueError, match="a balanced order" + rule):
+        balanced_order(data.labels, np.random.default_rng(0))
+    if data.kind != "positions":
+        with pytest.raises(ValueError, match="class_weights" + rule):
+            class_weights(data)
+
+
 def test_errors():
     data = numbered(np.array([0, 0, 1, 1]))
     with pytest.raises(

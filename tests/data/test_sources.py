@@ -95,6 +95,24 @@ def test_archive_of_floating_point_images(tmp_path):
     np.testing.assert_array_equal(load(path, split="all").images, images)
 
 
+@pytest.mark.parametrize(
+    ("labels", "kind", "names"),
+    [
+        (np.arange(240, dtype=np.uint8).reshape(12, 5, 4) % 3, "positions", ("0", "1", "2")),
+        (np.arange(36).reshape(12, 3) % 2 > 0, "several", ("0", "1", "2")),
+        (np.arange(24).reshape(12, 2) / 8, "numbers", ()),
+    ],
+)
+def test_labels_of_every_kind(tmp_path, labels, kind, names):
+    images, path = contents()["images"], tmp_path / "set.npz"
+    np.savez(path, images=images, labels=labels)
+    loaded = [load((images, labels)), load({"images": images, "labels": labels})]
+    for data in (*loaded, load(path, split="all")):
+        assert (data.kind, data.class_names) == (kind, names)
+        np.testing.assert_array_equal(data.labels, labels)
+    np.testing.assert_array_equal(load(path, split="test").labels, labels[[4, 9]])
+
+
 def no_file(path):
     pass
 

@@ -130,6 +130,16 @@ def test_a_slice_takes_its_share_of_every_class_however_they_are_sorted():
     assert len(cut(data, "train[10:17]+test[:2]")) == 9
 
 
+@pytest.mark.parametrize(
+    "labels", [np.zeros((10, 1, 1), int), np.ones((10, 3), bool), np.arange(10.0)[:, None]]
+)
+def test_images_without_one_class_are_split_as_of_one(labels):
+    data = numbered(labels)
+    assert cut(data, "test").images.ravel().tolist() == [4, 9]
+    assert cut(data, "train[:50%]").images.ravel().tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(cut(data, "test").labels, data.labels[[4, 9]])
+
+
 def test_all_is_the_set_itself():
     data = numbered([1, 0, 1])
     assert cut(data, "all") is data

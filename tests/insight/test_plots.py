@@ -134,6 +134,13 @@ def test_contact_sheet_stretches_other_values():
     assert np.isfinite(np.asarray(figure.axes[0].images[0].get_array())).all()
 
 
+def test_contact_sheet_needs_classes():
+    with pytest.raises(
+        ValueError, match=r"a contact sheet needs one class per image.* bool \(2, 3"
+    ):
+        plots.contact_sheet(np.zeros((2, 4, 4, 1)), np.ones((2, 3), bool), list("abc"))
+
+
 def test_contact_sheet_needs_gray_or_colour():
     with pytest.raises(ValueError, match=r"1 or 3 channels. Received: shape \(2, 4, 4, 2\)"):
         plots.contact_sheet(np.zeros((2, 4, 4, 2)), np.zeros(2, int), ["a"])

@@ -1,0 +1,195 @@
+"""What images are labelled with: one of four kinds, told apart by dtype and rank alone."""
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from jaxcnn import shapes
+from jaxcnn.data.blocks import blocks
+
+Kind: TypeAlias = Literal["class", "positions", "several", "numbers"]
+
+# Where a position has no class, as data sets for segmentation since Pascal VOC write it.
+VOID = 255
+
+_RULE = (
+    "labels must be whole numbers or names (N,), a class per image; whole numbers (N, *spatial), "
+    "a class at each position; bool (N, classes), several classes per image; or floating point "
+    "(N, …), numbers or shares of the classes"
+)
+
+
+def kind_of(labels: np.ndarray) -> Kind:
+    """Returns what kind of labels these are; :class:`jaxcnn.data.Dataset` tells of them.
+
+    >>> kind_of(np.zeros((2, 8, 8), np.uint8)), kind_of(np.zeros((2, 8), bool))
+    ('positions', 'several')
+
+    Args:
+      labels: As :func:`check_labels` returns them.
+    """
+    if labels.dtype.kind in "bf":
+        return "several" if labels.dtype.kind == "b" else "numbers"
+    return "class" if labels.ndim == 1 else "positions"
+
+
+def check_labels(
+    labels: np.ndarray, image_shapes: shapes.Shape, class_names: Sequence[str]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns labels in the dtype in which they are kept, and the names of the classes.
+
+    Args:
+      labels: Of one of the four kinds.
+      image_shapes: ``(N, *spatial, channels)``, N at least 1.
+      class_names: Those that are given, or none.
+
+    Raises:
+      TypeError: they are of another dtype.
+      ValueError: their shape is of no kind or does not fit the images, a label is out of range or
+        not finite, or there are not as many names as classes.
+    """
+    if labels.ndim == 0 or len(labels) != image_shapes[0]:
+        raise ValueError(
+            "labels must have one row per image, (N,) or (N, …). "
+            f"Received: labels {labels.shape} for images {image_shapes}"
+        )
+    names = tuple(map(str, class_names))
+    if _are_names(labels):
+        labels, names = _number(labels, names)
+    if labels.dtype.kind not in "iubf":
+        raise TypeError(
+            "labels must be whole numbers, names of classes, bool or floating point. "
+            f"Received: dtype {labels.dtype}"
+        )
+    _check_shape(labels, image_shapes)
+    kind = kind_of(labels)
+    if kind in ("class", "positions"):
+        return _class_numbers(labels, names, kind)
+    if kind == "numbers":
+        labels = _numbers(labels)
+    else:
+        names = names or tuple(map(str, range(labels.shape[-1])))
+    if names and len(names) != labels.shape[-1]:
+        raise ValueError(
+            f"class_names must be one per class, {labels.shape[-1]} as the last axis of the labels "
+            f"has. Received: {len(names)} names for labels {labels.shape}"
+        )
+    return labels, names
+
+
+def check_class_per_image(labels: np.ndarray, what: str) -> None:
+    """Checks that labels are a class per image.
+
+    Args:
+      labels: As :func:`check_labels` returns them.
+      what: What needs them to be, for the error.
+
+    Raises:
+      ValueError: they are of another kind.
+    """
+    if kind_of(labels) != "class":
+        raise ValueError(
+            f"{what} needs one class per image: labels (N,) of whole numbers or names. "
+            f"Received: labels {labels.dtype} {labels.shape}"
+        )
+
+
+def strata(labels: np.ndarray) -> np.ndarray:
+    """Returns the class of each image, or 0 for all where they have none or several.
+
+    >>> strata(np.array([2, 0])).tolist(), strata(np.ones((2, 3), bool)).tolist()
+    ([2, 0], [0, 0])
+
+    Args:
+      labels: As :func:`check_labels` returns them.
+    """
+    return labels if kind_of(labels) == "class" else np.zeros(len(labels), np.int32)
+
+
+def _check_shape(labels: np.ndarray, image_shapes: shapes.Shape) -> None:
+    hint = ""
+    if labels.dtype.kind == "b":
+        fits = labels.ndim == 2
+        if labels.shape == image_shapes[:-1]:
+            hint = " For a class at each position use labels.astype(np.uint8)."
+        elif labels.ndim == 1:
+            hint = " For two classes use labels.astype(int)."
+    elif labels.dtype.kind == "f":
+        fits = labels.ndim > 1
+        hint = " For one number per image use labels[:, None]."
+    else:
+        fits = labels.ndim in (1, len(image_shapes) - 1)
+        if labels.shape[1:] == (1,):
+            hint = " For one class per image use labels[:, 0]."
+        elif labels.ndim == 2:
+            hint = " For a yes or no for each class use labels.astype(bool)."
+    if not fits or labels.size == 0:
+        raise ValueError(
+            f"{_RULE}. Received: {labels.dtype} {labels.shape} for images {image_shapes}.{hint}"
+        )
+
+
+def _class_numbers(
+    labels: np.ndarray, names: tuple[str, ...], kind: Kind
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    # Of whole numbers at positions 255 is void, unless there are classes enough to need it.
+    void = VOID if kind == "positions" and len(names) <= VOID else None
+    lowest, highest = _range(labels, void)
+    if not names and highest is None:
+        raise ValueError(
+            f"labels must have a class somewhere, or class_names be given. Received: {VOID} alone"
+        )
+    names = names or tuple(map(str, range(max(highest or 0, 0) + 1)))
+    if lowest is not None and highest is not None and not 0 <= lowest <= highest < len(names):
+        but = "" if void is None else f", or {VOID} where there is none"
+        raise ValueError(
+            f"labels must be in 0…{len(names) - 1}, as there are {len(names)} classes{but}. "
+            f"Received: labels from {lowest} to {highest}"
+        )
+    if kind == "positions" and labels.dtype == np.uint8:
+        return labels, names  # perhaps a third as large as the images: not copied, or made larger
+    return labels.astype(np.int32, copy=False), names
+
+
+def _range(labels: np.ndarray, void: int | None) -> tuple[int, int] | tuple[None, None]:
+    """Returns the lowest and the highest label that is not void, if any is not."""
+    lowest, highest = [], []
+    for _, block in blocks(labels):
+        counted = block if void is None else block[block != void]
+        if counted.size:
+            lowest.append(int(counted.min()))
+            highest.append(int(counted.max()))
+    return (min(lowest), max(highest)) if lowest else (None, None)
+
+
+def _numbers(labels: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what is too large for float32 is infinite then, and told
+        labels = labels.astype(np.float32, copy=False)
+    bad: list[int] = []
+    for start, block in blocks(labels):
+        finite = np.isfinite(block).all(axis=tuple(range(1, block.ndim)))
+        bad += (start + np.flatnonzero(~finite)).tolist()
+    if bad:
+        raise ValueError(
+            "labels must be finite in float32. Received: NaN or infinity in "
+            f"{len(bad)} rows, the first at row {bad[0]}"
+        )
+    return labels
+
+
+def _are_names(labels: np.ndarray) -> bool:
+    objects = labels.dtype == object and all(isinstance(label, str) for label in labels)
+    return labels.ndim == 1 and (objects or labels.dtype.kind in "UT")
+
+
+def _number(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns the numbers of labels that are names, and the names: ``names`` if there are any."""
+    present, places = np.unique(labels.tolist(), return_inverse=True)
+    numbers = {name: number for number, name in enumerate(names or present.tolist())}
+    unknown = [name for name in present.tolist() if name not in numbers]
+    if unknown:
+        raise ValueError(
+            f"labels must be among the class names {list(numbers)}. Received: {unknown[0]!r}"
+        )
+    return np.array([numbers[name] for name in present.tolist()])[places], names or tuple(numbers)
