@@ -3,6 +3,9 @@
 A loss maps what the model puts out and what it should have put out to ``(batch,)`` float32 values;
 the step takes their mean over the real rows. Options are set beforehand:
 ``fit(..., loss=functools.partial(cross_entropy, label_smoothing=0.1))``.
+
+Class numbers outside the classes, such as 255 for void pixels, are left out: a loss is the mean
+over the positions that count, and 0 where none does.
 """
 
 from collections.abc import Sequence
@@ -26,7 +29,7 @@ def cross_entropy(
 
     Where a row of labels says the share of each class, as mixed images have, it is the mean over
     the classes: −Σ share · log softmax(logits). Where an example has a label at every position, as
-    in segmentation, it is the mean over the positions.
+    in segmentation, it is the mean over the positions; labels outside the classes are left out.
 
     Smoothing takes a part of the label's share and spreads it over all classes alike (Szegedy et
     al., 2016), as in PyTorch and Optax. A class weight multiplies the loss of the examples of that
@@ -46,7 +49,8 @@ def cross_entropy(
     Args:
       logits: ``(batch, classes)`` or ``(batch, *spatial, classes)``, floating point.
       labels: Class numbers ``(batch,)`` or ``(batch, *spatial)``, or shares of the logits' shape
-        that sum to 1 over the classes.
+        that sum to 1 over the classes. PyTorch's ``ignore_index`` is any number that is none of
+        the classes.
       label_smoothing: The part of the share that is spread, in [0, 1].
       class_weights: One number per class, at least 0; ``None`` weighs all alike.
 
@@ -54,10 +58,10 @@ def cross_entropy(
       ``(batch,)`` losses, at least 0.
 
     Raises:
-      TypeError: ``label_smoothing`` is not a number, or class numbers are not whole.
+      TypeError: ``label_smoothing`` is not a number, or labels are of another dtype.
       ValueError: the labels do not fit the logits, or an option is out of its range.
     """
-    logits, labels = _logits_and_labels(logits, labels)
+    logits, labels, counted = _logits_and_labels(logits, labels)
     smoothing = options.number("label_smoothing", label_smoothing, least=0, most=1)
     if smoothing or class_weights is not None:
         losses = -jax.nn.log_softmax(logits)
@@ -71,7 +75,7 @@ def cross_entropy(
         losses = optax.softmax_cross_entropy(logits, labels)
     else:
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    return _per_example(losses)
+    return _per_example(losses, counted)
 
 
 def focal(
@@ -85,7 +89,7 @@ def focal(
 
     What is already right counts little, so that rare and hard examples are learnt (Lin et al.,
     2017). With shares, or with a label at every position, it is the mean as in
-    :func:`cross_entropy`.
+    :func:`cross_entropy`, and labels outside the classes are left out.
 
     >>> import jax.numpy as jnp
     >>> loss = focal(jnp.zeros((1, 2)), jnp.array([1]))  # (1 − ½)² log 2
@@ -103,17 +107,17 @@ def focal(
       ``(batch,)`` losses, at least 0.
 
     Raises:
-      TypeError: ``gamma`` is not a number, or class numbers are not whole.
+      TypeError: ``gamma`` is not a number, or labels are of another dtype.
       ValueError: the labels do not fit the logits, or an option is out of its range.
     """
-    logits, labels = _logits_and_labels(logits, labels)
+    logits, labels, counted = _logits_and_labels(logits, labels)
     log_p = jax.nn.log_softmax(logits)
     # Not quite 0, where a power below 1 would have an infinite gradient.
     others = jnp.maximum(-jnp.expm1(log_p), jnp.finfo(jnp.float32).tiny)
     losses = -(others ** options.number("gamma", gamma, least=0)) * log_p
     if alpha is not None:
         losses = losses * _per_class("alpha", alpha, logits)
-    return _per_example(_of_labels(losses, labels))
+    return _per_example(_of_labels(losses, labels), counted)
 
 
 def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -148,6 +152,7 @@ def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
     share in the labels (Milletari et al., 2016), so that a small region counts as much as a large
     one. Of a class that an example has nowhere D is 0 whatever is predicted; it is left out of
     that example's mean, and what is wrongly taken for it counts against the classes that are there.
+    Positions with a label outside the classes are left out of all sums.
 
     >>> import jax.numpy as jnp
     >>> logits = jnp.log(jnp.array([[[0.5, 0.5], [0.5, 0.5]]]))
@@ -163,23 +168,24 @@ def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
       ``(batch,)`` losses in [0, 1].
 
     Raises:
-      TypeError: class numbers are not whole.
+      TypeError: labels are of another dtype.
       ValueError: there is no spatial axis, or the labels do not fit the logits.
     """
-    logits, labels = _logits_and_labels(logits, labels)
+    logits, labels, counted = _logits_and_labels(logits, labels)
     if logits.ndim < 3:
         raise ValueError(
             "logits must be (batch, *spatial, classes) with at least one spatial axis. "
             f"Received: shape {logits.shape}"
         )
     shares = labels if labels.ndim == logits.ndim else jax.nn.one_hot(labels, logits.shape[-1])
-    probabilities = jax.nn.softmax(logits)
+    shares = jnp.where(counted[..., None], shares, 0)
+    probabilities = jnp.where(counted[..., None], jax.nn.softmax(logits), 0)
     positions = tuple(range(1, logits.ndim - 1))
     overlap = 2 * jnp.sum(probabilities * shares, axis=positions)
     present = jnp.any(shares > 0, axis=positions)
     total = jnp.sum(probabilities**2 + shares**2, axis=positions)
     losses = jnp.where(present, 1 - overlap / jnp.where(present, total, 1), 0)
-    return losses.sum(axis=-1) / jnp.sum(present, axis=-1, dtype=jnp.float32)
+    return losses.sum(axis=-1) / jnp.maximum(jnp.sum(present, axis=-1, dtype=jnp.float32), 1)
 
 
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
@@ -230,18 +236,36 @@ def huber(predictions: jax.Array, targets: jax.Array, *, delta: float = 1.0) -> 
     return _per_example(optax.huber_loss(predictions, targets, delta=delta))
 
 
-def _logits_and_labels(logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Returns the logits, and class numbers or shares that fit them; what is float in float32."""
+def _logits_and_labels(
+    logits: jax.Array, labels: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Returns the logits, class numbers or shares that fit them, and which positions count.
+
+    What is float is in float32, and class numbers that do not count are 0.
+    """
     if logits.ndim < 2 or labels.shape not in (logits.shape, logits.shape[:-1]):
         raise ValueError(
             "labels must have the shape of the logits, (batch, *spatial, classes), or the same "
             f"without the classes. Received: labels {labels.shape} for logits {logits.shape}"
         )
+    logits = logits.astype(jnp.float32)
     if labels.ndim == logits.ndim:
-        labels = labels.astype(jnp.float32)
-    elif not jnp.issubdtype(labels.dtype, jnp.integer):
+        if labels.dtype == jnp.bool_:
+            raise TypeError(
+                "labels must be whole class numbers or shares of the classes; for several classes "
+                "per example use binary_cross_entropy. Received: dtype bool"
+            )
+        if logits.shape[-1] == 1:
+            raise ValueError(
+                "shares need at least 2 classes; for numbers to predict use squared_error or "
+                f"huber, for a yes or no binary_cross_entropy. Received: logits {logits.shape}"
+            )
+        return logits, labels.astype(jnp.float32), jnp.ones(logits.shape[:-1], bool)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"labels must be whole class numbers. Received: dtype {labels.dtype}")
-    return logits.astype(jnp.float32), labels
+    labels = labels.astype(jnp.int32)
+    counted = (labels >= 0) & (labels < logits.shape[-1])
+    return logits, jnp.where(counted, labels, 0), counted
 
 
 def _same_shape(**arrays: jax.Array) -> tuple[jax.Array, ...]:
@@ -273,5 +297,10 @@ def _of_labels(losses: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.take_along_axis(losses, labels[..., None], axis=-1)[..., 0]
 
 
-def _per_example(losses: jax.Array) -> jax.Array:
-    return losses.mean(axis=tuple(range(1, losses.ndim))) if losses.ndim > 1 else losses
+def _per_example(losses: jax.Array, counted: jax.Array | None = None) -> jax.Array:
+    """Returns the mean over the positions that count, 0 where none does."""
+    positions = tuple(range(1, losses.ndim))
+    if counted is None:
+        return losses.mean(axis=positions)
+    total = jnp.sum(jnp.where(counted, losses, 0), axis=positions)
+    return total / jnp.maximum(jnp.sum(counted, axis=positions, dtype=jnp.float32), 1)

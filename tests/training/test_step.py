@@ -11,7 +11,6 @@ import pytest
 from flax import nnx
 
 import jaxcnn as cnn
-from jaxcnn.training import cross_entropy
 
 CLASSES, SHAPE = 3, (6, 5, 1)
 
@@ -39,28 +38,6 @@ def numpy_cross_entropy(logits, labels):
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
     return -np.log(probabilities[np.arange(len(labels)), labels])
-
-
-@pytest.mark.parametrize("scale", [1, 50])
-def test_cross_entropy_is_minus_log_softmax(scale):
-    rng = np.random.default_rng(0)
-    logits, labels = scale * rng.standard_normal((20, 7), np.float32), rng.integers(0, 7, 20)
-    losses = cross_entropy(jnp.asarray(logits), jnp.asarray(labels))
-    np.testing.assert_allclose(losses, numpy_cross_entropy(logits, labels), rtol=1e-5, atol=1e-5)
-
-
-def test_cross_entropy_of_huge_logits_is_finite():
-    losses = cross_entropy(jnp.array([[1e4, 0.0], [1e4, 0.0]]), jnp.array([0, 1]))
-    np.testing.assert_allclose(losses, [0, 1e4], rtol=1e-6)
-
-
-def test_cross_entropy_of_shares_is_the_mean_over_classes():
-    rng = np.random.default_rng(0)
-    logits = rng.standard_normal((20, 7), np.float32)
-    shares = rng.dirichlet(np.ones(7), 20).astype(np.float32)
-    losses = cross_entropy(jnp.asarray(logits), jnp.asarray(shares))
-    each = [numpy_cross_entropy(logits, np.full(20, label)) for label in range(7)]
-    np.testing.assert_allclose(losses, (shares * np.stack(each, axis=1)).sum(axis=1), rtol=1e-5)
 
 
 def plain_forward(parameters, images):
