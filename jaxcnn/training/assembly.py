@@ -9,6 +9,7 @@ from flax import nnx, traverse_util
 from jaxcnn import data as datasets
 from jaxcnn import models
 from jaxcnn.data import Dataset
+from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.data.pictures import Framing
 from jaxcnn.layers import Layer
 from jaxcnn.training.forward import to_float
@@ -146,4 +147,5 @@ def _load(recipe: Recipe) -> tuple[Dataset, Dataset, Dataset]:
     # A set is measured as it is stored; the pictures in a folder may have any size.
     in_folder = options.data_dir is None and Path(options.source).is_dir()
     stored = load(options.train, options.image_size if in_folder else None)
+    check_class_per_image(stored.labels, "a recipe")
     return stored, stored.resize(options.image_size), load(options.test, options.image_size)

@@ -1,10 +1,11 @@
 """Evaluation and prediction over a whole data set."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -12,6 +13,7 @@ from flax import nnx
 from jaxcnn import modules, shapes
 from jaxcnn.data.batches import batches
 from jaxcnn.data.dataset import Dataset, Images, check_images
+from jaxcnn.data.labels import VOID
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.metrics import Metric
 from jaxcnn.training.objective import cross_entropy
@@ -74,34 +76,50 @@ def evaluate(
     return evaluate_with(step, state, data, batch_size, metrics)
 
 
-def predict(model: nnx.Module, images: Images, *, batch_size: int = 256) -> np.ndarray:
+def predict(
+    model: nnx.Module,
+    images: Images,
+    *,
+    batch_size: int = 256,
+    activation: Callable[[jax.Array], jax.Array] | None = jax.nn.softmax,
+) -> np.ndarray:
     """Returns the probability of each class for each image: the softmax of the logits.
 
     Args:
       model: As for :func:`fit`.
       images: ``(N, H, W, C)``, uint8 pixels or floating-point values that are used as they are.
       batch_size: Images per step, at least 1.
+      activation: What makes predictions of the model's float32 outputs: the softmax over the last
+        axis, for one class per image or at each position; ``jax.nn.sigmoid`` for several classes
+        per image; ``None`` leaves the outputs as they are, for a regression.
 
     Returns:
-      ``(N, classes)`` float32; each row sums to 1.
+      ``(N, classes)`` float32, or ``(N, …)`` as the model's outputs are; under the softmax the
+      last axis sums to 1.
 
     Raises:
-      TypeError: the images are not of their type.
+      TypeError: the images, or the activation, are not of their type.
       ValueError: ``batch_size`` is below 1, or the images do not fit the model.
     """
     batch_size = shapes.whole("batch_size", batch_size, least=1)
+    if not (activation is None or callable(activation)):
+        raise TypeError(
+            "activation must be a function of an array, or None. "
+            f"Received: activation={activation!r}"
+        )
+    activate = activation or (lambda outputs: outputs)
     images = check_images(images)
-    classes = _output_shape(model, images)[-1]
+    shape = _output_shape(model, images)
     state = TrainState.create(model, optax.identity(), jax.random.key(0))
     forward = forward_step(nnx.graphdef(model))
     # Short of a full batch the last one is filled up, so that one program serves all.
     size = min(batch_size, max(len(images), 1))
-    outputs = [np.zeros((0, classes), np.float32)]
+    outputs = [np.asarray(activate(jnp.zeros((0, *shape[1:]))))]
     for start in range(0, len(images), size):
         rows = np.asarray(images[start : start + size])
         filled = np.resize(rows, (size, *rows.shape[1:]))
-        logits = forward(state.params, state.statistics, filled)
-        outputs.append(np.asarray(jax.nn.softmax(logits.astype(np.float32)))[: len(rows)])
+        predicted = forward(state.params, state.statistics, filled).astype(jnp.float32)
+        outputs.append(np.asarray(activate(predicted))[: len(rows)])
     return np.concatenate(outputs)
 
 
@@ -127,17 +145,25 @@ def _output_shape(model: nnx.Module, images: Images) -> tuple[int, ...]:
 
 
 def check_fits(model: nnx.Module, data: Dataset) -> None:
-    """Checks that a model maps the images of a set to what its labels need.
+    """Checks that a model's outputs are what the labels of a set need.
 
     Raises:
       TypeError: ``model`` is not a module.
-      ValueError: it does not.
+      ValueError: they are not.
     """
-    shape = _output_shape(model, data.images)
-    if len(shape) != 2 or shape[1] < len(data.class_names):
+    shape, labels, classes = _output_shape(model, data.images), data.labels, len(data.class_names)
+    if data.kind in ("class", "positions"):
+        fits = len(shape) > 1 and shape[1:-1] == labels.shape[1:] and shape[-1] >= classes
+        axes = ", ".join(map(str, ("batch", *labels.shape[1:], "classes")))
+        needed = f"({axes}) with at least {classes} classes, as the data has"
+        if fits and data.kind == "positions" and classes <= VOID < shape[-1]:
+            fits, needed = False, f"{needed}, and at most {VOID}, which is void"
+    else:
+        fits, axes = shape[1:] == labels.shape[1:], ", ".join(map(str, labels.shape[1:]))
+        needed = f"(batch, {axes}), as labels {labels.dtype} {labels.shape} are"
+    if not fits:
         raise ValueError(
-            f"the model must map images to (batch, classes) with at least {len(data.class_names)} "
-            f"classes, as the data has. Received: {shape[1:]} for each image"
+            f"the model must map images to {needed}. Received: {shape[1:]} for each image"
         )
 
 

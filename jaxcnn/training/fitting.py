@@ -16,6 +16,7 @@ from jaxcnn.data.augment.composition import Augment
 from jaxcnn.data.augment.mixing import Mix
 from jaxcnn.data.batches import steps_per_epoch
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.training.callbacks import history_csv
 from jaxcnn.training.diagnosis import first_bad_value
 from jaxcnn.training.evaluation import check_fits
@@ -147,6 +148,8 @@ def fit(
     check_fits(model, data)
     if validation is not None:
         check_fits(model, validation)
+    if mix is not None:
+        check_class_per_image(data.labels, "mix")
 
     route: dict[str, Any] = {"augment": augment, "mix": mix, "precision": precision}
     guards: dict[str, Any] = {"average": average, "on_nan": on_nan}

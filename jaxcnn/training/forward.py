@@ -24,7 +24,7 @@ class Inputs(NamedTuple):
 
     Attributes:
       images: ``(batch, H, W, C)``, floating point.
-      targets: ``(batch,)`` labels, or ``(batch, classes)`` shares of the classes.
+      targets: ``(batch, …)`` labels; where images are mixed ``(batch, classes)`` shares.
       mask: ``(batch,)`` bool.
     """
 

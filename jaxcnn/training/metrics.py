@@ -3,6 +3,9 @@
 A metric is sums over examples and what they come to. The sums are taken on the device, inside the
 evaluation step, and added over the batches on the host, whole numbers as int64 and the others as
 float64: they stay exact for a set of any size, and do not depend on how it is cut into batches.
+
+Labels outside the classes, such as 255 for void pixels, are left out of every metric here. Logits
+with a NaN predict no class: such an example is right in no metric, and no prediction of any class.
 """
 
 import functools
@@ -47,8 +50,7 @@ def accuracy(*, multi_label: bool = False) -> Metric:
 
     An example has one label, or one at each position (segmentation), whose class has the largest
     logit; with several labels it has a yes or no for each class, yes where the logit is above 0.
-    Shares of the classes, in place of a label, stand for the largest. Labels outside the classes,
-    such as 255 for void pixels, are left out of this and every other metric.
+    Shares of the classes, in place of a label, stand for the largest.
 
     >>> metric = accuracy()
     >>> logits, labels = jnp.array([[2.0, 1.0], [0.0, 3.0]]), jnp.array([0, 0])
@@ -85,7 +87,8 @@ def top_k(k: int) -> Metric:
 def confusion() -> Metric:
     """Returns the metric that counts how often each class was taken for each other.
 
-    It is ``(classes, classes)`` int64: row the true class, column the predicted one.
+    It is ``(classes, classes)`` int64: row the true class, column the predicted one. An example
+    that predicts no class, by a NaN, is not in it.
 
     >>> metric = confusion()
     >>> logits, labels = jnp.array([[2.0, 1.0], [0.0, 3.0]]), jnp.array([0, 0])
@@ -232,13 +235,37 @@ def _rows(
             "a metric of classes needs labels (batch, *spatial), or shares of the logits' shape. "
             f"Received: labels {labels.shape} for logits {logits.shape}"
         )
-    if labels.ndim == logits.ndim:
+    if labels.ndim == logits.ndim and labels.dtype != jnp.bool_:
         labels = jnp.argmax(labels, axis=-1)
     elif not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"labels must be whole class numbers. Received: dtype {labels.dtype}")
-    mask = jnp.broadcast_to(mask.reshape(-1, *(1,) * (labels.ndim - 1)), labels.shape)
-    counted = mask & (labels >= 0) & (labels < logits.shape[-1])
+        raise TypeError(
+            "labels must be whole class numbers or shares of the classes; for several classes per "
+            "example, which are bool, accuracy, precision, recall and f1 have multi_label=True. "
+            f"Received: dtype {labels.dtype}"
+        )
+    labels = labels.astype(jnp.int32)
+    counted = _at_positions(mask, labels) & (labels >= 0) & (labels < logits.shape[-1])
     return logits.reshape(-1, logits.shape[-1]), labels.reshape(-1), counted.reshape(-1)
+
+
+def _at_positions(mask: jax.Array, labels: jax.Array) -> jax.Array:
+    return jnp.broadcast_to(mask.reshape(-1, *(1,) * (labels.ndim - 1)), labels.shape)
+
+
+def predicted_classes(logits: jax.Array) -> jax.Array:
+    """Returns the class of the largest logit; where a logit is NaN, the number of classes.
+
+    >>> predicted_classes(jnp.array([[0.0, 1.0], [0.0, jnp.nan]]))
+    Array([1, 2], dtype=int32)
+
+    Args:
+      logits: ``(…, classes)``.
+
+    Returns:
+      ``(…)`` int32.
+    """
+    unknown = jnp.isnan(logits).any(axis=-1)
+    return jnp.where(unknown, logits.shape[-1], jnp.argmax(logits, axis=-1))
 
 
 def _yes_or_no(
@@ -250,7 +277,7 @@ def _yes_or_no(
             "multi_label needs labels of the logits' shape, 0 or 1 for each class. "
             f"Received: labels {labels.shape} for logits {logits.shape}"
         )
-    counted = jnp.broadcast_to(mask.reshape(-1, *(1,) * (labels.ndim - 1)), labels.shape)
+    counted = _at_positions(mask, labels)
     arrays = (logits > 0, labels.astype(jnp.float32) > 0.5, counted)
     predicted, actual, counted = (array.reshape(-1, logits.shape[-1]) for array in arrays)
     return predicted, actual, counted
@@ -259,10 +286,11 @@ def _yes_or_no(
 def _right(logits: jax.Array, labels: jax.Array, mask: jax.Array, *, multi_label: bool) -> Sums:
     if multi_label:
         predicted, actual, counted = _yes_or_no(logits, labels, mask)
+        right = (predicted == actual) & ~jnp.isnan(logits).reshape(predicted.shape)
     else:
         logits, actual, counted = _rows(logits, labels, mask)
-        predicted = jnp.argmax(logits, axis=-1)
-    return {"right": jnp.sum(counted & (predicted == actual)), "counted": jnp.sum(counted)}
+        right = predicted_classes(logits) == actual
+    return {"right": jnp.sum(counted & right), "counted": jnp.sum(counted)}
 
 
 def _among_largest(logits: jax.Array, labels: jax.Array, mask: jax.Array, *, k: int) -> Sums:
@@ -272,18 +300,16 @@ def _among_largest(logits: jax.Array, labels: jax.Array, mask: jax.Array, *, k: 
         raise ValueError(f"k must be at most the number of classes, {classes}. Received: k={k}")
     own = jnp.take_along_axis(logits, labels[:, None], axis=-1, mode="clip")
     lower = jnp.arange(classes)[None] < labels[:, None]
-    # Written with `~`, so that a NaN is never among the largest.
-    ahead = jnp.where(lower, ~(logits < own), ~(logits <= own))
-    return {
-        "right": jnp.sum(counted & (jnp.sum(ahead, axis=-1) < k)),
-        "counted": jnp.sum(counted),
-    }
+    ahead = jnp.where(lower, logits >= own, logits > own)
+    right = (jnp.sum(ahead, axis=-1) < k) & ~jnp.isnan(logits).any(axis=-1)
+    return {"right": jnp.sum(counted & right), "counted": jnp.sum(counted)}
 
 
 def _confusion(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
     logits, labels, counted = _rows(logits, labels, mask)
     matrix = jnp.zeros((logits.shape[-1],) * 2, jnp.int32)
-    return matrix.at[labels, jnp.argmax(logits, axis=-1)].add(counted.astype(jnp.int32))
+    # What lies outside the matrix, as the class predicted of a NaN, is dropped.
+    return matrix.at[labels, predicted_classes(logits)].add(counted.astype(jnp.int32))
 
 
 def _class_counts(
@@ -297,7 +323,7 @@ def _class_counts(
             "examples": jnp.sum(counted & actual, axis=0),
         }
     logits, labels, counted = _rows(logits, labels, mask)
-    predicted = jnp.argmax(logits, axis=-1)
+    predicted = predicted_classes(logits)
     none, one = jnp.zeros(logits.shape[-1], jnp.int32), counted.astype(jnp.int32)
     return {
         "hits": none.at[labels].add(jnp.where(predicted == labels, one, 0)),
@@ -312,7 +338,7 @@ def _binned(logits: jax.Array, labels: jax.Array, mask: jax.Array, *, bins: int)
     inner_edges = jnp.asarray(np.linspace(0, 1, bins + 1)[1:-1], jnp.float32)
     # A bin holds its upper edge, as in the paper.
     place = jnp.searchsorted(inner_edges, confidence, side="left")
-    right = counted & (jnp.argmax(logits, axis=-1) == labels)
+    right = counted & (predicted_classes(logits) == labels)
 
     def in_each(values: jax.Array) -> jax.Array:
         return jnp.zeros(bins, values.dtype).at[place].add(values)
@@ -365,8 +391,8 @@ def _intersection_over_union(sums: Sums) -> np.ndarray:
 
 
 def _calibration_error(sums: Sums) -> float:
-    gaps = np.abs(np.asarray(sums["right"] - sums["confidence"], np.float64))
-    return float(_ratio(gaps.sum(), np.sum(sums["counted"])))
+    right, confidence = (np.asarray(sums[name], float) for name in ("right", "confidence"))
+    return float(_ratio(np.abs(right - confidence).sum(), np.sum(sums["counted"])))
 
 
 def _ratio(numerator: Any, denominator: Any) -> np.ndarray:

@@ -19,7 +19,7 @@ from jaxcnn.modules import call
 from jaxcnn.training.accumulation import accumulated
 from jaxcnn.training.averaging import Average, check_decay
 from jaxcnn.training.forward import Forward, Inputs, params_of, statistics_of, to_float
-from jaxcnn.training.metrics import Metric, check_metrics
+from jaxcnn.training.metrics import Metric, check_metrics, predicted_classes
 from jaxcnn.training.objective import binary_cross_entropy, cross_entropy
 from jaxcnn.training.precision import PRECISIONS, LossScale, with_dtype_of
 
@@ -127,9 +127,9 @@ class Metrics(NamedTuple):
       loss_sum: Sum of the losses.
       correct: Sum over the examples of the share of their labels that is right. With one label per
         example, or shares of the classes, it is the number of examples whose largest logit is the
-        label's; in segmentation it is a share of positions, and under
-        :func:`~jaxcnn.training.binary_cross_entropy` a share of classes, a logit above 0 saying
-        yes. NaN where targets are neither, as in regression.
+        label's; in segmentation it is a share of the positions that are not void. With bool
+        labels, or under :func:`~jaxcnn.training.binary_cross_entropy`, it is a share of classes, a
+        logit above 0 saying yes. NaN where targets are neither, as in regression.
       examples: Number of examples.
       finite: Whether the loss and all gradients were finite, bool; ``None`` unless asked for.
     """
@@ -453,16 +453,23 @@ def _measure(
 
 def _share_right(logits: jax.Array, targets: jax.Array, loss: Loss) -> jax.Array:
     """Returns the share of each example's labels that is right, NaN where they are no labels."""
-    if getattr(loss, "func", loss) is binary_cross_entropy:
-        right = ((logits > 0) == (targets.astype(jnp.float32) > 0.5)).astype(jnp.float32)
+    same_shape, counted = targets.shape == logits.shape, jnp.ones(targets.shape, bool)
+    yes_or_no = targets.dtype == jnp.bool_ or getattr(loss, "func", loss) is binary_cross_entropy
+    if same_shape and yes_or_no:
+        right = (logits > 0) == (targets.astype(jnp.float32) > 0.5)
+        right = (right & ~jnp.isnan(logits)).astype(jnp.float32)
     elif targets.shape == logits.shape[:-1] and jnp.issubdtype(targets.dtype, jnp.integer):
-        right = (jnp.argmax(logits, axis=-1) == targets).astype(jnp.float32)
-    elif targets.shape == logits.shape and targets.ndim > 1:
-        right = (jnp.argmax(logits, axis=-1) == jnp.argmax(targets, axis=-1)).astype(jnp.float32)
+        targets = targets.astype(jnp.int32)
+        counted = (targets >= 0) & (targets < logits.shape[-1])
+        right = (counted & (predicted_classes(logits) == targets)).astype(jnp.float32)
+    elif same_shape and targets.ndim > 1:
+        right = (predicted_classes(logits) == jnp.argmax(targets, axis=-1)).astype(jnp.float32)
         # Targets of a regression have this shape too; shares add up to 1, in bfloat16 to 1 %.
         shares = targets.astype(jnp.float32)
         is_share = (shares.min(axis=-1) >= 0) & (jnp.abs(shares.sum(axis=-1) - 1) < 0.01)
-        right = jnp.where(is_share, right, jnp.nan)
+        right, counted = jnp.where(is_share, right, jnp.nan), jnp.ones(right.shape, bool)
     else:
-        right = jnp.full(len(targets), jnp.nan)
-    return right.reshape(len(right), -1).mean(axis=1) if right.ndim > 1 else right
+        return jnp.full(len(targets), jnp.nan)
+    positions = tuple(range(1, right.ndim))
+    labels = jnp.maximum(counted.sum(axis=positions, dtype=jnp.float32), 1)
+    return right.sum(axis=positions) / labels
