@@ -1,5 +1,6 @@
 """Where peers differ from each other: whose meaning is ours, and how to get the other."""
 
+import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from flax import linen, nnx
 
 import jaxcnn as cnn
 from jaxcnn import ops
+from jaxcnn.training import cross_entropy, dice
 
 SIGNAL = jnp.array([1.0, 2, 3, 4, 5, 6])[None, :, None]
 KERNEL = jnp.array([1.0, 10, 100])[:, None, None]
@@ -114,3 +116,64 @@ def test_resize_antialiases():
     plain = last(F.interpolate(first(to_torch(x)), size=3, mode="linear"))
     assert not np.allclose(ops.resize(x, 3), plain)
     np.testing.assert_allclose(ops.resize(x, 3, antialias=False), plain, rtol=1e-5)
+
+
+LOGITS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+LABELS, WEIGHTS = np.array([0, 1, 2, 3, 1, 1]), np.array([1, 2, 0.5, 4], np.float32)
+
+
+def test_smoothing_with_class_weights():
+    """Ours weighs the loss by its example's class; PyTorch weighs each class's part of the spread.
+
+    Given as shares, which each class weighs, ours is PyTorch's.
+    """
+    target, weight = torch.tensor(LABELS), torch.tensor(WEIGHTS)
+    theirs = F.cross_entropy(
+        to_torch(LOGITS), target, weight=weight, label_smoothing=0.2, reduction="none"
+    )
+    ours = cross_entropy(
+        jnp.asarray(LOGITS), jnp.asarray(LABELS), label_smoothing=0.2, class_weights=WEIGHTS
+    )
+    assert not np.allclose(ours, theirs, rtol=1e-2)
+    unweighted = F.cross_entropy(to_torch(LOGITS), target, label_smoothing=0.2, reduction="none")
+    np.testing.assert_allclose(ours, WEIGHTS[LABELS] * unweighted.numpy(), rtol=1e-5)
+    shares = 0.8 * np.eye(4, dtype=np.float32)[LABELS] + np.float32(0.05)
+    smoothed = cross_entropy(jnp.asarray(LOGITS), jnp.asarray(shares), class_weights=WEIGHTS)
+    np.testing.assert_allclose(smoothed, theirs, rtol=1e-5)
+
+
+def test_the_mean_of_weighted_losses():
+    """Ours divides by the number of examples, as Keras; PyTorch by the sum of their weights."""
+    losses = cross_entropy(jnp.asarray(LOGITS), jnp.asarray(LABELS), class_weights=WEIGHTS)
+    peer = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    expected = peer(LABELS, LOGITS, sample_weight=WEIGHTS[LABELS])
+    np.testing.assert_allclose(losses.mean(), expected, rtol=1e-5)
+    theirs = F.cross_entropy(to_torch(LOGITS), torch.tensor(LABELS), weight=torch.tensor(WEIGHTS))
+    assert not np.allclose(losses.mean(), theirs, rtol=1e-2)
+    np.testing.assert_allclose(losses.sum() / WEIGHTS[LABELS].sum(), theirs, rtol=1e-5)
+
+
+def test_positions_of_several_images():
+    """Ours is a mean over images of their means; PyTorch's counts each position alike."""
+    x = np.random.default_rng(1).normal(size=(2, 5, 3)).astype(np.float32)
+    labels = np.array([[0, 1, 2, 1, 0], [2, 255, 255, 255, 255]])
+    losses = cross_entropy(jnp.asarray(x), jnp.asarray(labels))
+    theirs = F.cross_entropy(first(to_torch(x)), torch.tensor(labels), ignore_index=255)
+    assert not np.allclose(losses.mean(), theirs, rtol=1e-2)
+    np.testing.assert_allclose(np.dot(losses, [5, 1]) / 6, theirs, rtol=1e-5)
+
+
+def test_dice_has_squares_below():
+    """As Milletari et al. have it; Keras has none, which a sure prediction does not tell apart."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, (4, 5, 5))
+    one_hot = np.eye(3, dtype=np.float32)[labels]
+    logits = rng.normal(size=one_hot.shape).astype(np.float32)
+
+    def both(logits):
+        shares = np.asarray(jax.nn.softmax(logits))
+        theirs = np.asarray(keras.losses.dice(one_hot, shares, axis=(1, 2))).mean(axis=1)
+        return dice(jnp.asarray(logits), jnp.asarray(labels)), theirs
+
+    assert not np.allclose(*both(logits), rtol=1e-2)
+    np.testing.assert_allclose(*both(1000 * logits), rtol=1e-5)
