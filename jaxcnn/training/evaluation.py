@@ -60,7 +60,7 @@ def evaluate(
       model: As for :func:`fit`.
       data: What to evaluate on.
       batch_size: Images per step, at least 1; the result does not depend on it.
-      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``.
+      loss: Maps what the model puts out and labels, of one batch, to losses ``(batch,)``.
       metrics: What else to measure, by name, such as ``{"top-5": training.top_k(5)}``; the
         results stand in the evaluation's ``metrics``.
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 
@@ -83,7 +84,8 @@ def fit(
 
     Args:
       model: Any ``nnx.Module`` called as ``model(x)`` or ``model(x, *, train, key)`` that maps
-        ``(batch, H, W, C)`` to logits ``(batch, classes)``.
+        ``(batch, H, W, C)`` to what the labels need: logits ``(batch, classes)`` or ``(batch,
+        *spatial, classes)``, or numbers of the labels' own shape.
       data: What to train on.
       validation: What to evaluate on after each epoch.
       epochs: Passes over the data, at least 1.
@@ -92,11 +94,11 @@ def fit(
         (Smith and Topin, 2018), which rises to its peak and falls to nearly 0 by the last step.
       learning_rate: The peak of that cycle; ``None`` means 0.003. It cannot be given together
         with ``optimizer``, which has its own.
-      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``; with
+      loss: Maps what the model puts out and labels, of one batch, to losses ``(batch,)``; with
         ``mix``, in training, shares of the classes ``(batch, classes)`` in place of labels.
       augment: Maps a key and float images to changed images of the same shape, inside the
         step, such as :func:`jaxcnn.data.random_shift`, or the name of a recipe, such as
-        ``"cifar"``; :func:`jaxcnn.data.recipe_names` lists them.
+        ``"cifar"``; :func:`jaxcnn.data.recipe_names` lists them. Labels stay as they are.
       mix: Mixes images with others of the batch, and their labels alike, after ``augment``:
         :func:`jaxcnn.data.mixup` or :func:`jaxcnn.data.cutmix`.
       balanced: Whether an epoch shows every class equally often, as
@@ -150,6 +152,7 @@ def fit(
         check_fits(model, validation)
     if mix is not None:
         check_class_per_image(data.labels, "mix")
+    _check_default_loss(loss, data)
 
     route: dict[str, Any] = {"augment": augment, "mix": mix, "precision": precision}
     guards: dict[str, Any] = {"average": average, "on_nan": on_nan}
@@ -259,6 +262,20 @@ def _check_batch_size(batch_size: int, accumulate: int, data: Dataset) -> None:
         raise ValueError(
             "accumulate must divide the batch size. "
             f"Received: accumulate={accumulate}, batch_size={batch_size}"
+        )
+
+
+def _check_default_loss(loss: Loss, data: Dataset) -> None:
+    """Raises an error if numbers to predict would be taken for shares of classes."""
+    if (
+        loss is cross_entropy
+        and data.kind == "numbers"
+        and not np.allclose(data.labels.sum(axis=-1), 1, atol=0.01)
+    ):
+        raise ValueError(
+            "loss is the cross-entropy by default, of shares of classes that sum to 1; for numbers "
+            "to predict use squared_error or huber. "
+            f"Received: labels {data.labels.dtype} {data.labels.shape}"
         )
 
 

@@ -177,7 +177,7 @@ def make_train_step(
       model: Any ``nnx.Module`` called as ``model(x)`` or ``model(x, *, train, key)``; only its
         structure is used, the arrays come from the state.
       optimizer: An Optax transformation.
-      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``. With
+      loss: Maps what the model puts out and labels, of one batch, to losses ``(batch,)``. With
         ``mix`` it is given ``(batch, classes)`` shares of the classes in place of labels.
       augment: Maps a key and float images to images of the same shape, or the name of a recipe
         as :func:`jaxcnn.data.recipe` knows it.
@@ -267,7 +267,7 @@ def make_eval_step(
 
     Args:
       model: As for :func:`make_train_step`.
-      loss: Maps logits ``(batch, classes)`` and labels ``(batch,)`` to losses ``(batch,)``.
+      loss: Maps what the model puts out and labels, of one batch, to losses ``(batch,)``.
       metrics: What else to measure, by name.
 
     Returns:

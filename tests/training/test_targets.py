@@ -278,6 +278,11 @@ def test_a_loss_for_other_labels_says_which_to_take():
         cnn.evaluate(one, cnn.Dataset(IMAGES, NUMBERS[:, :1]))
 
 
+def test_numbers_are_not_taken_for_shares():
+    with pytest.raises(ValueError, match="shares of classes that sum to 1; for numbers to predict"):
+        cnn.fit(build(cnn.flatten(), cnn.dense(2)), cnn.Dataset(IMAGES, NUMBERS), batch_size=1)
+
+
 # Predictions.
 
 
