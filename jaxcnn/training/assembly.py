@@ -91,6 +91,7 @@ def assemble(recipe: Recipe) -> Assembled:
         "metrics": training.measured(),
         "monitor": training.watched(),
         "patience": training.patience,
+        "min_improvement": training.min_improvement,
         "restore_best": training.restore_best,
         "seed": training.seed,
     }

@@ -15,13 +15,14 @@ from flax import nnx
 from jaxcnn import checks, shapes
 from jaxcnn.data.augment.composition import Augment
 from jaxcnn.data.augment.mixing import Mix
+from jaxcnn.data.augment.options import number
 from jaxcnn.data.batches import steps_per_epoch
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.training.callbacks import history_csv
 from jaxcnn.training.diagnosis import first_bad_value
 from jaxcnn.training.evaluation import check_fits
-from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
+from jaxcnn.training.events import Callback, EpochEnded, Event
 from jaxcnn.training.forward import Forward
 from jaxcnn.training.history import Epoch, Monitor, is_over
 from jaxcnn.training.interruption import Interruption
@@ -68,6 +69,7 @@ def fit(
     metrics: Mapping[str, Metric] | None = None,
     monitor: str | Monitor | None = None,
     patience: int | None = None,
+    min_improvement: float = 0.0,
     restore_best: bool = False,
     run: str | Path | None = None,
     checkpoint_every: int | None = None,
@@ -115,6 +117,7 @@ def fit(
         the averages' on the held-out images, the weights' on them, or that of the training,
         whichever there is first.
       patience: Training stops when so many epochs brought no better ``monitor``, at least 1.
+      min_improvement: By how much ``monitor`` must be better to count for ``patience``, at least 0.
       restore_best: Whether to return the best epoch's model in place of the last's.
       run: The folder for checkpoints and ``history.csv``, gone on with if it is there.
       checkpoint_every: Saves after every so many steps of an epoch, at least 1, besides the ends
@@ -143,6 +146,7 @@ def fit(
     metrics = {} if metrics is None else metrics
     watched = _monitor(monitor, validation, average, metrics)
     _check_stopping(monitor, patience, restore_best, validation)
+    min_improvement = number("min_improvement", min_improvement, least=0)
     _check_saving(run, checkpoint_every, keep_best)
     steps = steps_per_epoch(data, batch_size)
     default_rate = None if optimizer is not None else _peak(learning_rate)
@@ -156,6 +160,7 @@ def fit(
 
     route: dict[str, Any] = {"augment": augment, "mix": mix, "precision": precision}
     guards: dict[str, Any] = {"average": average, "on_nan": on_nan}
+    stopping: dict[str, Any] = {"patience": patience, "min_improvement": min_improvement}
     train_step = make_train_step(
         model, optimizer, loss=loss, accumulate=accumulate, steps_per_epoch=steps, **route, **guards
     )
@@ -163,42 +168,33 @@ def fit(
         TrainState.create(model, optimizer, jax.random.key(seed), precision=precision, **guards)
     )
     forward = Forward.of(model, steps_per_epoch=steps, **route)
-    told_of = list(callbacks) + ([Progress()] if progress else [])
+    listeners: list[Callback] = [*callbacks, *([Progress()] if progress else [])]
     best = _Best(watched)
     if restore_best and run is None:
-        told_of.append(best)
+        listeners.append(best)
+
     with ExitStack() as opened:
         folder, interruption = None, Interruption()
         if run is not None:
-            options = route | guards | {
+            options = route | guards | stopping | {
                 "seed": seed, "batch_size": batch_size, "accumulate": accumulate, "loss": loss,
-                "balanced": balanced, "patience": patience, "monitor": watched.metric,
+                "balanced": balanced, "monitor": watched.metric,
                 "optimizer": "given" if default_rate is None else f"Adam({default_rate})",
                 # The default learning rate follows the number of epochs; one's own may not.
                 "epochs": "any" if default_rate is None else epochs,
                 "data": data.fingerprint(),
                 "validation": validation and validation.fingerprint(),
             }  # fmt: skip
-            folder = opened.enter_context(
-                RunFolder(
-                    Path(run),
-                    options={name: told(option) for name, option in options.items()},
-                    steps_per_epoch=steps,
-                    monitor=watched,
-                    keep_best=1 if keep_best is None else keep_best,
-                )
+            folder = RunFolder(
+                Path(run),
+                options={name: told(option) for name, option in options.items()},
+                steps_per_epoch=steps,
+                monitor=watched,
+                keep_best=1 if keep_best is None else keep_best,
             )
-            told_of.insert(0, history_csv(Path(run) / "history.csv"))
+            opened.enter_context(folder)
             opened.enter_context(interruption)
-
-        history: tuple[Epoch, ...] = ()
-
-        def tell(event: Event) -> None:
-            nonlocal history
-            history = history if isinstance(event, Stepped) else event.history
-            for callback in told_of:
-                callback(event)
-
+            listeners.insert(0, history_csv(Path(run) / "history.csv"))
         loop = Loop(
             data=data,
             validation=validation,
@@ -209,28 +205,18 @@ def fit(
             train_step=train_step,
             eval_step=make_eval_step(model, loss=loss, metrics=metrics),
             metrics=metrics,
-            is_over=lambda history: (
-                patience is not None and is_over(history, watched, patience=patience)
-            ),
+            is_over=functools.partial(_is_over, watched, **stopping),
             explain=(
                 functools.partial(first_bad_value, forward, loss, parts=accumulate)
                 if on_nan == "raise"
                 else None
             ),
-            tell=tell,
+            listeners=tuple(listeners),
             folder=folder,
             checkpoint_every=checkpoint_every,
             interruption=interruption,
         )
-        position = first if folder is None else folder.resume(first)
-        taken = len(position.history) * steps + position.step
-        tell(Started(epochs, steps, batch_size, taken, position.history))
-        try:
-            position = loop.run(position)
-        except BaseException as error:
-            tell(Ended(history, error))
-            raise
-        tell(Ended(position.history, None))
+        position = loop.run(first if folder is None else folder.resume(first))
         chosen = position.state
         if restore_best:
             chosen = best.state if folder is None else folder.best(position)
@@ -250,6 +236,18 @@ class _Best:
             best, *_ = self._monitor.best_first(event.history)
             if best is event.history[-1]:
                 self.state = jax.tree.map(jnp.copy, event.state)
+
+
+def _is_over(
+    monitor: Monitor,
+    history: tuple[Epoch, ...],
+    *,
+    patience: int | None,
+    min_improvement: float,
+) -> bool:
+    return patience is not None and is_over(
+        history, monitor, patience=patience, min_improvement=min_improvement
+    )
 
 
 def _check_batch_size(batch_size: int, accumulate: int, data: Dataset) -> None:

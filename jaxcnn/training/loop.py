@@ -11,7 +11,7 @@ import numpy as np
 from jaxcnn.data.batches import Batch, batches, steps_per_epoch
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.training.evaluation import Evaluation, Sums, evaluate_with
-from jaxcnn.training.events import EpochEnded, Event, Stepped
+from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.interruption import Interruption
 from jaxcnn.training.metrics import Metric
@@ -36,7 +36,7 @@ class Loop:
       is_over: Whether a history is the last.
       explain: Says what is not finite in the step of a state with a batch; ``None`` lets a
         training go on all the same.
-      tell: Is told what happens.
+      listeners: Are told what happens.
       folder: Where positions are saved.
       checkpoint_every: In steps, besides the ends of epochs.
       interruption: Whether the training is to be saved and ended.
@@ -53,7 +53,7 @@ class Loop:
     metrics: Mapping[str, Metric]
     is_over: Callable[[tuple[Epoch, ...]], bool]
     explain: Callable[[TrainState, Batch], str] | None
-    tell: Callable[[Event], None]
+    listeners: tuple[Callback, ...]
     folder: RunFolder | None
     checkpoint_every: int | None
     interruption: Interruption
@@ -65,10 +65,22 @@ class Loop:
 
     def run(self, position: Position) -> Position:
         """Returns the position at the end."""
-        while not self.has_ended(position):
-            position = self._epoch(position)
-            self._save(position, now=self.has_ended(position))
+        taken = len(position.history) * self.steps + position.step
+        self._tell(Started(self.epochs, self.steps, self.batch_size, taken, position.history))
+        try:
+            while not self.has_ended(position):
+                position = self._epoch(position)
+                self._tell(EpochEnded(position.state, position.history))
+                self._save(position, now=self.has_ended(position))
+        except BaseException as error:
+            self._tell(Ended(position.history, error))
+            raise
+        self._tell(Ended(position.history, None))
         return position
+
+    def _tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)
 
     def has_ended(self, position: Position) -> bool:
         """Returns whether there is nothing left to do."""
@@ -107,9 +119,7 @@ class Loop:
             seconds=seconds,
             skipped=0 if state.skipped is None else int(state.skipped),
         )
-        history = (*position.history, self._validated(row, state))
-        self.tell(EpochEnded(state, history))
-        return Position(state, history)
+        return Position(state, (*position.history, self._validated(row, state)))
 
     def _batches(self, position: Position) -> Any:
         return batches(
@@ -132,7 +142,7 @@ class Loop:
                 f"step {number} (epoch {len(position.history) + 1}, batch {done}) gave a loss or "
                 f"gradient that is not finite. First in {self.explain(state, batch)}{kept}"
             )
-        self.tell(Stepped(number, measured))
+        self._tell(Stepped(number, measured))
 
     def _is_to_be_saved(self, step: int) -> bool:
         due = self.checkpoint_every is not None and step % self.checkpoint_every == 0

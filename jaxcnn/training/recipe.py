@@ -259,6 +259,7 @@ class TrainingOptions:
       monitor: What makes an epoch the best.
       better: Whether it shall be ``"smaller"`` or ``"larger"``.
       patience: Epochs without anything better before the training stops.
+      min_improvement: By how much it must be better to count.
       restore_best: Whether the best epoch's weights are kept in place of the last's.
       checkpoint_every: Steps between checkpoints amid an epoch.
       keep_best: How many of the best checkpoints are kept.
@@ -276,6 +277,7 @@ class TrainingOptions:
     monitor: str | None = None
     better: Literal["smaller", "larger"] | None = None
     patience: int | None = None
+    min_improvement: float = 0.0
     restore_best: bool = False
     checkpoint_every: int | None = None
     keep_best: int = 1
@@ -294,6 +296,7 @@ class TrainingOptions:
                 "accumulate must divide batch_size. "
                 f"Received: accumulate={self.accumulate}, batch_size={self.batch_size}"
             )
+        number("min_improvement", self.min_improvement, least=0)
         if self.average is not None:
             check_decay(self.average)
         with _about("metrics"):
