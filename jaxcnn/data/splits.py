@@ -76,7 +76,10 @@ def stored_rows(parts: Sequence[Part], sizes: Mapping[str, int]) -> slice | np.n
     ranges = []
     for part in parts:
         rows = part.rows(sizes[part.name])
-        ranges.append(range(starts[part.name] + rows.start, starts[part.name] + rows.stop))
+        if rows:  # what holds nothing must not stand between neighbours
+            ranges.append(range(starts[part.name] + rows.start, starts[part.name] + rows.stop))
+    if not ranges:
+        return slice(0, 0)
     if all(before.stop == after.start for before, after in pairwise(ranges)):
         return slice(ranges[0].start, ranges[-1].stop)
     return np.concatenate([np.arange(rows.start, rows.stop) for rows in ranges])

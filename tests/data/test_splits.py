@@ -83,6 +83,8 @@ def test_errors(split, message):
         ("b[:2]+b[2:4]", slice(4, 8)),
         ("c[:]+a", [9, 0, 1, 2, 3]),
         ("a[:1]+b[-1:]", [0, 8]),
+        ("a[3:1]+a[1:]", slice(1, 4)),
+        ("a[3:1]+b[2:2]", slice(0, 0)),
     ],
 )
 def test_rows_of_splits_that_are_stored_in_turn(split, expected):
