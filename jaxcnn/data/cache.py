@@ -64,10 +64,10 @@ def places(source: Path, cache_dir: str | Path | None) -> list[Path]:
 
 
 def listing(folder: Path) -> Iterator[str]:
-    """Yields name, size and time of change of each file in a folder."""
+    """Yields name, size and times of change of each file in a folder."""
     for path in sorted(folder.iterdir()):
         status = path.stat()
-        yield f"{path.name} {status.st_size} {status.st_mtime_ns}"
+        yield f"{path.name} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def digest(parts: Iterable[str]) -> str:
@@ -169,8 +169,7 @@ def _write(
         "skipped": skipped,
         "files": _files(folder),
     }
-    text = json.dumps(description, ensure_ascii=False, indent=1)
-    (folder / "info.json").write_text(text, encoding="utf-8")
+    (folder / "info.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
 
 
 def _write_images(
