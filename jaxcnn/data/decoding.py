@@ -149,28 +149,38 @@ class Records:
         image, label = record["image"], record["label"]
         if isinstance(image, Mapping):  # a picture that Hugging Face has not decoded
             image = image["path"] if image["bytes"] is None else image["bytes"]
-        name = f"record {row} of {self.name}"
-        if isinstance(image, str | Path):
-            name = repr(str(image))
-        if np.ndim(label):
+        files = isinstance(image, str | Path)
+        name = repr(str(image)) if files else f"record {row} of {self.name}"
+        if (scalar := np.asarray(label)).ndim or scalar.dtype == object:
             raise ValueError(
                 f"a label must be one class number or name. Received: {label!r} in {name}"
             )
         if isinstance(image, bytes):
             image = io.BytesIO(image)
-        if isinstance(image, str | Path | io.BytesIO | Image.Image):
+        if files or isinstance(image, io.BytesIO | Image.Image):
             return Record(read_picture(image, name=name), label, name)
-        return Record(np.asarray(image), label, name)
+        try:
+            array = np.asarray(image)
+        except ValueError as error:  # rows of several lengths
+            raise UnreadablePicture(f"{name} has no array as its image: {error}") from error
+        if array.dtype == object:
+            raise UnreadablePicture(f"{name} has no image. Received: {image!r:.80}")
+        return Record(array, label, name)
+
+    def _read_or_skip(self, row: int) -> Record | str:
+        """Returns a record, or what is wrong with its picture where such are left out."""
+        try:
+            return self.read(row)
+        except UnreadablePicture as error:
+            if self.skip:
+                return str(error)
+            raise refusal(str(error)) from error
 
     def _example(self) -> tuple[np.ndarray, str]:
         """Returns the first image that can be read, and its name; the others are like it."""
         for row in range(len(self.source)):
-            try:
-                record = self.read(row)
-            except UnreadablePicture:
-                if not self.skip:
-                    raise
-            else:
+            record = self._read_or_skip(row)
+            if isinstance(record, Record):
                 channels = self.channels or _channels(record.image)
                 return self._pixels(record, channels), record.name
         raise ValueError(f"{self.name} must have an image that can be read. Received: none")
@@ -180,12 +190,9 @@ class Records:
         images = np.empty((len(rows), *example.shape), example.dtype)
         block = Block(images, [], [], [])
         for row in rows:
-            try:
-                record = self.read(row)
-            except UnreadablePicture as error:
-                if not self.skip:
-                    raise
-                block.skipped.append(str(error))
+            record = self._read_or_skip(row)
+            if isinstance(record, str):
+                block.skipped.append(record)
                 continue
             if (self.channels, channels, _channels(record.image)) == (None, 1, 3):
                 raise MixedChannels
@@ -239,6 +246,11 @@ class Joined(Sequence[Any]):
         """Returns the record of this number."""
         place = bisect_right(self._stops, row)
         return self._sources[place][row - self._stops[place] + len(self._sources[place])]
+
+
+def refusal(problem: str) -> UnreadablePicture:
+    """Returns the error for a picture that cannot be read, which says how to do without it."""
+    return UnreadablePicture(f"{problem}. Leave such pictures out by on_error='skip'")
 
 
 def _channels(image: Image.Image | np.ndarray) -> int | None:

@@ -1,10 +1,11 @@
 """Picture files, brought into the shape in which a data set shows its subjects."""
 
+import io
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFilter, ImageOps
+from PIL import ExifTags, Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from jaxcnn.data.dataset import Dataset
 
@@ -127,19 +128,30 @@ def read_picture(
       name: What an error calls the picture; ``None`` means its path.
 
     Raises:
+      MemoryError: it is larger than memory.
+      OSError: the file is there and cannot be read, for a reason that may pass.
       UnreadablePicture: there is no such file, or it is not a picture that can be read.
     """
     name = repr(str(file)) if name is None else name
     try:
         if isinstance(file, Image.Image):
             return plain(file)
-        with Image.open(file) as opened:
-            return plain(opened)
+        if isinstance(file, str | Path):
+            # Read at once: what fails from here on is the picture's fault, and not the disk's.
+            with open(file, "rb", buffering=0) as opened:
+                file = io.BytesIO(opened.readall())
+        with Image.open(file) as picture:
+            return plain(picture)
     except FileNotFoundError:
         raise UnreadablePicture(f"there is no file {name}") from None
+    except IsADirectoryError:
+        raise UnreadablePicture(f"{name} is not a picture but a folder") from None
     except Exception as error:  # a damaged file fails in as many ways as there are formats
-        message = f"{name} is not a picture that can be read: {error}"
-        raise UnreadablePicture(message) from error
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+            raise
+        known = not isinstance(error, UnidentifiedImageError)  # whose text names a mere buffer
+        message = f"{name} is not a picture that can be read"
+        raise UnreadablePicture(f"{message}: {error if known else 'of no known format'}") from error
 
 
 def plain(picture: Image.Image) -> Image.Image:

@@ -13,8 +13,7 @@ import numpy as np
 from jaxcnn import checks, shapes
 from jaxcnn.data import cache, folders, splits
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.decoding import Joined, Records, Source
-from jaxcnn.data.pictures import UnreadablePicture
+from jaxcnn.data.decoding import Joined, Records, Source, refusal
 from jaxcnn.data.preparation.builders import is_prepared, stock_builder
 from jaxcnn.data.preparation.catalogue import CATALOGUE, command
 
@@ -324,7 +323,7 @@ def _decode(
     else:
         kept = cache.open_or_decode(records, sizes, class_names, content=content, places=places)
     if kept.skipped and not form.skip:
-        raise UnreadablePicture(kept.skipped[0])
+        raise refusal(kept.skipped[0])
     if kept.skipped:
         listed = "; ".join(kept.skipped[:3]) + "; …" * (len(kept.skipped) > 3)
         warnings.warn(

@@ -1,5 +1,7 @@
 """Picture files become images like those of the data set."""
 
+import errno
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -111,5 +113,17 @@ def test_missing_and_fake_files(tmp_path):
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:60])
     with pytest.raises(ValueError, match=r"half\.png.* is not a picture"):
         read_picture(tmp_path / "half.png")
-    with pytest.raises(ValueError, match="is not a picture"):
+    with pytest.raises(ValueError, match="is not a picture but a folder"):
         read_picture(tmp_path)
+
+
+def test_what_may_pass_is_not_the_pictures_fault(tmp_path, monkeypatch):
+    """Neither a file that cannot be opened now nor want of memory makes a picture unreadable."""
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    with pytest.raises(OSError, match=r"loop\.png") as caught:
+        read_picture(tmp_path / "loop.png")
+    assert caught.value.errno == errno.ELOOP
+    bar(0, 255).save(tmp_path / "bar.png")
+    monkeypatch.setattr(Image.Image, "load", lambda self: bytearray(1 << 62))
+    with pytest.raises(MemoryError):
+        read_picture(tmp_path / "bar.png")

@@ -135,6 +135,18 @@ def test_damaged_records(tmp_path):
         load(source, cache_dir=tmp_path)  # though it is kept without that one
 
 
+@pytest.mark.parametrize("image", [None, object(), [[1, 2], [3]], {"bytes": None, "path": None}])
+def test_records_without_an_image(image):
+    source = records()
+    for row in (0, 5):
+        source[row]["image"] = image
+    with pytest.raises(ValueError, match=r"record 0 of list has no (array as its )?image.*'skip'$"):
+        load(source)
+    with pytest.warns(UserWarning, match="2 of 12 images in list are left out: record 0 of list"):
+        data = load(source, on_error="skip")
+    np.testing.assert_array_equal(data.images, np.delete(IMAGES, [0, 5], axis=0))
+
+
 def test_skipping_keeps_splits_apart():
     source = {name: records(encode=png) for name in ("train", "test")}
     source["train"][0]["image"] = b"words"
@@ -159,6 +171,7 @@ ERRORS = [
     ([1, 2], TypeError, "each record of list must be a mapping .* Received: 1 as record 0"),
     ([{"img": 1}], TypeError, r"'image' and 'label'. Received: \['img'\] as record 0"),
     (records(labels=np.eye(12)), ValueError, "a label must be one .* in record 0 of list"),
+    (records(labels=[None] * 12), ValueError, "a label must be .* Received: None in record 0"),
     (records(labels=LABELS / 1), ValueError, r"labels must be .* Received: float64 \(12,\)"),
     (records(labels=LABELS - 1), ValueError, "labels from -1 to 1"),
     (records(IMAGES.astype(int)), TypeError, "images must be uint8 pixels.* dtype int64"),
