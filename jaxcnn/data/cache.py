@@ -3,45 +3,59 @@
 A set is decoded block by block into a file, and that file is mapped: the operating system reads
 what is used and forgets it when memory is short, so that sets larger than memory go the same way
 as small ones. A kept set is safe to delete at any time.
+
+One process at a time decodes into a place, under a lock that a killed process lets go. So what is
+half-written and under no lock is left from such a process, and removed.
 """
 
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+from filelock import FileLock
 
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding import Block, Records
 
 # Part of every key: a new number makes everything that was kept be decoded anew.
 _FORMAT = 1
+_LOCK = ".lock"
+_PARTIAL = ".partial"
 _ARRAYS = ("images.npy", "labels.npy")
-# What a killed process left is removed when nothing was written to it for so many seconds.
-_ABANDONED = 3600.0
+# The label of an image whose class is kept secret, as the test sets of competitions have it.
+_SECRET = -1
 
 
 class Kept(NamedTuple):
     """A decoded set.
 
     Attributes:
-      data: Its images mapped from the file, so that they are read when they are used.
+      images: Mapped from a file, so that they are read when they are used.
+      labels: ``(N,)`` class numbers.
+      class_names: One per class, of all splits.
       sizes: How many images each split has, one after the other.
       skipped: What was wrong with each record that was left out.
     """
 
-    data: Dataset
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
     sizes: dict[str, int]
     skipped: list[str]
+
+    def take(self, rows: slice | np.ndarray) -> Dataset:
+        """Returns the images and labels of these rows; a slice is a view."""
+        return Dataset(self.images[rows], self.labels[rows], self.class_names)
 
 
 def places(source: Path, cache_dir: str | Path | None) -> list[Path]:
@@ -95,25 +109,26 @@ def open_or_decode(
     Raises:
       OSError: no place can be written, or the disk is full.
     """
-    form = digest(map(str, [_FORMAT, records.image_size, records.channels, *splits]))
-    key = f"{form}-{content}"
+    started = time.time()
     for place in places:
-        kept = _open_whole(place / key)
+        kept = _find(place, records, splits, content)
         if kept is not None:
+            _remove_abandoned(place)
             return kept
-    place, staging = _new_folder(places, key)
-    try:
-        _write(staging, records, splits, class_names)
-        if _open_whole(place / key) is None:  # else another process was faster
-            _replace(place / key, staging)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    _tidy(place, form, key)
-    return _open(place / key)
+    with _alone_in(places) as place:
+        _remove_partial(place)
+        kept = _find(place, records, splits, content)
+        if kept is None:  # else another process has decoded it meanwhile
+            form = _form(records, splits)
+            kept = _decode(place / f"{form}-{content}", records, splits, class_names)
+            _remove_earlier(place, form, started)
+        return kept
 
 
 def decode_for_now(records: Records, splits: Mapping[str, int], class_names: Sequence[str]) -> Kept:
     """Returns the decoded records in a temporary file that is gone when the set is.
+
+    The file has no name, so that a killed process leaves nothing.
 
     Args:
       records: The records and the form in which they are wanted.
@@ -123,26 +138,38 @@ def decode_for_now(records: Records, splits: Mapping[str, int], class_names: Seq
     Raises:
       OSError: the disk is full.
     """
-    with tempfile.TemporaryDirectory(prefix="jaxcnn-", ignore_cleanup_errors=True) as folder:
-        _write(Path(folder), records, splits, class_names)
-        return _open(Path(folder))
+    with tempfile.TemporaryFile() as file:
+        return _write(file, records, splits, class_names)
+
+
+def _form(records: Records, splits: Iterable[str]) -> str:
+    return digest(map(str, [_FORMAT, records.image_size, records.channels, *splits]))
+
+
+def _find(place: Path, records: Records, splits: Iterable[str], content: str) -> Kept | None:
+    """Returns what is kept in a place in the form that is wanted, if it is there and whole."""
+    kept = _open_whole(place / f"{_form(records, splits)}-{content}")
+    if kept is None and records.channels is not None:
+        # Pictures that have so many channels by themselves serve as well.
+        kept = _find(place, replace(records, channels=None), splits, content)
+        if kept is not None and kept.images.dtype == np.uint8:
+            return kept if kept.images.shape[3:] == (records.channels,) else None
+        return None
+    return kept
 
 
 def _open_whole(folder: Path) -> Kept | None:
     """Returns what is kept in a folder; ``None`` if nothing is, or it is damaged or not ours."""
     try:
-        return _open(folder)
+        description = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(folder / "labels.npy", allow_pickle=False)
+        if description["files"] != _files(folder):
+            return None  # something has written to them since
+        names = tuple(description["class_names"])
+        return Kept(images, labels, names, description["splits"], description["skipped"])
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None  # and so it is decoded anew
-
-
-def _open(folder: Path) -> Kept:
-    description = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-    if description["files"] != _files(folder):
-        raise ValueError(f"the arrays in {str(folder)!r} are not those that info.json tells of")
-    images, labels = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in _ARRAYS)
-    data = Dataset(images, labels, tuple(description["class_names"]))
-    return Kept(data, description["splits"], description["skipped"])
 
 
 def _files(folder: Path) -> dict[str, list[int]]:
@@ -151,43 +178,62 @@ def _files(folder: Path) -> dict[str, list[int]]:
     return {name: [status.st_size, status.st_mtime_ns] for name, status in statuses.items()}
 
 
-def _write(
+def _decode(
     folder: Path, records: Records, splits: Mapping[str, int], class_names: Sequence[str]
-) -> None:
-    def consume(blocks: Iterator[Block]) -> tuple[list[Any], list[int], list[str]]:
-        with (folder / "images.npy").open("wb") as file:
-            return _write_images(file, blocks)
+) -> Kept:
+    """Decodes into a folder that appears whole or not at all, and returns what is in it."""
+    staging = folder.with_name(folder.name + _PARTIAL)
+    staging.mkdir()
+    try:
+        with (staging / "images.npy").open("w+b") as file:
+            kept = _write(file, records, splits, class_names)
+        np.save(staging / "labels.npy", kept.labels, allow_pickle=False)
+        description = {
+            "splits": kept.sizes,
+            "class_names": kept.class_names,
+            "skipped": kept.skipped,
+            "files": _files(staging),
+        }
+        (staging / "info.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+        _remove(folder)  # if there is one, it is damaged
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return kept
 
-    labels, rows, skipped = records.decode(consume)
-    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-    data = Dataset(images, np.asarray(labels), tuple(class_names))
-    np.save(folder / "labels.npy", data.labels, allow_pickle=False)
+
+def _write(
+    file: BinaryIO, records: Records, splits: Mapping[str, int], class_names: Sequence[str]
+) -> Kept:
+    """Decodes into a file, and returns what is in it, checked."""
+    images, labels, rows, skipped = records.decode(lambda blocks: _write_images(file, blocks))
+    secret = np.zeros(len(labels), bool)
+    if labels.dtype.kind == "i":
+        secret = labels == _SECRET  # an error where such images are asked for, and only there
+    shown = np.where(secret, 0, labels) if secret.any() else labels
+    data = Dataset(images, shown, tuple(class_names))
     stops = np.searchsorted(rows, np.cumsum([0, *splits.values()]))
-    description = {
-        "splits": dict(zip(splits, np.diff(stops).tolist(), strict=True)),
-        "class_names": data.class_names,
-        "skipped": skipped,
-        "files": _files(folder),
-    }
-    (folder / "info.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+    sizes = dict(zip(splits, np.diff(stops).tolist(), strict=True))
+    labels = np.where(secret, _SECRET, data.labels)
+    return Kept(images, labels, data.class_names, sizes, skipped)
 
 
 def _write_images(
     file: BinaryIO, blocks: Iterator[Block]
-) -> tuple[list[Any], list[int], list[str]]:
-    """Writes the images of all blocks as one ``.npy``; returns their labels, rows and skips."""
+) -> tuple[np.ndarray, np.ndarray, list[int], list[str]]:
+    """Writes all images as one ``.npy``; returns them mapped, with labels, rows and skips."""
     labels: list[Any] = []
     rows: list[int] = []
     skipped: list[str] = []
+    file.seek(0)
+    file.truncate()  # of what was written before colour came up after gray
     for block in blocks:
         if not file.tell():
             header = np.lib.format.header_data_from_array_1_0(block.images)
             np.lib.format.write_array_header_1_0(file, header)
-        try:
+            start = file.tell()
+        with _naming_a_full_disk(file):
             file.write(block.images.data)
-        except OSError as error:  # a full disk: the error alone does not say which
-            error.filename = file.name
-            raise
         labels += block.labels
         rows += block.rows
         skipped += block.skipped
@@ -195,49 +241,69 @@ def _write_images(
     file.seek(0)
     header["shape"] = (len(rows), *header["shape"][1:])
     np.lib.format.write_array_header_1_0(file, header)
-    return labels, rows, skipped
+    with _naming_a_full_disk(file):
+        file.flush()
+    images = np.memmap(file, header["descr"], "r", start, header["shape"])
+    return images, np.asarray(labels), rows, skipped
 
 
-def _new_folder(places: Sequence[Path], key: str) -> tuple[Path, Path]:
-    """Returns the first place that can be written, and an empty folder in it."""
+@contextmanager
+def _naming_a_full_disk(file: BinaryIO) -> Iterator[None]:
+    """Has the error of a full disk say which, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        path = file.name if isinstance(file.name, str) else tempfile.gettempdir()
+        advice = f"{error.strerror}; make room, or name another place by cache_dir=…"
+        raise OSError(error.errno, advice, path) from error
+
+
+@contextmanager
+def _alone_in(places: Sequence[Path]) -> Iterator[Path]:
+    """Yields the first place that can be written, as soon as no other process writes there."""
     problem = None
     for place in places:
-        staging = place / f"{key}.partial-{secrets.token_hex(4)}"
+        lock = FileLock(place / _LOCK)
         try:
-            staging.mkdir(parents=True)
+            place.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
         except OSError as error:
             problem = problem or error
             continue
         if problem is not None:
             warnings.warn(f"{problem}; what is decoded is kept in {place}", stacklevel=2)
-        return place, staging
+        try:
+            yield place
+        finally:
+            lock.release()
+        return
     raise OSError(
         f"there is no place to keep decoded images: {problem}. Choose a folder by cache_dir=…"
     ) from problem
 
 
-def _replace(folder: Path, staging: Path) -> None:
-    """Puts ``staging`` in the place of ``folder``, which is not there or damaged."""
-    damaged = staging.with_name(f"{staging.name}-old")
-    with suppress(FileNotFoundError):
-        folder.rename(damaged)
-        if damaged.is_dir():
-            shutil.rmtree(damaged, ignore_errors=True)
-        else:
-            damaged.unlink()
-    # It fails where another process has just put the same there: theirs will do.
-    with suppress(FileExistsError, OSError):
-        staging.rename(folder)
+def _remove_abandoned(place: Path) -> None:
+    """Removes what a killed process left half-written, unless another one is at work."""
+    if any(place.glob(f"*{_PARTIAL}*")):
+        with suppress(OSError), FileLock(place / _LOCK, timeout=0):
+            _remove_partial(place)
 
 
-def _tidy(place: Path, form: str, key: str) -> None:
-    """Removes what was kept of earlier contents in this form, and what was left half-written."""
-    for folder in place.iterdir():
-        with suppress(FileNotFoundError):  # another process may be tidying too
-            if ".partial-" in folder.name:
-                newest = max(path.stat().st_mtime for path in [folder, *folder.glob("*")])
-                stale = time.time() - newest > _ABANDONED
-            else:
-                stale = folder.name.startswith(f"{form}-") and folder.name != key
-            if stale:
-                shutil.rmtree(folder, ignore_errors=True)
+def _remove_partial(place: Path) -> None:
+    for folder in place.glob(f"*{_PARTIAL}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_earlier(place: Path, form: str, started: float) -> None:
+    """Removes what was kept of contents in this form before they were looked at for this time."""
+    for folder in place.glob(f"{form}-*"):
+        with suppress(FileNotFoundError):  # whoever deletes what is kept may do so at any time
+            if folder.stat().st_mtime < started:
+                _remove(folder)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -147,7 +147,10 @@ def read_picture(
     except IsADirectoryError:
         raise UnreadablePicture(f"{name} is not a picture but a folder") from None
     except Exception as error:  # a damaged file fails in as many ways as there are formats
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+        if isinstance(error, MemoryError):
+            raise
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = error.filename or name
             raise
         known = not isinstance(error, UnidentifiedImageError)  # whose text names a mere buffer
         message = f"{name} is not a picture that can be read"

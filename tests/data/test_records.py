@@ -112,6 +112,56 @@ def test_a_mapping_of_splits():
         load(source, split="tests")
 
 
+def test_splits_agree_on_the_classes_of_labels(tmp_path):
+    """Names are numbered alike, though some are in one split only."""
+    names = {"train": ["ant", "bee", "cat"], "test": ["ant", "cat", "dog"], "val": ["cat"] * 3}
+    plain = {split: records(IMAGES[:3], each) for split, each in names.items()}
+    text = datasets.Value("string")
+    tables = datasets.DatasetDict(
+        {
+            split: table(labels=each, feature=text, images=IMAGES[:3])
+            for split, each in names.items()
+        }
+    )
+    for source, options in [(plain, {}), (tables, {}), (tables, {"cache_dir": tmp_path})]:
+        for split, each in names.items():
+            data = load(source, split=split, **options)
+            assert data.class_names == ("ant", "bee", "cat", "dog")
+            assert [data.class_names[label] for label in data.labels] == each
+    numbers = {"train": records(), "test": records(IMAGES[:2], LABELS[:2])}
+    assert load(numbers, split="test").class_names == ("0", "1", "2")
+
+
+def test_splits_agree_on_colour():
+    source = {"train": records(), "test": records(pixels(4, 5, 4, 1), LABELS[:4])}
+    assert load(source).image_shape == load(source, split="test").image_shape == (5, 4, 3)
+
+
+def test_splits_whose_numbers_mean_different_classes():
+    other = table(feature=datasets.ClassLabel(names=["a", "c", "b"]))
+    with pytest.raises(
+        ValueError, match=r"same classes. Received: {'train': \('a', 'b', 'c'\), 'te"
+    ):
+        load(datasets.DatasetDict(train=table(), test=other))
+
+
+def test_secret_labels_are_an_error_where_they_are_asked_for(tmp_path):
+    source = {"train": records(), "test": records(IMAGES[:5], [-1] * 5)}
+    for options in ({}, {"cache_dir": tmp_path}, {"cache_dir": tmp_path}):
+        assert load(source, **options).labels.tolist() == LABELS.tolist()
+        with pytest.raises(ValueError, match=r"labels must be in 0…2, .*: labels from -1 to -1"):
+            load(source, split="test", **options)
+
+
+def test_only_what_is_asked_for_is_decoded_where_the_rest_tells_nothing():
+    damaged = table().cast_column("image", datasets.Image(decode=False))
+    damaged = damaged.map(lambda row: {"image": {"bytes": b"words", "path": None}})
+    source = datasets.DatasetDict(train=damaged, test=table())
+    np.testing.assert_array_equal(load(source, split="test", channels=3).images, IMAGES)
+    with pytest.raises(ValueError, match="record 0 of DatasetDict is not a picture"):
+        load(source, split="test")
+
+
 def test_other_records_are_not_mistaken_for_those_that_are_kept(tmp_path):
     load(records(), cache_dir=tmp_path)
     for other in (records(IMAGES + 1), records(labels=(LABELS + 1) % 3), records()[:-1]):
@@ -163,10 +213,11 @@ class Endless(list):
 ERRORS = [
     ([], ValueError, "list has no image in all"),
     (7, TypeError, r"source must be a name, a path, .* Received: int"),
-    (iter(records()), TypeError, "Grain IterDataset or a streamed .* Received: list_iterator"),
+    (iter(records()), TypeError, "Of a Grain IterDataset give .* Received: list_iterator"),
     ((IMAGES,), ValueError, r"the pair \(images, labels\). Received: a tuple of 1"),
     ((IMAGES, LABELS[:3]), ValueError, r"labels must have one row per image"),
     ({"images": IMAGES}, ValueError, r"must hold 'images' and 'labels'. Received: \['images'\]"),
+    ({"image": IMAGES, "label": LABELS}, ValueError, r"'labels'. Received: \['image', 'label'\]"),
     ({}, ValueError, "there is no split 'train'"),
     ([1, 2], TypeError, "each record of list must be a mapping .* Received: 1 as record 0"),
     ([{"img": 1}], TypeError, r"'image' and 'label'. Received: \['img'\] as record 0"),
@@ -219,7 +270,7 @@ def test_grain_sources():
     np.testing.assert_array_equal(data.images, IMAGES)
     changed = source.map(lambda record: {"image": record["image"], "label": 2 - record["label"]})
     assert load(changed).labels.tolist() == (2 - LABELS).tolist()
-    with pytest.raises(TypeError, match=r"Grain IterDataset .* Received: PrefetchIterDataset"):
+    with pytest.raises(TypeError, match=r"give the MapDataset .* Received: PrefetchIterDataset"):
         load(source.to_iter_dataset())
     with pytest.raises(ValueError, match="an endless RepeatMapDataset"):
         load(source.repeat())
@@ -227,7 +278,8 @@ def test_grain_sources():
 
 def table(image="image", label="label", labels=LABELS, feature=None, images=IMAGES):
     feature = feature or datasets.ClassLabel(names=["a", "b", "c"])
-    columns = {image: [Image.fromarray(each) for each in images], label: list(labels), "id": LABELS}
+    pictures = [Image.fromarray(each) for each in images]
+    columns = {image: pictures, label: list(labels), "id": range(len(images))}
     features = {image: datasets.Image(), label: feature, "id": datasets.Value("int64")}
     return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
 
@@ -243,6 +295,23 @@ def test_hugging_face_tables():
     assert (data.class_names, data.labels.tolist()) == (("x", "y", "z"), LABELS.tolist())
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_hugging_face_arrays(dtype):
+    images = (pixels(4, 5, 4, 3) / (1 if dtype == "uint8" else 256)).astype(dtype)
+    columns = {"image": images.tolist(), "label": [0, 1, 0, 1]}
+    label = datasets.ClassLabel(names=["a", "b"])
+    features = datasets.Features({"image": datasets.Array3D((5, 4, 3), dtype), "label": label})
+    data = load(datasets.Dataset.from_dict(columns, features=features))
+    np.testing.assert_array_equal(data.images, images)
+    assert (data.images.dtype, data.class_names) == (dtype, ("a", "b"))
+    columns["image"] = images[..., 0].tolist()
+    lists = datasets.List(datasets.List(datasets.Value(dtype)))
+    features = datasets.Features({"image": lists, "label": datasets.Value("int32")})
+    data = load(datasets.Dataset.from_dict(columns, features=features))
+    np.testing.assert_array_equal(data.images, images[..., 0])
+    assert data.images.dtype == dtype
+
+
 def test_hugging_face_splits(tmp_path):
     source = datasets.DatasetDict(train=table(), test=table().select(range(4)))
     for _ in range(2):
@@ -256,5 +325,5 @@ def test_hugging_face_tables_that_do_not_fit():
         ValueError, match=r"a column 'label', or one column of type ClassLabel: use "
     ):
         load(table(label="kind", feature=datasets.Value("int64")))
-    with pytest.raises(TypeError, match=r"a streamed Hugging Face set.*Received: IterableDataset"):
+    with pytest.raises(TypeError, match=r"without streaming=True. Received: IterableDataset"):
         load(table().to_iterable_dataset())

@@ -1,7 +1,9 @@
 """Where data sets come from: the digits, archives, TensorFlow Datasets."""
 
 import hashlib
+import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -209,16 +211,70 @@ def test_damaged_archive_is_an_error_or_harmless(tmp_path, save):
         ("digits", {"split": "train[:50%"}, r"a split must be .*Received: split='train\[:50%'"),
         ("digits", {"split": "test[5:5]"}, "holds none of the 1797 images"),
         ("digits", {"image_size": 0}, "image_size must be at least 1"),
-        ("digit", {}, r"^there is no data set 'digit'. Did you mean 'digits'\?$"),
-        ("fashion_mnis", {}, r"^there is no data set 'fashion_mnis'. Did you mean 'fashion_mnist"),
-        ("pictures/cats.zip", {}, r"^there is no data set 'pictures/cats.zip'"),
-        ("", {}, r"^there is no data set ''"),
-        ("qqqqqq", {}, r"^there is no data set 'qqqqqq'. Known: digits, "),
     ],
 )
-def test_unknown_names(source, options, message):
+def test_splits_and_sizes_that_are_not_allowed(source, options, message):
     with pytest.raises(ValueError, match=message):
         load(source, **options)
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("digit", "Did you mean 'digits'?"),
+        ("fashion_mnis", "Did you mean 'fashion_mnist'?"),
+        ("emnist/lettrs", "Did you mean 'emnist/letters'?"),
+        ("mnist:9.9.9", "Did you mean 'mnist'?"),
+        ("oxford_flowers10", "Did you mean 'oxford_flowers102'?"),
+        ("petz", "Did you mean 'pets'?"),
+        ("./petz", "Did you mean 'pets'?"),
+        ("{0}/petz", "Did you mean '{0}/pets'?"),
+        (Path("petz"), "Did you mean 'pets'?"),
+        ("~/petz", "Known: digits, mnist, "),
+        ("my-pets", "Did you mean 'pets'?"),
+        ("pets.zip", "Did you mean 'pets'?"),
+        ("flowers.npy", "Did you mean 'flowers.npz'?"),
+        ("huggingface:mnist", "Known: digits, mnist, "),
+        ("", "Known: digits, mnist, "),
+        ("qqqqqq", "Known: digits, mnist, "),
+    ],
+)
+def test_unknown_names(tmp_path, monkeypatch, source, hint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "flowers.npz").touch()
+    if isinstance(source, str):
+        source = source.format(tmp_path)
+    with pytest.raises(ValueError, match=r"^there is no folder, .npz archive or data") as caught:
+        load(source)
+    assert f" {str(source)!r}. {hint.format(tmp_path)}" in str(caught.value)
+
+
+def test_names_of_folders_and_archives(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "SET.npz", **contents())
+    (tmp_path / "SET.npz").rename(tmp_path / "SET.NPZ")
+    for name in ("digits", "mnist"):
+        (tmp_path / name / "a").mkdir(parents=True)
+        for number in range(5):
+            Image.new("L", (3, 3)).save(tmp_path / name / "a" / f"{number}.png")
+    assert len(load("SET.NPZ", split="all")) == len(load("~/SET.NPZ", split="all")) == 12
+    for folder in ("./digits", "~/digits", Path("digits"), "mnist"):
+        assert len(load(folder, split="all")) == 5
+    assert len(load("digits", split="all")) == 1797
+    assert load(Path("mnist"), data_dir=tmp_path).image_shape == (3, 3, 1)
+    with pytest.raises(ValueError, match="'mnist' is not prepared"):
+        load("mnist", data_dir=tmp_path)
+
+
+def test_arrays_are_not_converted(tmp_path):
+    np.savez(tmp_path / "set.npz", **contents())
+    assert load(tmp_path / "set.npz", channels=3).image_shape == (5, 4, 3)
+    arrays = contents()["images"], contents()["labels"]
+    for source, channels in (("digits", 3), (tmp_path / "set.npz", 1), (arrays, 1)):
+        with pytest.raises(ValueError, match=f"only pictures .* Received: channels={channels} for"):
+            load(source, channels=channels)
 
 
 def prepare(name, version, examples, features, data_dir):
@@ -287,6 +343,53 @@ def test_tfds_gives_the_arrays_that_were_prepared(no_tensorflow, tiny_mnist, spl
     # TFDS shuffles what it prepares.
     assert set(rows(data)) <= set(rows(everything))
     assert len(set(rows(data))) == count
+
+
+def test_a_large_tfds_set_is_whole(tmp_path):
+    """More records than are decoded at once, of a set that tells neither channels nor classes."""
+    images = np.random.default_rng(0).integers(0, 256, (300, 4, 5, 1), np.uint8)
+    images[:, 0, 0, 0] = np.arange(300) % 100
+    examples = [
+        {"image": Image.fromarray(image[..., 0]), "label": int(image[0, 0, 0])} for image in images
+    ]
+    features = {"image": tfds.features.Image(shape=(4, 5, None)), "label": np.int64}
+    splits = {"train": examples[:270], "test": examples[270:]}
+    prepare("grays", "1.0.0", splits, features, tmp_path)
+    for split, expected in (("train", images[:270]), ("test", images[270:]), ("all", images)):
+        data = load("grays", split=split, data_dir=tmp_path)
+        labels = expected[:, 0, 0, 0].astype(int)
+        assert rows(data) == rows(Dataset(expected, labels))
+        assert data.class_names == tuple(map(str, range(100)))
+    assert len([*(tmp_path / "grays").glob(".1.0.0.jaxcnn-cache/*-*")]) == 1
+
+
+def missing(path):
+    path.unlink()
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[300] ^= 255
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [missing, empty, cut_short, flipped])
+def test_tfds_files_that_are_damaged(no_tensorflow, tiny_mnist, tmp_path, damage):
+    shutil.copytree(
+        tiny_mnist[0], tmp_path / "tfds", ignore=lambda folder, names: {".3.0.1.jaxcnn-cache"}
+    )
+    (file,) = (tmp_path / "tfds" / "mnist" / "3.0.1").glob("*train*")
+    damage(file)
+    message = (
+        r"'mnist' is damaged: remove .*/mnist/3.0.1, .* again: jaxcnn data prepare mnist --data"
+    )
+    with pytest.raises(ValueError, match=message):
+        load("mnist", data_dir=tmp_path / "tfds")
+    assert len(load("mnist", data_dir=tmp_path / "tfds", split="test")) == 2
 
 
 def test_tfds_images_can_be_resized(no_tensorflow, tiny_mnist):
