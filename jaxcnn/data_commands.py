@@ -8,22 +8,29 @@ import typer
 
 from jaxcnn import data as datasets
 from jaxcnn import shapes
-from jaxcnn.data import folders
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.names import kind_of_name
 from jaxcnn.data.preparation import CATALOGUE
 from jaxcnn.data.preparation.builders import is_prepared, stock_builder
 from jaxcnn.data.preparation.catalogue import command
 from jaxcnn.data.preparation.download import readable
+from jaxcnn.data.sources import examples
 from jaxcnn.insight import plots
 
 app = typer.Typer(help="List, describe, prepare and draw data sets.")
 DataDir = Annotated[
     Path | None, typer.Option(help="Where TensorFlow Datasets keeps its data, if elsewhere.")
 ]
-# The pictures in a folder may have any size; so large they are shown.
+CacheDir = Annotated[
+    Path | None, typer.Option(help="Where to keep decoded pictures, if not beside their folder.")
+]
+OnError = Annotated[
+    str, typer.Option(help="Whether to raise or to skip a picture that cannot be read.")
+]
+# Pictures may have any size; so large they are shown.
 _SHOWN_SIZE = 64
-# TensorFlow Datasets shuffles what it prepares: so many examples have some of each class.
-_EXAMPLES = 2_000
+# Classes are mixed in the order of a set: so many images have some of each class.
+_EXAMPLES, _EXAMPLES_OF_A_CLASS = 2_000, 100
 
 
 @app.callback(invoke_without_command=True)
@@ -55,18 +62,19 @@ def info(
     picture: Annotated[
         Path | None, typer.Option(help="Draw examples of each class into this file, such as a PNG.")
     ] = None,
+    on_error: OnError = "raise",
     data_dir: DataDir = None,
 ) -> None:
     """Describe a data set: its splits, its classes, where it comes from."""
     if picture is not None:
-        shown = _examples(name, data_dir)
+        classes = len(datasets.describe(name, data_dir=data_dir).class_names) or _EXAMPLES
+        count = min(_EXAMPLES, _EXAMPLES_OF_A_CLASS * classes)
+        shown = _examples(name, count, on_error, data_dir)
         plots.contact_sheet(shown.images, shown.labels, shown.class_names).savefig(picture, dpi=120)
-    if _is_folder(name, data_dir):
-        _describe_folder(Path(name))
-    elif name in CATALOGUE:
+    if name in CATALOGUE and kind_of_name(name, data_dir) == "tfds":
         _describe_entry(name, data_dir)
     else:
-        _describe_stored(name, data_dir)
+        _describe(name, data_dir)
     if picture is not None:
         print(f"examples  {picture}")
 
@@ -103,33 +111,29 @@ def show(
         int | None,
         typer.Option(
             help="Resize to a square, as a model does.",
-            show_default=f"as stored; of pictures in a folder, {_SHOWN_SIZE}",
+            show_default=f"as stored; of pictures of several sizes, {_SHOWN_SIZE}",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides all randomness.")] = 0,
+    on_error: OnError = "raise",
     data_dir: DataDir = None,
 ) -> None:
     """Draw what a recipe of augmentation makes of the first training images."""
     count = shapes.whole("images", images, least=1)
     recipe = datasets.recipe(augment)
-    stored = _examples(data, data_dir, image_size=image_size)
+    stored = _examples(data, count, on_error, data_dir, image_size=image_size)
     file = Path(f"{Path(data).stem}-{augment}.png") if out is None else out
-    plots.augmentations(stored.images[:count], recipe, seed=seed).savefig(file, dpi=120)
+    plots.augmentations(stored.images, recipe, seed=seed).savefig(file, dpi=120)
     print(f"The picture is {file}")
 
 
-def _examples(name: str, data_dir: Path | None, *, image_size: int | None = None) -> Dataset:
-    """Loads training images to show: of a large prepared set only some, in its own order."""
-    split = "train"
-    if _is_folder(name, data_dir):
-        image_size = image_size or _SHOWN_SIZE
-    elif name in CATALOGUE:
-        split = f"train[:{min(_EXAMPLES, CATALOGUE[name].splits[split].images)}]"
-    return datasets.load(name, split=split, image_size=image_size, data_dir=data_dir)
-
-
-def _is_folder(name: str, data_dir: Path | None) -> bool:
-    return data_dir is None and Path(name).is_dir()
+def _examples(
+    name: str, count: int, on_error: str, data_dir: Path | None, *, image_size: int | None = None
+) -> Dataset:
+    """Loads the first training images, of one size."""
+    if image_size is None and datasets.describe(name, data_dir=data_dir).image_shape is None:
+        image_size = _SHOWN_SIZE
+    return examples(name, count, image_size=image_size, on_error=on_error, data_dir=data_dir)
 
 
 def _describe_entry(name: str, data_dir: Path | None) -> None:
@@ -149,33 +153,24 @@ def _describe_entry(name: str, data_dir: Path | None) -> None:
     print(f"prepared  {place}")
 
 
-def _describe_folder(path: Path) -> None:
-    found = folders.scan(path)
-    print(path)
-    for split, files in found.splits.items():
-        print(f"{split:<8}  {len(files):,} pictures")
-    _describe_classes(found.class_names)
-
-
-def _describe_stored(name: str, data_dir: Path | None) -> None:
-    splits = {
-        split: datasets.load(name, split=split, data_dir=data_dir) for split in ("train", "test")
-    }
+def _describe(name: str, data_dir: Path | None) -> None:
+    described = datasets.describe(name, data_dir=data_dir)
     print(name)
-    for split, data in splits.items():
-        _describe_split(split, len(data), data.image_shape)
-    train = splits["train"]
-    if train.class_names:
-        _describe_classes(train.class_names)
-    else:
-        print(f"labels    {'×'.join(map(str, train.labels.shape[1:]))} numbers for each image")
+    for split, images in described.splits.items():
+        _describe_split(split, images, described.image_shape)
+    _describe_classes(described.class_names)
+    if not described.class_names and described.label_shape:
+        print(f"labels    {'×'.join(map(str, described.label_shape))} numbers for each image")
 
 
-def _describe_split(split: str, images: int, shape: tuple[int, ...]) -> None:
-    print(f"{split:<8}  {images:,} images of {'×'.join(map(str, shape))}")
+def _describe_split(split: str, images: int, shape: tuple[int, ...] | None) -> None:
+    what = "pictures" if shape is None else f"images of {'×'.join(map(str, shape))}"
+    print(f"{split:<8}  {images:,} {what}")
 
 
 def _describe_classes(names: Sequence[str]) -> None:
+    if not names:
+        return  # only the labels tell
     numbered = list(names) == [str(number) for number in range(len(names))]
     listed = f"{names[0]}…{names[-1]}" if numbered else ", ".join(names)
     print(f"classes   {len(names)}: {listed}")

@@ -37,6 +37,32 @@ def key():
 
 
 @pytest.fixture(scope="session")
+def prepare_tfds():
+    """Writes a tiny data set as TensorFlow Datasets does, under any name and version."""
+    import tensorflow_datasets as tfds
+
+    def prepare(name, version, examples, features, data_dir):
+        features = tfds.features.FeaturesDict(features)
+        with tfds.core.registered.skip_registration():
+            builder = type(
+                "Tiny",
+                (tfds.core.GeneratorBasedBuilder,),
+                {
+                    "name": name,
+                    "VERSION": tfds.core.Version(version),
+                    "_info": lambda self: tfds.core.DatasetInfo(builder=self, features=features),
+                    "_split_generators": lambda self, manager: {
+                        split: enumerate(rows) for split, rows in examples.items()
+                    },
+                    "_generate_examples": None,
+                },
+            )
+            builder(data_dir=data_dir, file_format="array_record").download_and_prepare()
+
+    return prepare
+
+
+@pytest.fixture(scope="session")
 def cache_folder(tmp_path_factory):
     """Where the command line keeps compiled programs during the tests."""
     return tmp_path_factory.mktemp("cache")

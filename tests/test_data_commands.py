@@ -1,12 +1,16 @@
 """The command line for data sets, through real processes."""
 
 import os
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
 import jaxcnn as cnn
+from jaxcnn import data_commands
+from jaxcnn.data.decoding import Records
 
 
 def test_list_names_every_set(run_cli, tmp_path):
@@ -93,6 +97,58 @@ def test_a_folder_is_described_drawn_trained_on_and_evaluated(run_cli, folder, t
     assert result.stdout.split()[1] == "dog"
 
 
+def picture_files(root, *classes, count=6):
+    """Writes gray pictures of several sizes into a folder for each class."""
+    for name in classes:
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            Image.new("L", (8 + number, 9), 40 * number).save(root / name / f"{number}.png")
+    return root
+
+
+def test_info_and_show_of_whatever_load_takes(tmp_path, prepare_tfds, capsys, monkeypatch):
+    """Run in this process, for there are many: every kind of source, with splits of every kind."""
+    monkeypatch.chdir(tmp_path)
+    picture_files(tmp_path / "parts" / "Train", "cat", "dog")
+    picture_files(tmp_path / "parts" / "validation", "dog", count=2)
+    picture_files(tmp_path / "digits", "cat", "dog", count=10)
+    (tmp_path / "digits" / "cat" / "0.png").write_text("words")
+    np.savez("few.npz", images=np.zeros((3, 8, 8, 1), np.uint8), labels=np.arange(3) % 2)
+    features = {"image": tfds.features.Image(), "label": tfds.features.ClassLabel(names=["a", "b"])}
+    examples = [{"image": Image.new("RGB", (8, 8 + row)), "label": row % 2} for row in range(10)]
+    prepare_tfds("petals", "1.0.0", {"train": examples}, features, tmp_path)
+    capsys.readouterr()
+    sheet, two = tmp_path / "sheet.png", "classes   2: cat, dog"
+    for name, data_dir, lines in [
+        ("parts", None, ["train     12 pictures", "validation  2 pictures", two]),
+        ("./digits", None, ["train     16 pictures", "test      4 pictures", two]),
+        ("digits", None, ["train     1,442 images of 8×8×1", "test      355 images of 8×8×1",
+                          "classes   10: 0…9"]),
+        ("few.npz", None, ["train     3 images of 8×8×1", "test      0 images of 8×8×1",
+                           "classes   2: 0…1"]),
+        ("petals", tmp_path, ["train     10 pictures", "classes   2: a, b"]),
+    ]:  # fmt: skip
+        options = {"on_error": "skip", "data_dir": data_dir}
+        with pytest.warns(match="of 16 .* left out") if name == "./digits" else nullcontext():
+            data_commands.info(name, picture=sheet, **options)
+        assert capsys.readouterr().out.splitlines() == [name, *lines, f"examples  {sheet}"]
+        sheet.unlink()
+        with pytest.warns(match="of 2 .* left out") if name == "./digits" else nullcontext():
+            data_commands.show(name, "none", sheet, images=2, image_size=None, seed=0, **options)
+        assert capsys.readouterr().out == f"The picture is {sheet}\n"
+        sheet.unlink()
+    assert not [path for path in tmp_path.rglob("*") if "jaxcnn-cache" in path.name]
+
+
+def test_only_what_is_drawn_is_decoded(tmp_path, monkeypatch):
+    root = picture_files(tmp_path / "pets", "cat", "dog", count=100)
+    read, rows = Records.read, []
+    monkeypatch.setattr(Records, "read", lambda self, row: rows.append(row) or read(self, row))
+    out = tmp_path / "a.png"
+    data_commands.show(str(root), "none", out, 6, None, 0, "raise", None)
+    assert sorted(rows) == [0, *range(6)]  # the first tells the shape
+
+
 def test_help_lists_the_commands(run_cli):
     result = run_cli("data")
     assert result.returncode == 0
@@ -102,7 +158,7 @@ def test_help_lists_the_commands(run_cli):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["info", "mnits"], "there is no data set 'mnits'. Did you mean 'mnist'?"),
+        (["info", "mnits"], "data set 'mnits'. Did you mean 'mnist'?"),
         (["info", "digits", "--picture", "sheet.docx"], "Format 'docx' is not supported"),
         (["info", "mnist", "--picture", "sheet.png"], "Prepare it once: jaxcnn data prepare mnist"),
         (["prepare", "digit"], "there is no data set 'digit'. Known: mnist,"),

@@ -27,10 +27,17 @@ from jaxcnn.data.batches import (
     prefetch,
     steps_per_epoch,
 )
+from jaxcnn.data.classes import (
+    match_classes,
+)
 from jaxcnn.data.dataset import (
     Dataset,
     one_hot,
     storage_bytes,
+)
+from jaxcnn.data.description import (
+    Description,
+    describe,
 )
 from jaxcnn.data.preparation import (
     available,
@@ -49,6 +56,7 @@ from jaxcnn.data.sources import (
 __all__ = [
     "Batch",
     "Dataset",
+    "Description",
     "alternating_flip",
     "available",
     "balanced_order",
@@ -59,9 +67,11 @@ __all__ = [
     "compose",
     "cutmix",
     "cutout",
+    "describe",
     "gaussian_noise",
     "k_fold",
     "load",
+    "match_classes",
     "mixup",
     "one_hot",
     "prefetch",

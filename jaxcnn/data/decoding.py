@@ -248,6 +248,22 @@ class Joined(Sequence[Any]):
         return self._sources[place][row - self._stops[place] + len(self._sources[place])]
 
 
+class First(Sequence[Any]):
+    """The first records of a source, as a source."""
+
+    def __init__(self, source: Source, most: int) -> None:
+        """Keeps the source."""
+        self._source, self._size = source, min(len(source), most)
+
+    def __len__(self) -> int:
+        """Returns how many they are."""
+        return self._size
+
+    def __getitem__(self, row: Any) -> Any:
+        """Returns the record of this number."""
+        return self._source[row]
+
+
 def refusal(problem: str) -> UnreadablePicture:
     """Returns the error for a picture that cannot be read, which says how to do without it."""
     return UnreadablePicture(f"{problem}. Leave such pictures out by on_error='skip'")

@@ -9,7 +9,7 @@ from typing import Any
 from jaxcnn import checks, shapes
 from jaxcnn.data import cache, splits
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.decoding import Joined, Records, refusal
+from jaxcnn.data.decoding import First, Joined, Records, refusal
 from jaxcnn.data.opening import open_source
 from jaxcnn.data.undecoded import Undecoded
 
@@ -104,6 +104,37 @@ def load(
     if found.sizes.keys() == {"all"}:  # records, which have no splits of their own
         return splits.cut(_decode(found, [splits.Part("all")], form), split or "all")
     return _decode(found, splits.parse(split or "train", found.sizes), form)
+
+
+def examples(
+    source: str | Path,
+    count: int,
+    *,
+    image_size: int | Sequence[int] | None = None,
+    on_error: str = "raise",
+    data_dir: str | Path | None = None,
+) -> Dataset:
+    """Loads some images of a set to look at; only they are decoded, and nothing is kept.
+
+    Args:
+      source: A name or a path, as for :func:`load`.
+      count: How many at most, the first of ``"train"`` or of the first split there is.
+      image_size: As for :func:`load`.
+      on_error: As for :func:`load`.
+      data_dir: As for :func:`load`.
+
+    Raises:
+      TypeError: as :func:`load`.
+      ValueError: as :func:`load`.
+    """
+    form = _Form.check(image_size, None, on_error, None)
+    found = open_source(source, data_dir)
+    if isinstance(found, Dataset):
+        return form.apply(splits.cut(found, f"train[:{count}]"))
+    split = "train" if "train" in found.sizes else next(iter(found.sizes))
+    first = First(found.open(split), count)
+    few = Undecoded(found.name, {split: len(first)}, lambda split: first, found.class_names)
+    return _decode(few, [splits.Part(split)], form)
 
 
 @dataclass(frozen=True)

@@ -103,12 +103,9 @@ def cut(data: Dataset, split: str) -> Dataset:
     Raises:
       ValueError: there is no such split, or it holds no image.
     """
-    classes = strata(data.labels)
-    held_out = every_fifth(classes)
-    members = {"train": np.flatnonzero(~held_out), "test": np.flatnonzero(held_out)}
-    chosen = []
-    for name, *bounds in parse(split, members):
-        rows = members[name]
+    found, classes, chosen = members(data), strata(data.labels), []
+    for name, *bounds in parse(split, found):
+        rows = found[name]
         if any(bounds):
             rows = rows[evenly(classes[rows])]
         chosen.append(rows[np.asarray(Part(name, *bounds).rows(len(rows)), int)])
@@ -116,6 +113,12 @@ def cut(data: Dataset, split: str) -> Dataset:
     if len(rows) == 0:
         raise ValueError(f"the split {split!r} holds none of the {len(data)} images")
     return data if np.array_equal(rows, np.arange(len(data))) else data.take(rows)
+
+
+def members(data: Dataset) -> dict[str, np.ndarray]:
+    """Returns the rows of each split of a set that has no splits of its own."""
+    held_out = every_fifth(strata(data.labels))
+    return {"train": np.flatnonzero(~held_out), "test": np.flatnonzero(held_out)}
 
 
 def every_fifth(labels: np.ndarray) -> np.ndarray:

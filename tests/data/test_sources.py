@@ -277,29 +277,6 @@ def test_arrays_are_not_converted(tmp_path):
             load(source, channels=channels)
 
 
-def prepare(name, version, examples, features, data_dir):
-    """Writes a tiny data set under the name and version of one that TFDS knows."""
-
-    def info(self):
-        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
-
-    with tfds.core.registered.skip_registration():
-        builder = type(
-            "Tiny",
-            (tfds.core.GeneratorBasedBuilder,),
-            {
-                "name": name,
-                "VERSION": tfds.core.Version(version),
-                "_info": info,
-                "_split_generators": lambda self, manager: {
-                    split: enumerate(rows) for split, rows in examples.items()
-                },
-                "_generate_examples": None,
-            },
-        )
-        builder(data_dir=data_dir, file_format="array_record").download_and_prepare()
-
-
 @pytest.fixture
 def no_tensorflow(monkeypatch):
     """Makes every import of TensorFlow fail, on machines that have it too."""
@@ -313,7 +290,7 @@ def no_tensorflow(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def tiny_mnist(tmp_path_factory):
+def tiny_mnist(tmp_path_factory, prepare_tfds):
     """Returns the folder of a prepared ``mnist`` of ten images, and what is in it."""
     folder = tmp_path_factory.mktemp("tfds")
     images = np.random.default_rng(0).integers(0, 256, (10, 28, 28, 1), np.uint8)
@@ -327,7 +304,7 @@ def tiny_mnist(tmp_path_factory):
         "label": tfds.features.ClassLabel(num_classes=10),
     }
     splits = {"train": examples[:8], "test": examples[8:]}
-    prepare("mnist", "3.0.1", splits, features, folder)
+    prepare_tfds("mnist", "3.0.1", splits, features, folder)
     return folder, Dataset(images, labels)
 
 
@@ -345,7 +322,7 @@ def test_tfds_gives_the_arrays_that_were_prepared(no_tensorflow, tiny_mnist, spl
     assert len(set(rows(data))) == count
 
 
-def test_a_large_tfds_set_is_whole(tmp_path):
+def test_a_large_tfds_set_is_whole(tmp_path, prepare_tfds):
     """More records than are decoded at once, of a set that tells neither channels nor classes."""
     images = np.random.default_rng(0).integers(0, 256, (300, 4, 5, 1), np.uint8)
     images[:, 0, 0, 0] = np.arange(300) % 100
@@ -354,7 +331,7 @@ def test_a_large_tfds_set_is_whole(tmp_path):
     ]
     features = {"image": tfds.features.Image(shape=(4, 5, None)), "label": np.int64}
     splits = {"train": examples[:270], "test": examples[270:]}
-    prepare("grays", "1.0.0", splits, features, tmp_path)
+    prepare_tfds("grays", "1.0.0", splits, features, tmp_path)
     for split, expected in (("train", images[:270]), ("test", images[270:]), ("all", images)):
         data = load("grays", split=split, data_dir=tmp_path)
         labels = expected[:, 0, 0, 0].astype(int)
@@ -418,17 +395,17 @@ def test_tfds_split_that_is_not_there(no_tensorflow, tiny_mnist):
         load("mnist", split="validation", data_dir=tiny_mnist[0])
 
 
-def test_tfds_set_without_labels(no_tensorflow, tmp_path):
+def test_tfds_set_without_labels(no_tensorflow, tmp_path, prepare_tfds):
     examples = {"train": [{"image": Image.new("RGB", (8, 8))}]}
-    prepare("clic", "1.0.0", examples, {"image": tfds.features.Image()}, tmp_path)
+    prepare_tfds("clic", "1.0.0", examples, {"image": tfds.features.Image()}, tmp_path)
     message = r"'clic' must have the features 'image' and 'label'. Received: \['image'\]"
     with pytest.raises(ValueError, match=message):
         load("clic", data_dir=tmp_path)
 
 
-def test_tfds_images_of_several_sizes(no_tensorflow, tmp_path):
+def test_tfds_images_of_several_sizes(no_tensorflow, tmp_path, prepare_tfds):
     features = {"image": tfds.features.Image(), "label": tfds.features.ClassLabel(num_classes=2)}
     examples = [{"image": Image.new("RGB", size), "label": 1} for size in [(8, 8), (8, 9)]]
-    prepare("cats_vs_dogs", "4.0.1", {"train": examples}, features, tmp_path)
+    prepare_tfds("cats_vs_dogs", "4.0.1", {"train": examples}, features, tmp_path)
     with pytest.raises(ValueError, match=r"the images .* must have one size.*\(9, 8, 3\)"):
         load("cats_vs_dogs", data_dir=tmp_path)
