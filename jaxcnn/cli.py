@@ -14,7 +14,7 @@ import typer
 from jaxcnn import data as datasets
 from jaxcnn import data_commands, models, shapes, train_commands, training
 from jaxcnn.data.pictures import read_picture
-from jaxcnn.data_commands import DataDir
+from jaxcnn.data_commands import CacheDir, DataDir, OnError
 from jaxcnn.insight import summarize
 from jaxcnn.memory import keep_freed_memory
 from jaxcnn.training import run as runs
@@ -82,16 +82,31 @@ def evaluate(
     data: Annotated[
         str | None, typer.Option(help="Another data set.", show_default="the run's own")
     ] = None,
-    split: Annotated[str, typer.Option(help="train, test or all.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, test, all, …", show_default="the images held out for testing"),
+    ] = None,
+    on_error: OnError | None = None,
     data_dir: DataDir = None,
+    cache_dir: CacheDir = None,
 ) -> None:
     """Evaluate a trained model on held-out images, each counted once."""
     described, model = runs.describe(run), runs.load(run)
     source = data or described.data["source"]
-    folder = data_dir or described.data["data_dir"]
+    folder = data_dir if data else data_dir or described.data["data_dir"]
+    own = {} if data else described.training.get("data", {})
+    split = split or own.get("test") or datasets.describe(source, data_dir=folder).test
+    *image_size, channels = described.input_shape
     test_set = datasets.load(
-        source, split=split, image_size=described.input_shape[:2], data_dir=folder
+        source,
+        split=split,
+        image_size=image_size,
+        channels=channels if channels in (1, 3) else None,
+        on_error=on_error or own.get("on_error", "raise"),
+        data_dir=folder,
+        cache_dir=cache_dir,
     )
+    test_set = datasets.match_classes(test_set, described.class_names)
     result = training.evaluate(model, test_set)
     print(f"data      {source} ({split}, {result.examples:,} images)")
     print(f"loss      {result.loss:.4f}")

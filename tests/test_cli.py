@@ -5,9 +5,14 @@ import re
 
 import numpy as np
 import pytest
+from flax import nnx
 from PIL import Image, ImageDraw, ImageFont
 
 import jaxcnn as cnn
+from jaxcnn import cli
+from jaxcnn.data.pictures import Framing
+from jaxcnn.training import run as runs
+from jaxcnn.training.recipe import Recipe
 
 
 def test_train_writes_a_run(trained_run):
@@ -41,6 +46,52 @@ def test_evaluate_repeats_the_result(trained_run, run_cli):
     assert result.returncode == 0
     assert "355 images" in result.stdout
     assert f"{described['metrics']['accuracy']:.2%}" in result.stdout
+
+
+@pytest.fixture
+def cat_run(tmp_path):
+    """The folder of a run on ants, bees and cats, whose model takes everything for a cat."""
+    model = cnn.models.create("mnist_cnn", num_classes=3).build((28, 28, 1), rngs=nnx.Rngs(0))
+    model.dense_1.bias[...] = np.array([0, 0, 1000], np.float32)
+    with runs.begun(tmp_path / "run", Recipe()):
+        (tmp_path / "run" / "checkpoints" / "1").mkdir(parents=True)
+        run = runs.Run(
+            model="mnist_cnn",
+            options={"num_classes": 3},
+            input_shape=(28, 28, 1),
+            class_names=("ant", "bee", "cat"),
+            framing=Framing((28, 28, 1)),
+            data={"source": str(tmp_path / "animals"), "data_dir": None},
+            training={"data": {"test": "val", "on_error": "skip"}},
+            metrics={},
+        )
+        runs.finish(tmp_path / "run", run, model)
+    return tmp_path / "run"
+
+
+@pytest.mark.implicit_promotion
+def test_evaluate_knows_classes_by_their_names(cat_run, tmp_path, monkeypatch, capsys):
+    for name, count in (("train/ant", 1), ("val/ant", 1), ("val/cat", 3)):
+        (tmp_path / "animals" / name).mkdir(parents=True)
+        for number in range(count):
+            mode = "RGB" if number else "L"
+            Image.new(mode, (9, 9 + number)).save(tmp_path / "animals" / name / f"{number}.png")
+    for data in (None, str(tmp_path / "animals")):
+        cli.evaluate(cat_run, data, None, None, None, None)
+        assert capsys.readouterr().out.splitlines()[::2] == [
+            f"data      {tmp_path / 'animals'} (val, 4 images)",
+            "accuracy  75.00%",
+        ]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "animals" / "val" / "cat").rename(tmp_path / "animals" / "val" / "cow")
+    with pytest.raises(ValueError, match=r"classes \['ant', 'bee', 'cat'\]. Received: \['cow'\]"):
+        cli.evaluate(cat_run, "animals", "all", "raise", None, tmp_path / "kept")
+    (tmp_path / "animals" / "val" / "ant" / "0.png").write_text("words")
+    with (
+        pytest.warns(UserWarning, match="1 of 5 images"),
+        pytest.raises(ValueError, match="'cow'"),
+    ):
+        cli.evaluate(cat_run, None, None, None, None, None)
 
 
 def test_load_gives_the_trained_model(trained_run):
