@@ -12,7 +12,7 @@ from jaxcnn.data.augment.geometry import (
 )
 from jaxcnn.data.augment.mixing import cutmix, mixup
 from jaxcnn.data.augment.policy import rand_augment
-from jaxcnn.data.augment.recipes import recipe, recipe_names
+from jaxcnn.data.augment.recipes import default_recipe, recipe, recipe_names
 from jaxcnn.data.augment.sequences import channel_mask, time_mask, time_shift
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "compose",
     "cutmix",
     "cutout",
+    "default_recipe",
     "gaussian_noise",
     "mixup",
     "rand_augment",

@@ -37,6 +37,15 @@ _RECIPES: dict[str, Augment] = {
         partial(colour_jitter, brightness=0.4, contrast=0.4, saturation=0.4),
     ),
 }
+# Which of them suits a public data set.
+_OF_SETS = {
+    "kmnist": "mnist",
+    "emnist": "mnist",
+    "svhn_cropped": "svhn",
+    "cifar10": "cifar",
+    "cifar100": "cifar",
+    "imagenet2012": "imagenet",
+}
 
 
 def recipe(name: str) -> Augment:
@@ -51,13 +60,30 @@ def recipe(name: str) -> Augment:
       name: ``"digits"`` and ``"mnist"`` shift by 2 pixels; ``"fashion_mnist"`` also flips;
         ``"svhn"`` crops; ``"cifar"`` flips, crops and cuts out, ``"cifar_long"`` applies
         RandAugment as well, ``"airbench"`` flips in turns and crops; ``"imagenet"`` crops and
-        resizes, flips and changes colours; ``"none"`` changes nothing.
+        resizes, flips and changes colours; ``"none"`` changes nothing. The name of a data set,
+        such as ``"cifar10"``, gives what :func:`default_recipe` says.
 
     Raises:
       ValueError: there is no such recipe.
     """
+    name = _OF_SETS.get(_without_config(name), name)
     checks.known("recipe", name, _RECIPES)
     return _RECIPES[name]
+
+
+def default_recipe(source: str) -> str:
+    """Returns the name of the recipe that suits a data set.
+
+    >>> default_recipe("cifar10"), default_recipe("emnist/letters"), default_recipe("pets.npz")
+    ('cifar', 'mnist', 'none')
+
+    Args:
+      source: The name of a data set; of any other, such as a folder of pictures, nobody knows
+        whether it may be mirrored or turned, and ``"none"`` suits it.
+    """
+    name = _without_config(source)
+    name = _OF_SETS.get(name, name)
+    return name if name in _RECIPES else "none"
 
 
 def recipe_names() -> list[str]:
@@ -67,3 +93,8 @@ def recipe_names() -> list[str]:
     True
     """
     return sorted(_RECIPES)
+
+
+def _without_config(source: str) -> str:
+    """Returns the ``name`` of ``name/config:version``."""
+    return source.partition("/")[0].partition(":")[0]

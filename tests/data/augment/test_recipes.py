@@ -64,3 +64,15 @@ def test_only_who_asks_is_told_the_epoch(key):
     assert float(data.compose(functools.partial(by_epoch, epoch=5))(key, zero, epoch=3)) == 5
     with pytest.raises(ValueError, match=r"give make_train_step its steps_per_epoch.*by_epoch"):
         data.compose(plain, by_epoch)(key, zero)
+
+
+@pytest.mark.parametrize("name", ["digits", *data.available()])
+def test_every_public_set_has_a_recipe(name):
+    recipe = data.recipe(name)
+    assert recipe is data.recipe(data.default_recipe(name))
+    assert data.default_recipe(name) != "none"
+
+
+def test_nothing_is_known_of_other_sets():
+    names = ["./digits", "pets", "/data/cifar10", "cifra", "cifar10.npz"]
+    assert {data.default_recipe(name) for name in names} == {"none"}
