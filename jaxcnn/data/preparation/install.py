@@ -5,7 +5,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from jaxcnn import checks
 from jaxcnn.data.preparation import builders
@@ -25,9 +28,10 @@ def prepare(
     """Downloads a public data set and writes it where TensorFlow Datasets and ``load`` find it.
 
     TensorFlow is not needed. Every file is checked against the checksum that TensorFlow Datasets
-    ships. Work that was interrupted is taken up by the next call, and never read as complete; of
-    several processes that prepare the same set, one does and the others wait. A set that is
-    prepared already is left as it is. Memory holds the images of one split: some 0.5 GB in all,
+    ships. A download that was interrupted goes on at the next call, and writing that was begins
+    anew; neither is ever read as complete. Of several processes that prepare the same set, one
+    does and the others wait. A set that is prepared already is left as it is; what has its place
+    and cannot be read is moved aside. Memory holds the images of one split: some 0.5 GB in all,
     2 GB for ``svhn_cropped``.
 
     Args:
@@ -80,6 +84,7 @@ def prepare(
             try:
                 written = builders.write(name, entry, files, staging, report=display.report)
                 target.parent.mkdir(parents=True, exist_ok=True)
+                _clear(target, display)
                 written.rename(target)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
@@ -115,15 +120,25 @@ def _check_folder(entry: Entry, folder: Path) -> None:
 @contextmanager
 def _alone(path: Path, name: str, display: Display) -> Iterator[None]:
     """Waits until no other process works on the set; a killed process lets go by itself."""
-    import fcntl  # not on Windows, where there is no ArrayRecord either
-
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            display.line(f"another process prepares {name}: waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        display.line(f"another process prepares {name}: waiting for it")
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
+
+
+def _clear(target: Path, display: Display) -> None:
+    """Moves away what has the place of a set and is none, as it has lost what tells of it."""
+    if target.exists():
+        names = (f"{target.name}.old-{number}" for number in count(1))
+        old = next(old for old in map(target.with_name, names) if not old.exists())
+        target.rename(old)
+        display.line(f"what was in {target} is no complete set, and is now in {old}")
 
 
 @contextmanager

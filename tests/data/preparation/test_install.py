@@ -255,6 +255,17 @@ def test_a_run_that_was_killed_while_downloading_is_continued(small, server, tmp
     assert_prepared(data_dir, "cifar10", splits)
 
 
+def test_a_set_that_lost_its_description_is_moved_aside(small, server, tmp_path, capsys):
+    splits, data_dir = small("mnist"), tmp_path / "data"
+    for number in (1, 2):
+        target = install.prepare("mnist", mirror=server.address, data_dir=data_dir)
+        (target / "dataset_info.json").unlink()
+        install.prepare("mnist", mirror=server.address, data_dir=data_dir)
+        told = capsys.readouterr().out
+        assert f"is no complete set, and is now in {target}.old-{number}\n" in told
+        assert_prepared(data_dir, "mnist", splits)
+
+
 def test_of_two_processes_one_works_and_one_waits(small, server, tmp_path):
     splits, data_dir, mark = small("mnist"), tmp_path / "data", tmp_path / "mark"
     first = process("prepare", "mnist", server.address, data_dir, mark, "stop")
