@@ -198,7 +198,7 @@ def check_images(images: Images) -> Images:
     images = images if isinstance(images, jax.Array) else np.asarray(images)
     if not 3 <= images.ndim <= 5:
         raise ValueError(f"images must be {_LAYOUTS}. Received: shape {images.shape}")
-    if images.ndim > 3 and images.shape[1] in (1, 3) and images.shape[-1] > 4:
+    if images.ndim > 3 and _channels_first(images):
         raise ValueError(
             f"images must have their channels last. Received: shape {images.shape}, which looks "
             "channels-first: use np.moveaxis(images, 1, -1)."
@@ -211,6 +211,13 @@ def check_images(images: Images) -> Images:
         )
     _check_values(images)
     return images
+
+
+def _channels_first(images: Images) -> bool:
+    """Whether it is sure: 1 or 3 rows are possible, but not of pixels with so many colours."""
+    _, first, *_, width, last = images.shape
+    square, pixels = width == last, images.dtype == np.uint8
+    return first in (1, 3) and last > 4 and (square or (pixels and last >= 16))
 
 
 def _check_values(images: Images) -> None:
@@ -228,7 +235,8 @@ def _check_values(images: Images) -> None:
             f"images must be finite. Received: NaN or infinity in {len(bad)} images, "
             f"the first at row {bad[0]}"
         )
-    if highest > 1 and lowest >= 0 and whole:
+    pictures = images.ndim == 4 and images.shape[-1] in (1, 3, 4)  # others may be counts
+    if pictures and highest > 1 and lowest >= 0 and whole:
         raise ValueError(
             "floating-point images are used as they are, and these hold pixels of 0…255: pass "
             f"uint8, or divide by 255. Received: largest value {highest}"

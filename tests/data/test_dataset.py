@@ -196,3 +196,21 @@ def test_storage_bytes(shape, dtype, expected):
 def test_storage_bytes_errors():
     with pytest.raises(ValueError, match="at least 1"):
         storage_bytes((512, 0))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("shape", [(2, 1, 20, 8), (2, 3, 20, 8), (2, 3, 8), (2, 3, 6, 6, 8)])
+def test_a_short_first_axis_need_not_be_the_channels(shape, dtype):
+    assert Dataset(np.zeros(shape, dtype), np.arange(2)).image_shape == shape[1:]
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 28, 28), (2, 3, 480, 640)])
+def test_channels_first_is_told_where_it_is_sure(shape):
+    with pytest.raises(ValueError, match=r"channels last.*use np.moveaxis\(images, 1, -1\)"):
+        Dataset(np.zeros(shape, np.uint8), np.arange(2))
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 1), (2, 3, 4, 4, 1), (2, 4, 4, 7)])
+def test_sequences_and_video_may_hold_counts(shape):
+    counts = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    np.testing.assert_array_equal(Dataset(counts, np.arange(2)).images, counts)
