@@ -26,7 +26,7 @@ test-peers-long: .venv/.installed-peers
 test-survival: .venv/.installed-test
 	$(BIN)/python -m pytest -q -s --long -k "killed or damage" tests/training
 
-# Every benchmark against PyTorch, Keras, Flax and Equinox: 15 to 30 minutes on two idle cores.
+# Every benchmark against PyTorch, Keras, Flax and Equinox: 20 to 40 minutes on two idle cores.
 bench: .venv/.installed-bench
 	$(BIN)/python examples/benchmarks/bench.py bench.json
 

@@ -1,5 +1,8 @@
-"""The benchmarks' networks: published parameters, known arithmetic, and the sums of the table."""
+"""The benchmarks' networks and sums of the table, and those of data in a small form."""
 
+import importlib
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -11,10 +14,15 @@ BENCHMARKS = Path(__file__).parents[1] / "examples" / "benchmarks"
 
 
 @pytest.fixture(scope="module")
-def networks():
+def benchmark_files():
     sys.path.insert(0, str(BENCHMARKS))
-    yield __import__("networks")
+    yield importlib.import_module
     sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module")
+def networks(benchmark_files):
+    return benchmark_files("networks")
 
 
 def parameters(case):
@@ -35,7 +43,7 @@ def test_arithmetic(networks):
 
 
 def test_a_row_compares_least_times_with_the_fastest_peers(networks):
-    compare = __import__("compare")
+    compare = importlib.import_module("compare")
     results = {
         name: {"min_ms": least}
         for name, least in {"jaxcnn": 2.0, "flax": 8.0, "keras": 4.0, "torch": 1.0}.items()
@@ -43,3 +51,37 @@ def test_a_row_compares_least_times_with_the_fastest_peers(networks):
     row = compare.row("case", results, compare.Goal(0.5, 1.0))
     assert row["jax"] == {"fastest": "keras", "ratio": 0.5, "met": True}
     assert row["torch"] == {"fastest": "torch", "ratio": 2.0, "met": False}
+
+
+def assert_goals(printed, *goals):
+    """Checks that each goal is printed, met or missed: so small a run says nothing of speed."""
+    told = re.findall(r"\((.*?): (?:met|\*\*missed\*\*)\)", printed)
+    assert told == list(goals)
+
+
+@pytest.mark.implicit_promotion
+def test_feeding_is_measured(benchmark_files, monkeypatch, capsys):
+    feed = benchmark_files("feed")
+    monkeypatch.setattr(feed, "ROUNDS", 1)
+    monkeypatch.setattr(feed, "STEPS", {"mnist_cnn": 1})
+    figures = feed.run()
+    assert figures.keys() == {"batch 64", "batch 128", "batch 512", "mnist_cnn"}
+    assert figures["batch 128"] > 10_000
+    assert_goals(capsys.readouterr().out, *["at least 1"] * 3, "at most 3 %")
+
+
+@pytest.mark.implicit_promotion
+def test_augmentation_is_measured(benchmark_files, monkeypatch, capsys):
+    augmentation = benchmark_files("augmentation")
+    monkeypatch.setattr(augmentation, "ROUNDS", 1)
+    figures = augmentation.run(2, ["cifar"], "mnist_cnn")
+    assert figures.keys() == {"none", "cifar"}
+    assert all(milliseconds > 0 for milliseconds in figures.values())
+    assert_goals(capsys.readouterr().out, "at most 15%")
+
+
+def test_a_folder_of_pictures_is_measured(benchmark_files, capsys):
+    figures = benchmark_files("image_folder").run(40)
+    assert all(figure >= 0 for figure in figures.values())
+    memory = f"at most {10 * len(os.sched_getaffinity(0))}"
+    assert_goals(capsys.readouterr().out, "at least 1", memory, "less than 1 s", memory)

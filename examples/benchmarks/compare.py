@@ -138,6 +138,11 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
         print("|", " | ".join(cells), "|", flush=True)
 
 
+def verdict(goal: str, met: bool) -> str:
+    """Returns what to say of a figure that has a goal of its own."""
+    return f"({goal}: {'met' if met else '**missed**'})"
+
+
 def machine() -> dict[str, Any]:
     """Returns what the figures depend on: processor and versions."""
     processor = next(
