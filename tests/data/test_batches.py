@@ -1,5 +1,9 @@
 """Every image once, in batches of one shape, in an order that seed and epoch decide."""
 
+import ast
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -177,12 +181,35 @@ def test_what_breaks_while_prefetching_is_raised_in_its_place():
         next(fetched)
 
 
+# Prints the rows that each of four devices has of every prefetched batch.
+ON_FOUR_DEVICES = """
+import jax, numpy as np
+from jaxcnn.data import Dataset, batches, prefetch
+mesh = jax.make_mesh((4,), ("rows",), axis_types=(jax.sharding.AxisType.Auto,))
+sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("rows"))
+numbers = np.arange(20)
+images = np.broadcast_to(numbers[:, None, None, None], (20, 2, 3, 1)).astype("u1")
+for batch in prefetch(batches(Dataset(images, numbers), 8), sharding=sharding):
+    assert {leaf.sharding for leaf in batch} == {sharding}
+    for leaf in (batch.image[:, 0, 0, 0], batch.label, batch.mask):
+        print([np.asarray(shard.data).tolist() for shard in leaf.addressable_shards])
+"""
+
+
 def test_prefetched_rows_lie_as_the_sharding_says():
-    mesh = jax.make_mesh((1,), ("rows",), axis_types=(jax.sharding.AxisType.Auto,))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("rows"))
-    batch = next(prefetch(batches(numbered(4), 4), sharding=sharding))
-    assert batch.image.sharding == batch.label.sharding == sharding
-    np.testing.assert_array_equal(batch.label, [0, 1, 2, 3])
+    result = subprocess.run(
+        [sys.executable, "-c", ON_FOUR_DEVICES],
+        env=os.environ | {"JAX_NUM_CPU_DEVICES": "4"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = np.resize(np.arange(20), (3, 4, 2)).tolist()  # the last batch is filled with the first
+    masks = (np.arange(24) < 20).reshape(3, 4, 2).tolist()
+    expected = [
+        part for batch, mask in zip(rows, masks, strict=True) for part in (batch, batch, mask)
+    ]
+    assert [ast.literal_eval(line) for line in result.stdout.splitlines()] == expected
 
 
 @pytest.mark.parametrize(

@@ -295,6 +295,15 @@ def test_hugging_face_tables():
     assert (data.class_names, data.labels.tolist()) == (("x", "y", "z"), LABELS.tolist())
 
 
+def test_a_large_hugging_face_table_is_whole():
+    """More rows than are decoded at once."""
+    images, labels = pixels(300, 5, 4, 3), np.arange(300) % 3
+    source = datasets.DatasetDict(train=table(images=images, labels=labels), test=table())
+    data = load(source, split="train+test")
+    np.testing.assert_array_equal(data.images, [*images, *IMAGES])
+    np.testing.assert_array_equal(data.labels, [*labels, *LABELS])
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 def test_hugging_face_arrays(dtype):
     images = (pixels(4, 5, 4, 3) / (1 if dtype == "uint8" else 256)).astype(dtype)
