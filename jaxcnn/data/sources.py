@@ -41,7 +41,7 @@ def load(
     from there: the next time the set is there at once. Only what is used is read, and the
     operating system forgets it when memory is short, so that a set may be larger than memory.
     Memory of the process's own is needed for names and labels, and while decoding for some 10 MB
-    a core, or for each core two pictures as they are decoded, if that is more. Slices and sums of
+    a core, or for each core four pictures as they are decoded, if that is more. Slices and sums of
     neighbouring splits are views; other sums are copied into memory. A set is kept in a hidden
     folder beside its source (``.NAME.jaxcnn-cache``), or in ``$XDG_CACHE_HOME/jaxcnn/data`` where
     that cannot be written, until the name, size or a time of change of any of its files changes.
@@ -54,7 +54,8 @@ def load(
     Args:
       source: One of
 
-        - ``"digits"``, the 1,797 handwritten digits that come with the package;
+        - ``"digits"``, the 1,797 handwritten digits that come with the package (``"./digits"`` is
+          a folder); a path may start with ``~``;
         - a path that ends in ``.npz``: an archive with ``images`` and ``labels``, and
           ``class_names`` if there are any;
         - the path of a folder of pictures: a folder per class, whose name is the class's, or such

@@ -329,6 +329,12 @@ def test_hugging_face_splits(tmp_path):
     assert load(source, split="test", image_size=3).image_shape == (3, 3, 3)
 
 
+def test_other_names_of_classes_are_not_mistaken_for_those_that_are_kept(tmp_path):
+    for names in (("a", "b", "c"), ("x", "y", "z")):
+        source = table(feature=datasets.ClassLabel(names=list(names)))
+        assert load(source, cache_dir=tmp_path).class_names == names
+
+
 def test_hugging_face_tables_that_do_not_fit():
     with pytest.raises(
         ValueError, match=r"a column 'label', or one column of type ClassLabel: use "
