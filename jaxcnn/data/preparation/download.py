@@ -149,10 +149,11 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
             answers.put(error)
 
     threading.Thread(target=ask, daemon=True).start()
+    silence = _Unreachable(f"no answer within {_SECONDS:.0f} s")
     try:
         answer = answers.get(timeout=_SECONDS)
     except queue.Empty:
-        raise _Unreachable(f"no answer within {_SECONDS:.0f} s") from None
+        raise silence from None
     match answer:
         case http.client.HTTPResponse():
             return answer
@@ -163,6 +164,8 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
             raise ConnectionError(
                 f"{url} cannot be downloaded: the server answers {answer.code} {answer.reason}"
             ) from answer
+        case TimeoutError() | urllib.error.URLError(reason=TimeoutError()):
+            raise silence from answer  # the socket was faster in finding it out
         case urllib.error.URLError(reason=reason):
             raise _Unreachable(str(reason)) from answer
         case OSError() | http.client.HTTPException():
