@@ -1,4 +1,4 @@
-"""What the compiler is told: the one place that knows platforms and versions of JAX."""
+"""What depends on the platform or the version of JAX, beside which way an operation is lowered."""
 
 import functools
 from collections.abc import Callable
@@ -34,6 +34,13 @@ def unroll_scan() -> bool:
     one part. Elsewhere a loop is compiled once for all its turns.
     """
     return jax.default_backend() == "cpu"
+
+
+def varying_axes(x: jax.Array) -> frozenset[str]:
+    """Returns the mesh axes along which ``x`` differs from device to device in a ``shard_map``."""
+    kind = jax.typeof(x)
+    manual = getattr(kind, "manual_axis_type", None)  # its first versions called it vma
+    return kind.vma if manual is None else manual.varying
 
 
 def run_once(

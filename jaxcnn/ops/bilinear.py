@@ -16,7 +16,7 @@ from jax.interpreters import ad
 
 from jaxcnn import shapes
 from jaxcnn.ops import cpu
-from jaxcnn.ops.lowering import primitive
+from jaxcnn.ops.lowering import alike, primitive, transposed
 
 
 class Convolution(NamedTuple):
@@ -34,15 +34,15 @@ class Convolution(NamedTuple):
 
     def value(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
         """Convolves ``(batch, *spatial, in_features)`` to ``(batch, *output_sizes, features)``."""
-        return _value.bind(x, kernel, what=self)
+        return _value.bind(*alike(x, kernel), what=self)
 
     def input_gradient(self, y: jax.Array, kernel: jax.Array) -> jax.Array:
         """Maps ``(batch, *output_sizes, features)`` back to ``(batch, *spatial, in_features)``."""
-        return _input_gradient.bind(y, kernel, what=self)
+        return _input_gradient.bind(*alike(y, kernel), what=self)
 
     def kernel_gradient(self, x: jax.Array, y: jax.Array) -> jax.Array:
         """Maps an input and an output to ``(*kernel_size, in_features // groups, features)``."""
-        return _kernel_gradient.bind(x, y, what=self)
+        return _kernel_gradient.bind(*alike(x, y), what=self)
 
 
 def swapped(kernel: jax.Array, groups: int) -> jax.Array:
@@ -99,8 +99,8 @@ def _channels_last(ndim: int) -> lax.ConvDimensionNumbers:
 
 
 def _plain_kernel_gradient(x: jax.Array, y: jax.Array, convolution: Convolution) -> jax.Array:
-    kernel = jax.ShapeDtypeStruct(_kernel_shape(x, y, convolution), x.dtype)
-    return jax.linear_transpose(lambda kernel: _plain_value(x, kernel, convolution), kernel)(y)[0]
+    shape = _kernel_shape(x, y, convolution)
+    return transposed(lambda kernel: _plain_value(x, kernel, convolution), shape, y)
 
 
 def _output_shape(x: Any, kernel: Any, convolution: Convolution) -> shapes.Shape:

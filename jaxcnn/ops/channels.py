@@ -13,7 +13,7 @@ from jax.interpreters import ad
 
 from jaxcnn import shapes
 from jaxcnn.ops import cpu
-from jaxcnn.ops.lowering import primitive
+from jaxcnn.ops.lowering import alike, primitive
 
 
 def spread(values: jax.Array, x: jax.Array) -> jax.Array:
@@ -23,6 +23,7 @@ def spread(values: jax.Array, x: jax.Array) -> jax.Array:
     Array([[1., 2.],
            [1., 2.]], dtype=float32)
     """
+    values, _ = alike(values, x)
     return _spread.bind(values, what=x.shape)
 
 

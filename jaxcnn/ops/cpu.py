@@ -17,7 +17,7 @@ from jax import lax
 
 from jaxcnn import shapes
 from jaxcnn.ops import winograd
-from jaxcnn.ops.lowering import alone
+from jaxcnn.ops.lowering import alike, alone, transposed
 from jaxcnn.shapes.numbers import Pairs
 
 # None where XLA's own way is best.
@@ -51,8 +51,8 @@ def conv_input_gradient(
     form = _as_other_form(windows, groups)
     if form is None:
         return None
-    x = jax.ShapeDtypeStruct((y.shape[0], *windows.spatial, in_features), y.dtype)
-    return jax.linear_transpose(lambda x: form(x, kernel, windows, groups), x)(y)[0]
+    shape = (y.shape[0], *windows.spatial, in_features)
+    return transposed(lambda x: form(x, kernel, windows, groups), shape, y)
 
 
 def conv_kernel_gradient(
@@ -67,8 +67,7 @@ def conv_kernel_gradient(
     if form is None:
         return None
     shape = (*windows.window, x.shape[-1] // groups, y.shape[-1])
-    kernel = jax.ShapeDtypeStruct(shape, x.dtype)
-    return jax.linear_transpose(lambda kernel: form(x, kernel, windows, groups), kernel)(y)[0]
+    return transposed(lambda kernel: form(x, kernel, windows, groups), shape, y)
 
 
 def is_small(windows: shapes.Windows) -> bool:
@@ -279,7 +278,8 @@ def _depthwise_kernel_gradient(x: jax.Array, y: jax.Array, windows: shapes.Windo
         return tuple(taps)
 
     shape = (*(window for window, _, _ in leading), *y.shape[-2:])
-    sums = lax.fori_loop(0, math.prod(counts), add, (jnp.zeros(shape, y.dtype),) * row[0])
+    nothing, _ = alike(jnp.zeros(shape, y.dtype), y)
+    sums = lax.fori_loop(0, math.prod(counts), add, (nothing,) * row[0])
     return jnp.stack([total.sum(axis=-2) for total in sums], axis=-2)[..., None, :]
 
 
@@ -344,7 +344,8 @@ def max_pool_cotangent(dy: jax.Array, index: jax.Array, windows: shapes.Windows)
     6.5 by comparing a block's whole inside with each window at once.
     """
     if max(windows.dilation) > 1:
-        return _transposed(lambda dx: max_pool_tangent(dx, index, windows), dy, windows)
+        shape = (dy.shape[0], *windows.spatial, dy.shape[-1])
+        return transposed(lambda dx: max_pool_tangent(dx, index, windows), shape, dy)
     axes = list(zip(windows.window, windows.strides, windows.output_sizes, strict=True))
     before = [-(-window // stride) - 1 for window, stride, _ in axes]
     blocks = [count + more for (_, _, count), more in zip(axes, before, strict=True)]
@@ -420,14 +421,8 @@ def sum_pool_cotangent(dy: jax.Array, windows: shapes.Windows) -> Result:
         window <= stride for window, stride in zip(windows.window, windows.strides, strict=True)
     ):
         return None
-    return _transposed(lambda x: sum_pool(x, windows), dy, windows)
-
-
-def _transposed(
-    linear: Callable[[jax.Array], jax.Array], dy: jax.Array, windows: shapes.Windows
-) -> jax.Array:
-    x = jax.ShapeDtypeStruct((dy.shape[0], *windows.spatial, dy.shape[-1]), dy.dtype)
-    return jax.linear_transpose(linear, x)(dy)[0]
+    shape = (dy.shape[0], *windows.spatial, dy.shape[-1])
+    return transposed(lambda x: sum_pool(x, windows), shape, dy)
 
 
 def total(x: jax.Array) -> jax.Array:

@@ -10,11 +10,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
 from jaxcnn import shapes
+from jaxcnn.compilation import varying_axes
 
 
 def primitive(
@@ -79,7 +81,11 @@ def primitive(
         result = made.bind(*flat, what=what)
         return result.reshape(count, result.shape[0] // count, *result.shape[1:]), 0
 
-    made.def_impl(lambda *arrays, what: compiled(what)(*arrays))
+    def run(*arrays: jax.Array, what: Hashable) -> jax.Array:
+        with jax.disable_jit(False):  # which would run this again
+            return compiled(what)(*arrays)
+
+    made.def_impl(run)
     made.def_abstract_eval(
         lambda *arrays, what: arrays[0].update(
             shape=shape(*arrays, what), dtype=dtype(*arrays, what), weak_type=False
@@ -100,3 +106,25 @@ def alone(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
     """
     with set_xla_metadata(inlineable="false"):
         return jax.jit(function)(*arrays)
+
+
+def alike(*arrays: jax.Array) -> list[jax.Array]:
+    """Returns the arrays, each of them varying over the mesh axes over which any of them does.
+
+    In a ``jax.shard_map`` JAX's own operations do so by themselves, and the transpose of it is what
+    adds the gradients of an array that all devices share.
+    """
+    union = frozenset().union(*map(varying_axes, arrays))
+    missing = [tuple(union - varying_axes(array)) for array in arrays]
+    return [
+        lax.pcast(array, axes, to="varying") if axes else array
+        for array, axes in zip(arrays, missing, strict=True)
+    ]
+
+
+def transposed(
+    linear: Callable[[jax.Array], jax.Array], shape: shapes.Shape, y: jax.Array
+) -> jax.Array:
+    """Applies the transpose of ``linear``, a function of an array of ``shape``, to ``y``."""
+    template, _ = alike(jnp.zeros(shape, y.dtype), y)
+    return jax.linear_transpose(linear, template)(y)[0]

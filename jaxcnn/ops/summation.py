@@ -9,7 +9,7 @@ from jax.interpreters import ad
 
 from jaxcnn import shapes
 from jaxcnn.ops import cpu
-from jaxcnn.ops.lowering import primitive
+from jaxcnn.ops.lowering import primitive, transposed
 
 
 def window_sum(x: jax.Array, windows: shapes.Windows) -> jax.Array:
@@ -31,8 +31,7 @@ def _plain_value(x: jax.Array, windows: shapes.Windows) -> jax.Array:
 
 
 def _plain_cotangent(dy: jax.Array, windows: shapes.Windows) -> jax.Array:
-    x = jax.ShapeDtypeStruct(_input_shape(dy, windows), dy.dtype)
-    return jax.linear_transpose(lambda x: _plain_value(x, windows), x)(dy)[0]
+    return transposed(lambda x: _plain_value(x, windows), _input_shape(dy, windows), dy)
 
 
 def _input_shape(dy: Any, windows: shapes.Windows) -> shapes.Shape:

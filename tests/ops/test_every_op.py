@@ -103,6 +103,15 @@ def test_jit(example):
 
 
 @every
+def test_without_jit(example):
+    """As for debugging, under ``jax.disable_jit``."""
+    inputs = arrays(example.shapes)
+    with jax.disable_jit():
+        y = example.function(*inputs)
+    np.testing.assert_allclose(y, example.function(*inputs), rtol=1e-6, atol=1e-6)
+
+
+@every
 def test_vmap(example):
     """Over a new first axis of every array: the same as one after the other."""
     stacked = [jnp.stack([array, array[::-1] * 2]) for array in arrays(example.shapes)]
