@@ -72,13 +72,11 @@ def _plain_value(x: jax.Array, kernel: jax.Array, convolution: Convolution) -> j
 
 def _plain_input_gradient(y: jax.Array, kernel: jax.Array, convolution: Convolution) -> jax.Array:
     windows, groups, precision = convolution
-    padding, strides = cpu.gradient_padding(windows), windows.strides
+    padding, strides = windows.gradient_padding, windows.strides
     if min(map(min, padding)) < 0:
         # Where the padding is wider than the kernel reaches, y is cropped, and first: convolutions
         # on CPU read past the end where one side is cropped and the other padded (jaxlib 0.10.2).
-        pairs = zip(padding, strides, strict=True)
-        borders = [(low, high, stride - 1) for (low, high), stride in pairs]
-        y = lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *borders, (0, 0, 0)))
+        y = lax.pad(y, jnp.zeros((), y.dtype), windows.gradient_borders)
         padding, strides = ((0, 0),) * len(padding), (1,) * len(padding)
     return lax.conv_general_dilated(
         y,
@@ -99,20 +97,9 @@ def _channels_last(ndim: int) -> lax.ConvDimensionNumbers:
 
 
 def _plain_kernel_gradient(x: jax.Array, y: jax.Array, convolution: Convolution) -> jax.Array:
-    shape = _kernel_shape(x, y, convolution)
+    windows, groups, _ = convolution
+    shape = (*windows.window, x.shape[-1] // groups, y.shape[-1])
     return transposed(lambda kernel: _plain_value(x, kernel, convolution), shape, y)
-
-
-def _output_shape(x: Any, kernel: Any, convolution: Convolution) -> shapes.Shape:
-    return (x.shape[0], *convolution.windows.output_sizes, kernel.shape[-1])
-
-
-def _input_shape(y: Any, kernel: Any, convolution: Convolution) -> shapes.Shape:
-    return (y.shape[0], *convolution.windows.spatial, kernel.shape[-2] * convolution.groups)
-
-
-def _kernel_shape(x: Any, y: Any, convolution: Convolution) -> shapes.Shape:
-    return (*convolution.windows.window, x.shape[-1] // convolution.groups, y.shape[-1])
 
 
 def _float32(fast: Callable[..., cpu.Result]) -> Callable[..., cpu.Result]:
@@ -128,21 +115,18 @@ def _float32(fast: Callable[..., cpu.Result]) -> Callable[..., cpu.Result]:
 
 _value = primitive(
     "conv",
-    shape=_output_shape,
     plain=_plain_value,
     fast=_float32(cpu.conv),
     examples=(True, False),
 )
 _input_gradient = primitive(
     "conv_input_gradient",
-    shape=_input_shape,
     plain=_plain_input_gradient,
     fast=_float32(cpu.conv_input_gradient),
     examples=(True, False),
 )
 _kernel_gradient = primitive(
     "conv_kernel_gradient",
-    shape=_kernel_shape,
     plain=_plain_kernel_gradient,
     fast=_float32(cpu.conv_kernel_gradient),
     examples=(False, False),  # it sums over them

@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import ad
 
-from jaxcnn import shapes
 from jaxcnn.ops import cpu
-from jaxcnn.ops.lowering import alike, primitive
+from jaxcnn.ops.lowering import alike, primitive, sharding
 
 
 def spread(values: jax.Array, x: jax.Array) -> jax.Array:
@@ -24,7 +23,7 @@ def spread(values: jax.Array, x: jax.Array) -> jax.Array:
            [1., 2.]], dtype=float32)
     """
     values, _ = alike(values, x)
-    return _spread.bind(values, what=x.shape)
+    return _spread.bind(values, what=(x.shape, sharding(jax.typeof(x))))
 
 
 def total(x: jax.Array) -> jax.Array:
@@ -42,26 +41,24 @@ def _fast_total(x: jax.Array, _: None) -> cpu.Result:
 
 _spread = primitive(
     "spread",
-    shape=lambda values, shape: shape,
-    plain=jnp.broadcast_to,
-    fast=lambda values, shape: None,
+    plain=lambda values, place: jnp.broadcast_to(values, place[0], out_sharding=place[1]),
+    fast=lambda values, place: None,
     examples=(False,),
 )
 _total = primitive(
     "total",
-    shape=lambda x, _: x.shape[-1:],
     plain=lambda x, _: x.sum(axis=range(x.ndim - 1)),
     fast=_fast_total,
     examples=(False,),
 )
 
 
-def _transpose_spread(cotangent: Any, values: Any, *, what: shapes.Shape) -> list[Any]:
+def _transpose_spread(cotangent: Any, values: Any, *, what: Any) -> list[Any]:
     return [total(cotangent)]
 
 
 def _transpose_total(cotangent: Any, x: Any, *, what: None) -> list[Any]:
-    return [_spread.bind(cotangent, what=x.aval.shape)]
+    return [_spread.bind(cotangent, what=(x.aval.shape, sharding(x.aval)))]
 
 
 ad.deflinear2(_spread, _transpose_spread)

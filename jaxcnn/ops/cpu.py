@@ -18,7 +18,6 @@ from jax import lax
 from jaxcnn import shapes
 from jaxcnn.ops import winograd
 from jaxcnn.ops.lowering import alike, alone, transposed
-from jaxcnn.shapes.numbers import Pairs
 
 # None where XLA's own way is best.
 Result: TypeAlias = jax.Array | None
@@ -220,24 +219,11 @@ def _inputs_of(kernel: jax.Array) -> list[jax.Array]:
     return jnp.split(kernel, kernel.shape[-2], axis=-2)
 
 
-def gradient_padding(windows: shapes.Windows) -> Pairs:
-    """Returns how outputs, ``strides`` apart, are padded to be convolved back to the input."""
-    pairs = []
-    for size, count, window, stride, (low, _), dilation in zip(
-        windows.spatial, windows.output_sizes, *windows[1:5], strict=True
-    ):
-        apart = (count - 1) * stride + 1
-        pairs.append((shapes.extent(window, dilation) - 1 - low, size + low - apart))
-    return tuple(pairs)
-
-
 def _depthwise_input_gradient(
     y: jax.Array, kernel: jax.Array, windows: shapes.Windows, in_features: int
 ) -> jax.Array:
     """Convolves ``y``, its positions ``strides`` apart, with the flipped kernel."""
-    pairs = zip(gradient_padding(windows), windows.strides, strict=True)
-    borders = [(low, high, stride - 1) for (low, high), stride in pairs]
-    spread = _padded(y, ((0, 0, 0), *borders, (0, 0, 0)))
+    spread = _padded(y, windows.gradient_borders)
     axes = len(windows.window)
     dense = windows._replace(
         spatial=spread.shape[1:-1], strides=(1,) * axes, padding=((0, 0),) * axes
@@ -386,9 +372,7 @@ def _padded(x: jax.Array, borders: Sequence[tuple[int, int, int]], fill: float =
 
 def _offset_slices(x: jax.Array, windows: shapes.Windows, fill: float) -> Iterator[jax.Array]:
     """Yields, for each offset in the window in memory order, the inputs that it reads."""
-    pairs = zip(windows.padding, windows.overhang, strict=True)
-    border = ((0, 0, 0), *((low, high + over, 0) for (low, high), over in pairs), (0, 0, 0))
-    padded = _padded(x, border, fill)
+    padded = _padded(x, windows.borders, fill)
     spans = [(n - 1) * s + 1 for n, s in zip(windows.output_sizes, windows.strides, strict=True)]
     for offset in itertools.product(*map(range, windows.window)):
         start = [o * d for o, d in zip(offset, windows.dilation, strict=True)]
@@ -415,7 +399,7 @@ def sum_pool_cotangent(dy: jax.Array, windows: shapes.Windows) -> Result:
     3×3 of (32, 28, 28, 64): 0.9 against 3.1; 3×3 with stride 2 of (32, 56, 56, 64): 5.6 against 33.
     """
     if max(windows.strides) == 1:  # an input is under a window of outputs
-        padding = gradient_padding(windows)
+        padding = windows.gradient_padding
         return sum_pool(dy, windows._replace(spatial=dy.shape[1:-1], padding=padding))
     if all(
         window <= stride for window, stride in zip(windows.window, windows.strides, strict=True)

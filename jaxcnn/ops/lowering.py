@@ -22,11 +22,9 @@ from jaxcnn.compilation import varying_axes
 def primitive(
     name: str,
     *,
-    shape: Callable[..., shapes.Shape],
     plain: Callable[..., jax.Array],
     fast: Callable[..., jax.Array | None],
     examples: Sequence[bool],
-    dtype: Callable[..., Any] = lambda first, *_: first.dtype,
 ) -> Primitive:
     """Returns a primitive of some arrays and one hashable description, its parameter ``what``.
 
@@ -35,13 +33,12 @@ def primitive(
 
     Args:
       name: What it is called in a jaxpr.
-      shape: Gives the shape of the result.
-      plain: Its meaning, as XLA's own operations.
+      plain: Its meaning, as XLA's own operations; the type of the result is that of its result.
       fast: The same for CPU, or ``None`` where XLA's own way is best. It is asked for arrays
-        that hold something, and whose sizes are known.
+        that hold something, and whose sizes are known; arrays of explicit sharding go the plain
+        way.
       examples: Which of the arrays have an entry per example along their first axis. The result
         then has too, unless none is named.
-      dtype: Gives the dtype of the result; by default that of the first array.
     """
     made = Primitive(name)
 
@@ -55,19 +52,22 @@ def primitive(
     def run_on_cpu(*arrays: jax.Array, what: Hashable) -> jax.Array:
         sizes = [size for array in arrays for size in array.shape]
         known = all(isinstance(size, int) and size > 0 for size in sizes)
-        result = fast(*arrays, what) if known else None
+        whole = not any(sharding(jax.typeof(array)) for array in arrays)
+        result = fast(*arrays, what) if known and whole else None
         return plain(*arrays, what) if result is None else result
 
     def vmap(arrays: Any, axes: Any, *, what: Hashable) -> tuple[jax.Array, int]:
         mapped = [axis is not None for axis in axes]
-        if any(m and not e for m, e in zip(mapped, examples, strict=True)):
-            # Every example with a kernel of its own, say.
-            in_axes = [axis if m else None for axis, m in zip(axes, mapped, strict=True)]
-            return jax.vmap(functools.partial(run_plain, what=what), in_axes)(*arrays), 0
-        # Examples of examples are examples.
         count = next(
             a.shape[axis] for a, axis in zip(arrays, axes, strict=True) if axis is not None
         )
+        each_its_own = any(
+            m and not e for m, e in zip(mapped, examples, strict=True)
+        )  # kernel, say
+        if each_its_own or not count:
+            in_axes = [axis if m else None for axis, m in zip(axes, mapped, strict=True)]
+            return jax.vmap(functools.partial(run_plain, what=what), in_axes)(*arrays), 0
+        # Examples of examples are examples.
         flat = []
         for array, axis, has_examples in zip(arrays, axes, examples, strict=True):
             if has_examples:
@@ -86,11 +86,12 @@ def primitive(
             return compiled(what)(*arrays)
 
     made.def_impl(run)
-    made.def_abstract_eval(
-        lambda *arrays, what: arrays[0].update(
-            shape=shape(*arrays, what), dtype=dtype(*arrays, what), weak_type=False
-        )
-    )
+
+    @functools.cache
+    def type_of(*arrays: Any, what: Hashable) -> Any:
+        return jax.make_jaxpr(functools.partial(run_plain, what=what))(*arrays).out_avals[0]
+
+    made.def_abstract_eval(type_of)
     batching.primitive_batchers[made] = vmap
     mlir.register_lowering(made, mlir.lower_fun(run_plain, False))
     mlir.register_lowering(made, mlir.lower_fun(run_on_cpu, False), platform="cpu")
@@ -106,6 +107,11 @@ def alone(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
     """
     with set_xla_metadata(inlineable="false"):
         return jax.jit(function)(*arrays)
+
+
+def sharding(kind: Any) -> jax.sharding.NamedSharding | None:
+    """Returns how arrays of a type are shared on a mesh of explicit axes, or ``None``."""
+    return kind.sharding if any(kind.sharding.spec) else None
 
 
 def alike(*arrays: jax.Array) -> list[jax.Array]:

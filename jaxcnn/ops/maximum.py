@@ -40,14 +40,13 @@ def _window_max_jvp(
 def _plain_value(x: jax.Array, windows: shapes.Windows) -> jax.Array:
     floating = jnp.issubdtype(x.dtype, jnp.floating)
     lowest = np.asarray(-np.inf if floating else jnp.iinfo(x.dtype).min, x.dtype)
-    pairs = zip(windows.padding, windows.overhang, strict=True)
     return lax.reduce_window(
         x,
         lowest,
         lax.max,
         window_dimensions=(1, *windows.window, 1),
         window_strides=(1, *windows.strides, 1),
-        padding=((0, 0), *((low, high + overhang) for (low, high), overhang in pairs), (0, 0)),
+        padding=[(low, high) for low, high, _ in windows.borders],
         window_dilation=(1, *windows.dilation, 1),
     )
 
@@ -55,7 +54,7 @@ def _plain_value(x: jax.Array, windows: shapes.Windows) -> jax.Array:
 def _plain_index(x: jax.Array, windows: shapes.Windows) -> jax.Array:
     if max(windows.dilation) > 1:
         return cpu.max_pool_index(x, windows)
-    return jnp.zeros(_output_shape(x, windows), cpu.index_dtype(windows))  # nobody reads it
+    return jnp.zeros_like(_plain_value(x, windows), cpu.index_dtype(windows))  # nobody reads it
 
 
 def _plain_tangent(
@@ -72,10 +71,6 @@ def _plain_cotangent(
     return jax.linear_transpose(lambda dx: _plain_tangent(dx, x, index, windows), x)(dy)[0]
 
 
-def _output_shape(x: Any, windows: shapes.Windows) -> shapes.Shape:
-    return (x.shape[0], *windows.output_sizes, x.shape[-1])
-
-
 def _if_small(fast: Callable[..., cpu.Result]) -> Callable[..., cpu.Result]:
     """Returns ``fast`` for the windows that it is for."""
     return lambda *args: fast(*args) if cpu.is_small(args[-1]) else None
@@ -87,29 +82,24 @@ def _fast_value(x: jax.Array, windows: shapes.Windows) -> cpu.Result:
 
 _value = primitive(
     "max_pool",
-    shape=_output_shape,
     plain=_plain_value,
     fast=_if_small(_fast_value),
     examples=(True,),
 )
 _index = primitive(
     "max_pool_index",
-    shape=_output_shape,
     plain=_plain_index,
     fast=_if_small(cpu.max_pool_index),
     examples=(True,),
-    dtype=lambda x, windows: cpu.index_dtype(windows),
 )
 _tangent = primitive(
     "max_pool_tangent",
-    shape=lambda dx, x, index, windows: index.shape,
     plain=_plain_tangent,
     fast=_if_small(lambda dx, x, index, windows: cpu.max_pool_tangent(dx, index, windows)),
     examples=(True, True, True),
 )
 _cotangent = primitive(
     "max_pool_cotangent",
-    shape=lambda dy, x, index, windows: x.shape,
     plain=_plain_cotangent,
     fast=_if_small(lambda dy, x, index, windows: cpu.max_pool_cotangent(dy, index, windows)),
     examples=(True, True, True),

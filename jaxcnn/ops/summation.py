@@ -1,6 +1,6 @@
 """The sum of each window, and its transpose: two linear primitives, each the other's transpose."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -9,7 +9,7 @@ from jax.interpreters import ad
 
 from jaxcnn import shapes
 from jaxcnn.ops import cpu
-from jaxcnn.ops.lowering import primitive, transposed
+from jaxcnn.ops.lowering import primitive
 
 
 def window_sum(x: jax.Array, windows: shapes.Windows) -> jax.Array:
@@ -18,24 +18,26 @@ def window_sum(x: jax.Array, windows: shapes.Windows) -> jax.Array:
 
 
 def _plain_value(x: jax.Array, windows: shapes.Windows) -> jax.Array:
-    pairs = zip(windows.padding, windows.overhang, strict=True)
+    return _sums(x, windows, [(low, high) for low, high, _ in windows.borders])
+
+
+def _plain_cotangent(dy: jax.Array, windows: shapes.Windows) -> jax.Array:
+    dy = lax.pad(dy, np.zeros((), dy.dtype), windows.gradient_borders)
+    return _sums(dy, windows._replace(strides=(1,) * len(windows.strides)), "VALID")
+
+
+def _sums(
+    x: jax.Array, windows: shapes.Windows, padding: str | Sequence[tuple[int, int]]
+) -> jax.Array:
     return lax.reduce_window(
         x,
         np.zeros((), x.dtype),
         lax.add,
         window_dimensions=(1, *windows.window, 1),
         window_strides=(1, *windows.strides, 1),
-        padding=((0, 0), *((low, high + overhang) for (low, high), overhang in pairs), (0, 0)),
+        padding=padding,
         window_dilation=(1, *windows.dilation, 1),
     )
-
-
-def _plain_cotangent(dy: jax.Array, windows: shapes.Windows) -> jax.Array:
-    return transposed(lambda x: _plain_value(x, windows), _input_shape(dy, windows), dy)
-
-
-def _input_shape(dy: Any, windows: shapes.Windows) -> shapes.Shape:
-    return (dy.shape[0], *windows.spatial, dy.shape[-1])
 
 
 def _fast_value(x: jax.Array, windows: shapes.Windows) -> cpu.Result:
@@ -48,14 +50,12 @@ def _fast_cotangent(dy: jax.Array, windows: shapes.Windows) -> cpu.Result:
 
 _value = primitive(
     "sum_pool",
-    shape=lambda x, windows: (x.shape[0], *windows.output_sizes, x.shape[-1]),
     plain=_plain_value,
     fast=_fast_value,
     examples=(True,),
 )
 _cotangent = primitive(
     "sum_pool_cotangent",
-    shape=_input_shape,
     plain=_plain_cotangent,
     fast=_fast_cotangent,
     examples=(True,),

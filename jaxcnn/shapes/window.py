@@ -140,6 +140,27 @@ class Windows(NamedTuple):
         """
         return tuple(axis.overhang for axis in self._axes())
 
+    @property
+    def borders(self) -> "tuple[tuple[int, int, int], ...]":
+        """What is added to ``(batch, *spatial, channels)``, as ``jax.lax.pad`` takes it."""
+        pairs = zip(self.padding, self.overhang, strict=True)
+        return ((0, 0, 0), *((low, high + over, 0) for (low, high), over in pairs), (0, 0, 0))
+
+    @property
+    def gradient_padding(self) -> Pairs:
+        """How outputs, ``strides`` apart, are padded to be moved back over to the inputs."""
+        pairs = []
+        for axis, count in zip(self._axes(), self.output_sizes, strict=True):
+            low, apart = axis.padding[0], (count - 1) * axis.stride + 1
+            pairs.append((extent(axis.window, axis.dilation) - 1 - low, axis.size + low - apart))
+        return tuple(pairs)
+
+    @property
+    def gradient_borders(self) -> "tuple[tuple[int, int, int], ...]":
+        """The same as ``jax.lax.pad`` takes it, which also moves the outputs apart."""
+        pairs = zip(self.gradient_padding, self.strides, strict=True)
+        return ((0, 0, 0), *((low, high, step - 1) for (low, high), step in pairs), (0, 0, 0))
+
     def explain(self) -> str:
         """The formula with its numbers; axes that share them stand in one equation."""
         return equations([axis.formula for axis in self._axes()])

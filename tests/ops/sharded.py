@@ -72,8 +72,9 @@ def differences(function, shape, *shared):
     others = [numbers(seed, *size) for seed, size in enumerate(shared, start=1)]
     one_device = jax.jit(lambda *arrays: gradients(function, arrays))
     halves = [one_device(half, *others) for half in jnp.split(x, 2)]
-    expected = [jnp.concatenate([half[0] for half in halves])]
-    expected += [first + second for first, second in zip(*(half[1:] for half in halves))]
+    (first, *rest), (second, *others_of_second) = halves
+    sums = [a + b for a, b in zip(rest, others_of_second, strict=True)]
+    by_halves, together = [jnp.concatenate([first, second]), *sums], one_device(x, *others)
 
     def by_hand(x, *others):
         """The kernel is told to vary, and the sum over devices written out."""
@@ -88,11 +89,16 @@ def differences(function, shape, *shared):
     found = {}
     for way in (by_hand, by_jax):
         sharded = jax.shard_map(way, mesh=mesh, in_specs=specs, out_specs=specs)
-        found[way.__name__] = max(
-            float(jnp.abs(ours - one).max() / jnp.abs(one).max())
-            for ours, one in zip(jax.jit(sharded)(x, *others), expected, strict=True)
-        )
+        found[way.__name__] = largest(jax.jit(sharded)(x, *others), by_halves)
+    with jax.set_mesh(jax.make_mesh((2,), ("devices",), axis_types=(AxisType.Explicit,))):
+        arrays = map(jax.device_put, (x, *others), specs)
+        found["in_types"] = largest(jax.jit(by_jax)(*arrays), together)
     return found
+
+
+def largest(ours, expected):
+    pairs = [map(np.asarray, pair) for pair in zip(ours, expected, strict=True)]
+    return max(float(abs(one - other).max() / abs(other).max()) for one, other in pairs)
 
 
 if __name__ == "__main__":

@@ -135,6 +135,13 @@ def test_vmap(example):
 
 
 @every
+def test_vmap_over_nothing(example):
+    stacked = [array[None][:0] for array in arrays(example.shapes)]
+    y = jax.vmap(example.function)(*stacked)
+    assert y.shape == (0, *example.function(*arrays(example.shapes)).shape)
+
+
+@every
 @pytest.mark.parametrize("mode", ["fwd", "rev"])
 def test_gradient(example, mode):
     """Against finite differences, to the second order, in float64."""

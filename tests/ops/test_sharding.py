@@ -20,8 +20,8 @@ def differences():
     return json.loads(told)
 
 
-@pytest.mark.parametrize("way", ["by_hand", "by_jax"])
-def test_gradients_in_a_shard_map(differences, way):
-    """Each array's gradient: summed over devices where all of them share the array."""
+@pytest.mark.parametrize("way", ["by_hand", "by_jax", "in_types"])
+def test_gradients(differences, way):
+    """In a ``shard_map`` with the sum over devices written or not, or by the arrays' types."""
     wrong = {name: found for name, found in differences.items() if not found.get(way, 1) < 1e-5}
     assert not wrong
