@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 from jaxcnn import modules, ops
+from jaxcnn.modules import combinators
 
 
 def outcome(module, x):
@@ -344,7 +345,9 @@ def test_a_pool_before_relu_gives_the_same_bits():
     def plain(x):
         return ops.max_pool(jax.nn.relu(x), 2)
 
-    assert [index for index, _ in modules._pools_first([(0, model.relu_1), (1, model.pool)])] == [
+    assert [
+        index for index, _ in combinators._pools_first([(0, model.relu_1), (1, model.pool)])
+    ] == [
         1,
         0,
     ]

@@ -1,0 +1,32 @@
+"""Flax NNX modules: each owns the parameters of one operation and calls it.
+
+Every call is ``module(x, *, train=False, key=None)``: randomness is an argument, never a state.
+``rngs=None`` makes an abstract module, whose parameters are ``jax.ShapeDtypeStruct``: what a
+summary counts and what saved weights fill, with nothing allocated.
+"""
+
+from jaxcnn.modules.combinators import Function, Parallel, Residual, Serial, call, remat
+from jaxcnn.modules.drop import Dropout
+from jaxcnn.modules.linear import Conv, ConvTranspose, Dense, Initializer, he_normal, zeros
+from jaxcnn.modules.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+
+__all__ = [
+    "BatchNorm",
+    "Conv",
+    "ConvTranspose",
+    "Dense",
+    "Dropout",
+    "Function",
+    "GroupNorm",
+    "Initializer",
+    "InstanceNorm",
+    "LayerNorm",
+    "Parallel",
+    "RMSNorm",
+    "Residual",
+    "Serial",
+    "call",
+    "he_normal",
+    "remat",
+    "zeros",
+]

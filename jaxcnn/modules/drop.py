@@ -1,0 +1,46 @@
+"""Regularisation by dropping."""
+
+from collections.abc import Callable
+
+import jax
+from flax import nnx
+
+from jaxcnn import ops
+from jaxcnn.ops.drop import check_rate
+
+
+class Dropout(nnx.Module):
+    """Drops values while training, nothing at inference; see :mod:`jaxcnn.ops.drop`.
+
+    >>> import jax.numpy as jnp
+    >>> Dropout(0.5)(jnp.ones((1, 3)))
+    Array([[1., 1., 1.]], dtype=float32)
+    """
+
+    def __init__(self, rate: float, *, op: Callable[..., jax.Array] = ops.dropout) -> None:
+        """Stores what is dropped, and how often.
+
+        Args:
+          rate: Probability of dropping, in [0, 1).
+          op: :func:`jaxcnn.ops.dropout`, :func:`jaxcnn.ops.spatial_dropout` or
+            :func:`jaxcnn.ops.drop_path`.
+
+        Raises:
+          TypeError: ``rate`` is not a number.
+          ValueError: ``rate`` is outside [0, 1).
+        """
+        check_rate(rate)
+        self.rate = float(rate)
+        self.op = op
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Drops where ``train``; it then needs a ``key``."""
+        if not train:
+            return x
+        if key is None:
+            raise ValueError(
+                f"{self.op.__name__} needs a key while training: model(x, train=True, key=key)"
+            )
+        return self.op(key, x, self.rate)
