@@ -1,4 +1,4 @@
-"""Checks before an operation: an array's rank, channels and dtype; a name.
+"""Checks before an operation: an array, its rank, channels and dtype; a name.
 
 This is the one user of chex. ``chex.disable_asserts()`` switches these checks off for the whole
 process; what must hold even then is a plain ``raise`` where it belongs.
@@ -7,10 +7,12 @@ process; what must hold even then is a plain ``raise`` where it belongs.
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 _LAYOUTS = {
     2: "(batch, features)",
@@ -22,8 +24,25 @@ _LAYOUTS = {
 _PIXELS_HINT = " For pixels 0…255, pass {}.astype(jnp.float32) / 255."
 
 
-def rank(name: str, x: jax.Array, expected: int) -> None:
-    """Checks that ``x`` has exactly ``expected`` axes.
+def array(name: str, x: Any) -> jax.Array:
+    """Returns JAX's array of an array of NumPy's, or of a variable of Flax's.
+
+    >>> array("x", np.zeros(2, np.float32))
+    Array([0., 0.], dtype=float32)
+
+    Raises:
+      TypeError: it is anything else, such as a list.
+    """
+    if isinstance(x, jax.Array):
+        return x
+    if isinstance(x, np.ndarray | np.generic) or hasattr(x, "__jax_array__"):
+        return jnp.asarray(x)
+    hint = f" Pass jnp.asarray({name})." if isinstance(x, list | tuple) else ""
+    raise TypeError(f"{name} must be an array. Received: {type(x).__name__}.{hint}")
+
+
+def rank(name: str, x: jax.Array, expected: int, *, reason: str = "") -> None:
+    """Checks that ``x`` has exactly ``expected`` axes, for a reason that the message gives.
 
     >>> rank("x", jnp.zeros((28, 28, 1)), 4)
     Traceback (most recent call last):
@@ -38,26 +57,33 @@ For one example, add the batch axis: x[None]; for one channel, its axis: x[..., 
     if x.ndim == expected - 1:
         channel = f"; for one channel, its axis: {name}[..., None]" * (expected > 2)
         hint = f" For one example, add the batch axis: {name}[None]{channel}."
-    message = f"{name} must have {expected} axes, {layout}. Received: shape {x.shape}.{hint}"
+    message = (
+        f"{name} must have {expected} axes, {layout}{reason}. Received: shape {x.shape}.{hint}"
+    )
     with _raising(ValueError(message)):
         chex.assert_rank(x, expected)
 
 
 def images(name: str, x: jax.Array) -> None:
-    """Checks that ``x`` is ``(batch, *spatial, channels)`` with at least one spatial axis.
+    """Checks that ``x`` is ``(batch, *spatial, channels)`` with at least one position.
 
     Raises:
-      ValueError: it has fewer than three axes.
+      ValueError: it has fewer than three axes, or nothing on a spatial one.
     """
     message = (
         f"{name} must have at least 3 axes, (batch, *spatial, channels). Received: shape {x.shape}"
     )
     with _raising(ValueError(message)):
         chex.assert_scalar_non_negative(x.ndim - 3)
+    if 0 in x.shape[1:-1]:
+        raise ValueError(
+            f"{name} must have at least one position on every spatial axis. "
+            f"Received: shape {x.shape}"
+        )
 
 
-def channels(name: str, x: jax.Array, expected: int) -> None:
-    """Checks that the last axis of ``x`` has ``expected`` channels.
+def channels(name: str, x: jax.Array, expected: int, *, owner: str = "kernel does") -> None:
+    """Checks that the last axis of ``x`` has ``expected`` channels, as the owner has.
 
     Raises:
       ValueError: it has another size; the message says so where the channels stand first.
@@ -66,7 +92,7 @@ def channels(name: str, x: jax.Array, expected: int) -> None:
     if x.ndim > 2 and x.shape[1] == expected:
         hint = f" It looks channels-first: use jnp.moveaxis({name}, 1, -1)."
     message = (
-        f"{name} must have {expected} channels on its last axis, as the kernel does. "
+        f"{name} must have {expected} channels on its last axis, as the {owner}. "
         f"Received: shape {x.shape}.{hint}"
     )
     with _raising(ValueError(message)):
@@ -84,6 +110,16 @@ def floating(name: str, x: jax.Array) -> None:
         chex.assert_type(x, float)
 
 
+def real(name: str, x: jax.Array) -> None:
+    """Checks that ``x`` holds numbers that have an order.
+
+    Raises:
+      TypeError: it holds booleans or complex numbers.
+    """
+    if not jnp.isdtype(x.dtype, ("integral", "real floating")):
+        raise TypeError(f"{name} must hold integers or real numbers. Received: dtype {x.dtype}.")
+
+
 def same_dtype(**arrays: jax.Array | None) -> None:
     """Checks that the arrays that are not ``None`` share one dtype.
 
@@ -97,8 +133,24 @@ def same_dtype(**arrays: jax.Array | None) -> None:
     message = f"{', '.join(names)} and {last} must have the same dtype. Received: {received}."
     if first.dtype == jnp.uint8:
         message += _PIXELS_HINT.format(next(iter(present)))
+    doubles = [name for name, x in present.items() if x.dtype == jnp.float64]
+    if doubles:  # NumPy's default
+        message += f" For float32, pass {doubles[0]}.astype(jnp.float32)."
     with _raising(TypeError(message)):
         chex.assert_type(others, first.dtype)
+
+
+def function(name: str, value: Any) -> None:
+    """Checks that ``value`` can be called, such as an initializer.
+
+    Raises:
+      TypeError: it cannot, as the name of a function cannot.
+    """
+    if not callable(value):
+        raise TypeError(
+            f"{name} must be a function of (key, shape, dtype), such as "
+            f"jax.nn.initializers.zeros. Received: {name}={value!r}"
+        )
 
 
 def known(what: str, name: str, names: Iterable[str]) -> None:
@@ -109,9 +161,12 @@ def known(what: str, name: str, names: Iterable[str]) -> None:
     ValueError: there is no model 'mnist_cn'. Did you mean 'mnist_cnn'?
 
     Raises:
-      ValueError: it is not; the message names the nearest, or else the first 20.
+      TypeError: it is not text.
+      ValueError: it is none of them; the message names the nearest, or else the first 20.
     """
     choices = list(names)
+    if not isinstance(name, str):
+        raise TypeError(f"{what} must be text. Received: {what}={name!r}. {nearest('', choices)}")
     if name not in choices:
         raise ValueError(f"there is no {what} {name!r}. {nearest(name, choices)}")
 

@@ -274,66 +274,6 @@ def test_function_passes_its_options():
     np.testing.assert_array_equal(pool(x), expected)
 
 
-def conv(*arguments, **options):
-    return modules.Conv(*arguments, rngs=nnx.Rngs(0), **options)
-
-
-ERRORS = [
-    (
-        lambda: conv(1, 2, (3, 3))(jnp.zeros((1, 5, 5, 1), jnp.uint8)),
-        TypeError,
-        r"x must be floating point. Received: dtype uint8. .* x.astype\(jnp.float32\) / 255",
-    ),
-    (
-        lambda: modules.Dense(3, 2, rngs=nnx.Rngs(0))(jnp.zeros((1, 3), jnp.int32)),
-        TypeError,
-        r"x must be floating point. Received: dtype int32",
-    ),
-    (
-        lambda: conv(1, 2, 3),
-        TypeError,
-        r"kernel_size must have one int per spatial axis, such as \(3, 3\). Received: .*=3",
-    ),
-    (lambda: conv(1, 2, (3, 2.5)), TypeError, r"kernel_size must be whole .*\(3, 2.5\)"),
-    (lambda: conv(1, 2, (3, 0)), ValueError, r"kernel_size must be at least 1 .*\(3, 0\)"),
-    (lambda: conv(0, 2, (3,)), ValueError, r"in_features must be at least 1. Received: .*=0"),
-    (lambda: conv(1, -2, (3,)), ValueError, r"features must be at least 1. Received: .*=-2"),
-    (lambda: conv(1, 2, (3,), strides=0), ValueError, r"strides must be at least 1"),
-    (lambda: conv(1, 2, (3,), dilation=(1, 1)), ValueError, r"dilation must be .* \(1 here\)"),
-    (lambda: conv(1, 2, (3,), padding=-1), ValueError, r"padding must be at least 0"),
-    (
-        lambda: conv(4, 6, (3,), groups=3),
-        ValueError,
-        r"groups must divide .*groups=3, in_features=4, features=6",
-    ),
-    (lambda: conv(4, 6, (3,), groups=0), ValueError, r"groups must be at least 1"),
-    (
-        lambda: conv(3, 2, (3, 3))(jnp.zeros((1, 3, 8, 8))),
-        ValueError,
-        r"x must have 3 channels on its last axis.*\(1, 3, 8, 8\).*channels-first: use "
-        r"jnp.moveaxis\(x, 1, -1\)",
-    ),
-    (
-        lambda: conv(3, 2, (3, 3))(jnp.zeros((8, 8, 3))),
-        ValueError,
-        r"x must have 4 axes.*\(8, 8, 3\).*add the batch axis: x\[None\]",
-    ),
-    (
-        lambda: modules.Dense(3, 2, rngs=nnx.Rngs(0))(jnp.zeros(3)),
-        ValueError,
-        r"x must have 2 axes.*\(3,\).*add the batch axis: x\[None\]",
-    ),
-    (lambda: modules.Dropout(1), ValueError, r"rate .* must be in \[0, 1\). Received: rate=1"),
-    (lambda: modules.Dropout("0.5"), TypeError, r"rate must be a Python number.*'0.5'"),
-]
-
-
-@pytest.mark.parametrize(("make", "kind", "message"), ERRORS, ids=[m for *_, m in ERRORS])
-def test_errors(make, kind, message):
-    with pytest.raises(kind, match=message):
-        make()
-
-
 def test_a_pool_before_relu_gives_the_same_bits():
     """Serial swaps the two: values, and gradients where maxima tie or are negative."""
     x = jnp.asarray(np.random.default_rng(0).integers(-3, 4, (3, 9, 9, 4)), jnp.float32)
@@ -354,3 +294,61 @@ def test_a_pool_before_relu_gives_the_same_bits():
     np.testing.assert_array_equal(model(x), plain(x))
     gradients = [jax.grad(lambda x, f=f: (f(x) ** 2).sum())(x) for f in (model, plain)]
     np.testing.assert_array_equal(*gradients)
+
+
+@pytest.mark.parametrize("dilation", [3, (3, 3)])
+def test_a_dilated_pool_stays_after_relu(dilation):
+    """Its window steps over the image: the maximum of nothing is −∞, of which ReLU makes 0."""
+    x = jnp.ones((1, 1, 1, 1))
+    pool = modules.Function(ops.max_pool, window=2, dilation=dilation, padding=2)
+    model = modules.Serial(relu=modules.Function(jax.nn.relu), pool=pool)
+    expected = ops.max_pool(x, 2, dilation=3, padding=2)
+    assert jnp.isneginf(expected).any()
+    np.testing.assert_array_equal(model(x), expected)
+
+
+def test_batch_norm_has_no_option_that_it_does_not_heed():
+    for option in ("axis", "axis_name", "use_running_average", "use_fast_variance"):
+        with pytest.raises(TypeError, match=option):
+            modules.BatchNorm(3, rngs=nnx.Rngs(0), **{option: None})
+
+
+def test_an_empty_batch_leaves_the_statistics():
+    graphdef, params, statistics = nnx.split(
+        modules.BatchNorm(3, rngs=nnx.Rngs(0)), nnx.Param, nnx.BatchStat
+    )
+    statistics = nnx.to_pure_dict(statistics)
+
+    def loss(params):
+        module = nnx.merge(graphdef, params, statistics)
+        y = module(jnp.zeros((0, 4, 3)), train=True)
+        return y.sum(), nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
+
+    gradients, after = jax.grad(loss, has_aux=True)(nnx.to_pure_dict(params))
+    assert {name: array.tolist() for name, array in gradients.items()} == {
+        "scale": [0, 0, 0],
+        "bias": [0, 0, 0],
+    }
+    jax.tree.map(np.testing.assert_array_equal, after, statistics)
+
+
+NORMS = {
+    "batch": lambda **options: modules.BatchNorm(4, **options),
+    "layer": lambda **options: modules.LayerNorm(4, **options),
+    "group": lambda **options: modules.GroupNorm(4, num_groups=2, **options),
+    "instance": lambda **options: modules.InstanceNorm(4, **options),
+    "rms": lambda **options: modules.RMSNorm(4, **options),
+}
+
+
+@pytest.mark.implicit_promotion
+@pytest.mark.parametrize("make", NORMS.values(), ids=NORMS)
+def test_norms_return_the_dtype_of_their_input(make):
+    x = images(2, 5, 4)
+    for dtype in ("float32", "bfloat16", "float16"):
+        assert make(rngs=nnx.Rngs(0))(x.astype(dtype)).dtype == dtype
+    assert make(rngs=nnx.Rngs(0), dtype=jnp.float32)(x.astype("bfloat16")).dtype == jnp.float32
+    with pytest.raises(TypeError, match=r"x must be floating point\. Received: dtype int32"):
+        make(rngs=nnx.Rngs(0))(x.astype(int))
+    with pytest.raises(ValueError, match=r"x must have 4 channels .*, as the parameters have"):
+        make(rngs=nnx.Rngs(0))(x[..., :3])

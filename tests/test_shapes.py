@@ -93,7 +93,7 @@ def test_pool_shape_counts_windows(case, channels):
 
 @given(cases(max_axes=4, pool=True))
 def test_windows_spell_every_option_out(case):
-    found = shapes.windows(case.spatial, case.window, **case.options)
+    found = shapes.pool_windows(case.spatial, case.window, **case.options)
     columns = found.spatial, found.window, found.strides, found.padding, found.dilation
     assert [Axis(*column, found.ceil_mode) for column in zip(*columns, strict=True)] == case.axes
     for axis, size, overhang in zip(case.axes, found.output_sizes, found.overhang, strict=True):
@@ -125,7 +125,6 @@ def test_odd_same_padding_goes_after_the_end_and_lower_before_the_start():
 
 def test_strides_are_1_for_windows_and_the_window_for_pools():
     assert shapes.windows((6, 6), (2, 3)).strides == (1, 1)
-    assert shapes.windows((6, 6), (2, 3), strides=None).strides == (2, 3)
     assert shapes.pool_windows((6, 6), (2, 3)).strides == (2, 3)
     assert shapes.pool_shape((6, 6, 5), (2, 3)) == (3, 2, 5)
 

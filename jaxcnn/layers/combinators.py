@@ -119,7 +119,7 @@ class residual(Layer):
                 raise ValueError(
                     f"residual adds the body's output {body} to the input {shape}, which must have "
                     "the same shape. Keep it in the body (padding='SAME'), or give a shortcut that "
-                    f"changes it alike, such as conv({body[-1]}, 1, strides=2)."
+                    f"changes it alike{_shortcut(shape, body)}."
                 )
         else:
             shortcut = yield from _walk_child("shortcut", self.shortcut, shape)
@@ -162,7 +162,7 @@ class parallel(Layer):
           TypeError: an argument is neither a layer nor a plain function.
           ValueError: there is no branch, a name is taken, or ``combine`` is another word.
         """
-        checks.known("way to combine", combine, _COMBINED_SHAPES)
+        checks.known("combine", combine, _COMBINED_SHAPES)
         object.__setattr__(self, "children", _name(branches, named_branches))
         object.__setattr__(self, "combine", combine)
 
@@ -279,6 +279,23 @@ class _Combine(Layer):
 
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Serial:
         return modules.Serial()
+
+
+def _shortcut(input_shape: shapes.Shape, output_shape: shapes.Shape) -> str:
+    """Returns how a layer is written that maps one shape to the other, where a simple one does."""
+    *sizes, features = output_shape
+    if not sizes:
+        flat = "" if len(input_shape) == 1 else "flatten(), "
+        return (
+            f", such as serial({flat}dense({features}))" if flat else f", such as dense({features})"
+        )
+    if len(sizes) != len(input_shape) - 1:
+        return ""
+    strides = tuple(-(-n // m) for n, m in zip(input_shape, sizes, strict=False))
+    if any(-(-n // s) != m for n, s, m in zip(input_shape, strides, sizes, strict=False)):
+        return ""
+    one = strides[0] if len({*strides}) == 1 else strides
+    return f", such as conv({features}, 1" + (")" if one == 1 else f", strides={one})")
 
 
 def _walk_child(

@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 
 from jaxcnn import checks, modules, shapes
 from jaxcnn.layers.combinators import serial
-from jaxcnn.layers.layer import Layer, check_per_axis
+from jaxcnn.layers.layer import Layer, check_flags, check_padding, check_per_axis
 from jaxcnn.modules import Initializer
 from jaxcnn.ops.conv import check_groups
 from jaxcnn.ops.pad import MODES, check_mode
@@ -30,6 +30,14 @@ class _Convolution(Layer):
     dtype: DTypeLike | None = None
     param_dtype: DTypeLike = jnp.float32
     precision: Any = None
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked before the input's shape is known."""
+        super().__post_init__()
+        check_per_axis(self, "kernel_size", "strides", "dilation")
+        check_flags(self, "use_bias")
+        checks.function("kernel_init", self.kernel_init)
+        checks.function("bias_init", self.bias_init)
 
     def _module_options(self, input_shape: Sequence[int]) -> dict[str, Any]:
         """The fields as the module takes them: the kernel's size with one int per axis."""
@@ -68,8 +76,9 @@ class conv(_Convolution):
         super().__post_init__()
         shapes.whole("features", self.features, least=1)
         shapes.whole("groups", self.groups, least=1)
-        check_per_axis(self, "kernel_size", "strides", "dilation")
-        checks.known("padding mode", self.padding_mode, MODES)
+        check_padding(self)
+        check_flags(self, "flip_kernel")
+        checks.known("padding_mode", self.padding_mode, MODES)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*output_sizes, features)``; see :func:`jaxcnn.shapes.conv_shape`."""
@@ -113,7 +122,7 @@ class conv_transpose(_Convolution):
         super().__post_init__()
         shapes.whole("features", self.features, least=1)
         shapes.whole("groups", self.groups, least=1)
-        check_per_axis(self, "kernel_size", "strides", "dilation")
+        check_padding(self, shapes.PADDINGS_TRANSPOSED)
         check_per_axis(self, "output_padding", least=0)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
@@ -130,7 +139,7 @@ class conv_transpose(_Convolution):
 
     def explain(self, input_shape: Sequence[int]) -> str:
         """Returns the formula of each spatial axis with its numbers."""
-        return self._windows(input_shape[:-1]).explain()
+        return self._windows(shapes.image_shape(input_shape)[:-1]).explain()
 
     def _windows(self, sizes: Sequence[int]) -> shapes.TransposedWindows:
         return shapes.transposed_windows(
@@ -166,8 +175,8 @@ class depthwise(_Convolution):
         """Checks what can be checked before the input's shape is known."""
         super().__post_init__()
         shapes.whole("multiplier", self.multiplier, least=1)
-        check_per_axis(self, "kernel_size", "strides", "dilation")
-        checks.known("padding mode", self.padding_mode, MODES)
+        check_padding(self)
+        checks.known("padding_mode", self.padding_mode, MODES)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*output_sizes, channels · multiplier)``."""
@@ -201,6 +210,7 @@ def separable(
     bias_init: Initializer = modules.zeros,
     dtype: DTypeLike | None = None,
     param_dtype: DTypeLike = jnp.float32,
+    precision: Any = None,
 ) -> serial:
     """A depthwise convolution and one of size 1 that mixes the channels (Chollet, 2017).
 
@@ -220,6 +230,7 @@ def separable(
       bias_init: As in :class:`jaxcnn.modules.Conv`.
       dtype: As in :class:`jaxcnn.modules.Conv`, for both.
       param_dtype: As in :class:`jaxcnn.modules.Conv`, for both.
+      precision: As in :func:`jaxcnn.ops.conv`, for both.
 
     Raises:
       TypeError: an option is not of its type.
@@ -229,6 +240,7 @@ def separable(
         "kernel_init": kernel_init,
         "dtype": dtype,
         "param_dtype": param_dtype,
+        "precision": precision,
     }
     return serial(
         depthwise(
@@ -255,5 +267,5 @@ def _windows(layer: conv | depthwise, input_shape: Sequence[int]) -> shapes.Wind
         dilation=layer.dilation,
         name="kernel_size",
     )
-    check_mode(layer.padding_mode, 0, spatial, window.padding)
+    check_mode("padding_mode", layer.padding_mode, 0, spatial, window.padding)
     return window

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from jaxcnn import modules, shapes
-from jaxcnn.layers.layer import Layer
+from jaxcnn import checks, modules, shapes
+from jaxcnn.layers.layer import Layer, check_flags
 from jaxcnn.modules import Initializer
 
 
@@ -36,6 +36,9 @@ class dense(Layer):
         """Checks the number of features."""
         super().__post_init__()
         shapes.whole("features", self.features, least=1)
+        check_flags(self, "use_bias")
+        checks.function("kernel_init", self.kernel_init)
+        checks.function("bias_init", self.bias_init)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(features,)``; the input must be flat."""

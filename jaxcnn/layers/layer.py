@@ -2,7 +2,6 @@
 
 import abc
 import dataclasses
-import numbers
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,21 +148,31 @@ def as_layer(layer: Layer | Callable[[jax.Array], jax.Array]) -> Layer:
     if isinstance(layer, Layer):
         return layer
     if not callable(layer) or isinstance(layer, type | nnx.Module):
+        given = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
         raise TypeError(
             "a layer must be a description such as conv(64, 3) or a plain function of an array. "
-            f"Received: {layer!r}"
+            f"Received: {given}"
         )
     return function(layer)
 
 
 @contextmanager
 def located(name: str) -> Iterator[None]:
-    """Puts ``name`` before the message of an error, so that nested names make up a path."""
+    """Puts ``name`` before the message of an error, so that nested names make up a path.
+
+    An error that is neither a TypeError nor a ValueError is not ours: it gets the path as a note.
+    """
     try:
         yield
-    except (TypeError, ValueError) as error:
-        path, message = getattr(error, "location", ("", str(error)))
-        path = f"{name}/{path}" if path else name
+    except Exception as error:
+        inner, message = getattr(error, "location", ("", str(error)))
+        path = f"{name}/{inner}" if inner else name
+        if not isinstance(error, TypeError | ValueError):  # a user's function's own
+            if inner:
+                error.__notes__.pop()
+            error.add_note(f"in {path}")
+            vars(error)["location"] = path, message
+            raise
         kind = ValueError if isinstance(error, ValueError) else TypeError
         located = kind(f"{path}: {message}")
         vars(located)["location"] = path, message  # for the level above
@@ -179,13 +188,35 @@ def check_per_axis(layer: Layer, *names: str, least: int = 1) -> None:
     """
     for name in names:
         value = getattr(layer, name)
-        count = len(value) if isinstance(value, Sequence) else 1
-        shapes.per_axis(name, value, count, least=least)
+        shapes.per_axis(name, value, _count(value), least=least)
+
+
+def check_padding(layer: Layer, words: Sequence[str] = shapes.PADDINGS) -> None:
+    """Checks the field ``padding`` before the number of spatial axes is known.
+
+    Raises:
+      TypeError: a number is not whole.
+      ValueError: a number below 0, or none of the words.
+    """
+    padding = getattr(layer, "padding")  # noqa: B009  # not every layer has it
+    shapes.padding_of(padding, _count(padding), words=words)
+
+
+def check_flags(layer: Layer, *names: str) -> None:
+    """Checks options that are true or false.
+
+    Raises:
+      TypeError: one is something else.
+    """
+    for name in names:
+        shapes.flag(name, getattr(layer, name))
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, tuple) else 1
 
 
 def _plain(value: Any) -> Any:
-    """Returns lists as tuples and whole numbers of any library as ints."""
-    if isinstance(value, list | tuple):
-        return tuple(map(_plain, value))
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    return int(value) if whole else value
+    """Returns lists as tuples, and numbers and arrays of any library as Python's."""
+    value = shapes.as_python(value)
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value

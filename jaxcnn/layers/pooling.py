@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from jaxcnn import shapes
-from jaxcnn.layers.layer import OpLayer, check_per_axis
+from jaxcnn.layers.layer import OpLayer, check_flags, check_padding, check_per_axis
 from jaxcnn.ops.pool import check_order
 
 
@@ -25,6 +25,8 @@ class _WindowPool(OpLayer):
         """Checks what can be checked before the input's shape is known."""
         super().__post_init__()
         check_per_axis(self, "window", "dilation")
+        check_padding(self)
+        check_flags(self, "ceil_mode")
         if self.strides is not None:
             check_per_axis(self, "strides")
 
@@ -69,6 +71,11 @@ class avg_pool(_WindowPool):
     _: KW_ONLY
     count_include_pad: bool = False
 
+    def __post_init__(self) -> None:
+        """Checks what can be checked before the input's shape is known."""
+        super().__post_init__()
+        check_flags(self, "count_include_pad")
+
 
 @dataclass(frozen=True, repr=False)
 class sum_pool(_WindowPool):
@@ -108,6 +115,11 @@ class _GlobalPool(OpLayer):
 
     _: KW_ONLY
     keepdims: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the option."""
+        super().__post_init__()
+        check_flags(self, "keepdims")
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(channels,)``, after ones for the spatial axes if they are kept."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from jaxcnn import checks, shapes
-from jaxcnn.layers.layer import OpLayer, check_per_axis
+from jaxcnn.layers.layer import OpLayer, check_flags, check_per_axis
 from jaxcnn.ops.pad import check_mode
 from jaxcnn.ops.resize import METHODS
 
@@ -40,11 +40,16 @@ class pad(OpLayer):
     mode: str = "zeros"
     value: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Checks the mode, and its value."""
+        super().__post_init__()
+        check_mode("mode", self.mode, shapes.number("value", self.value), (), ())
+
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*padded, channels)``."""
         *spatial, channels = shapes.image_shape(input_shape)
         pairs = shapes.pad_widths("widths", self.widths, len(spatial))
-        check_mode(self.mode, self.value, spatial, pairs)
+        check_mode("mode", self.mode, self.value, spatial, pairs)
         return (*(size + sum(pair) for size, pair in zip(spatial, pairs, strict=True)), channels)
 
 
@@ -70,7 +75,8 @@ class resize(OpLayer):
         """Checks size and method."""
         super().__post_init__()
         check_per_axis(self, "size")
-        checks.known("resize method", self.method, METHODS)
+        check_flags(self, "antialias")
+        checks.known("method", self.method, METHODS)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*size, channels)``."""
@@ -97,7 +103,7 @@ class upsample(OpLayer):
         """Checks scale and method."""
         super().__post_init__()
         check_per_axis(self, "scale")
-        checks.known("resize method", self.method, METHODS)
+        checks.known("method", self.method, METHODS)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*spatial · scale, channels)``."""

@@ -29,8 +29,7 @@ class Dropout(nnx.Module):
           TypeError: ``rate`` is not a number.
           ValueError: ``rate`` is outside [0, 1).
         """
-        check_rate(rate)
-        self.rate = float(rate)
+        self.rate = check_rate(rate)
         self.op = op
 
     def __call__(

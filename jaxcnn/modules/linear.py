@@ -10,7 +10,8 @@ from jax.typing import DTypeLike
 
 from jaxcnn import checks, ops, shapes
 from jaxcnn.compilation import run_once
-from jaxcnn.ops.conv import check_groups
+from jaxcnn.ops.conv import check_groups, hashable
+from jaxcnn.ops.pad import MODES
 
 Initializer = Callable[..., jax.Array]
 
@@ -34,6 +35,9 @@ class _Affine(nnx.Module):
     ) -> None:
         """Creates the parameters: a kernel of the shape, and a number for each of its features."""
         self.dtype = None if dtype is None else jnp.dtype(dtype)
+        checks.function("kernel_init", kernel_init)
+        checks.function("bias_init", bias_init)
+        use_bias = shapes.flag("use_bias", use_bias)
         self.kernel = parameter(kernel_init, rngs, shape, param_dtype)
         self.bias = parameter(bias_init, rngs, shape[-1:], param_dtype) if use_bias else None
 
@@ -103,13 +107,14 @@ class Conv(_Affine):
         """
         axes = _axes(kernel_size)
         self.strides = shapes.per_axis("strides", strides, axes)
-        self.padding = _static_padding(padding, axes)
+        self.padding = shapes.padding_of(padding, axes)
+        checks.known("padding_mode", padding_mode, MODES)
         self.padding_mode = padding_mode
         self.dilation = shapes.per_axis("dilation", dilation, axes)
-        self.groups = groups
-        self.flip_kernel = flip_kernel
-        self.precision = precision
+        self.flip_kernel = shapes.flag("flip_kernel", flip_kernel)
+        self.precision = hashable(precision)
         shape = _kernel_shape(kernel_size, in_features, features, groups)
+        self.groups = shapes.whole("groups", groups, least=1)
         self._own(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
 
     def __call__(
@@ -187,12 +192,12 @@ class ConvTranspose(_Affine):
         """
         axes = _axes(kernel_size)
         self.strides = shapes.per_axis("strides", strides, axes)
-        self.padding = _static_padding(padding, axes)
+        self.padding = shapes.padding_of(padding, axes, words=shapes.PADDINGS_TRANSPOSED)
         self.output_padding = shapes.per_axis("output_padding", output_padding, axes, least=0)
         self.dilation = shapes.per_axis("dilation", dilation, axes)
-        self.groups = groups
-        self.precision = precision
+        self.precision = hashable(precision)
         shape = _kernel_shape(kernel_size, in_features, features, groups)
+        self.groups = shapes.whole("groups", groups, least=1)
         self._own(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
 
     def __call__(
@@ -265,6 +270,7 @@ class Dense(_Affine):
 
 
 def _axes(kernel_size: Sequence[int]) -> int:
+    kernel_size = shapes.as_python(kernel_size)
     if not isinstance(kernel_size, Sequence):
         raise TypeError(
             "kernel_size must have one int per spatial axis, such as (3, 3). "
@@ -279,19 +285,26 @@ def _kernel_shape(
     size = shapes.per_axis("kernel_size", kernel_size, len(kernel_size))
     in_features = shapes.whole("in_features", in_features, least=1)
     features = shapes.whole("features", features, least=1)
-    check_groups(groups, in_features, features)
+    groups = check_groups(groups, in_features, features)
     return (*size, in_features // groups, features)
-
-
-def _static_padding(padding: shapes.Padding, axes: int) -> str | tuple[shapes.Pair, ...]:
-    # A tuple, so that two builds of one layer compare equal.
-    return padding if isinstance(padding, str) else shapes.pad_widths("padding", padding, axes)
 
 
 def parameter(
     init: Initializer, rngs: nnx.Rngs | None, shape: shapes.Shape, dtype: DTypeLike
 ) -> nnx.Param[Any]:
     """Returns a parameter, abstract where there are no keys."""
+    check_rngs(rngs)
     if rngs is None:
         return nnx.Param(jax.ShapeDtypeStruct(shape, dtype))
     return nnx.Param(init(rngs.params(), shape, dtype))
+
+
+def check_rngs(rngs: Any) -> None:
+    """Checks where a module's keys come from.
+
+    Raises:
+      TypeError: it is neither Flax's ``Rngs`` nor ``None``.
+    """
+    if not (rngs is None or isinstance(rngs, nnx.Rngs)):
+        kind = type(rngs).__name__
+        raise TypeError(f"rngs must be nnx.Rngs, such as nnx.Rngs(0). Received: {kind}")

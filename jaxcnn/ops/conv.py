@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxcnn import checks, shapes
 from jaxcnn.ops.bilinear import Convolution, swapped
 from jaxcnn.ops.channels import spread
-from jaxcnn.ops.pad import pad
+from jaxcnn.ops.pad import MODES, pad
 
 
 def conv(
@@ -68,7 +68,8 @@ def conv(
       TypeError: the dtypes differ, or an option is not a whole number.
       ValueError: a shape or an option does not fit; the message names it.
     """
-    check_kernel(x, kernel, bias, groups)
+    x, kernel, bias = _arrays(x, kernel, bias)
+    groups = check_kernel(x, kernel, bias, groups)
     window = shapes.windows(
         x.shape[1:-1],
         kernel.shape[:-2],
@@ -77,14 +78,15 @@ def conv(
         dilation=dilation,
         name="kernel_size",
     )
+    checks.known("padding_mode", padding_mode, MODES)
     if padding_mode != "zeros":
         x = pad(x, window.padding, mode=padding_mode)
         window = shapes.windows(
             x.shape[1:-1], kernel.shape[:-2], strides=strides, dilation=dilation
         )
-    if flip_kernel:
+    if shapes.flag("flip_kernel", flip_kernel):
         kernel = _flip(kernel)
-    convolution = Convolution(window, groups, precision)
+    convolution = Convolution(window, groups, hashable(precision))
     y = convolution.value(x, kernel)
     return _add_bias(y, bias)
 
@@ -133,7 +135,8 @@ def conv_transpose(
       TypeError: the dtypes differ, or an option is not a whole number.
       ValueError: a shape or an option does not fit; the message names it.
     """
-    check_kernel(x, kernel, bias, groups)
+    x, kernel, bias = _arrays(x, kernel, bias)
+    groups = check_kernel(x, kernel, bias, groups)
     window = shapes.transposed_windows(
         x.shape[1:-1],
         kernel.shape[:-2],
@@ -152,7 +155,7 @@ def conv_transpose(
         dilation=window.dilation,
         ceil_mode=False,
     )
-    convolution = Convolution(convolved, groups, precision)
+    convolution = Convolution(convolved, groups, hashable(precision))
     return _add_bias(convolution.input_gradient(x, swapped(kernel, groups)), bias)
 
 
@@ -164,8 +167,20 @@ def _add_bias(y: jax.Array, bias: jax.Array | None) -> jax.Array:
     return y if bias is None else y + spread(bias, y)
 
 
-def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups: int) -> None:
-    """Checks that kernel, bias and groups fit ``x``.
+def _arrays(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array | None
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    bias = None if bias is None else checks.array("bias", bias)
+    return checks.array("x", x), checks.array("kernel", kernel), bias
+
+
+def hashable(precision: Any) -> Any:
+    """Returns a precision as the key of a program: one for each array may come as a list."""
+    return tuple(precision) if isinstance(precision, list) else precision
+
+
+def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups: int) -> int:
+    """Returns ``groups`` as an int, checked to fit ``x`` with kernel and bias.
 
     Raises:
       TypeError: the dtypes differ, or ``groups`` is not a whole number.
@@ -177,7 +192,7 @@ def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups
             f"spatial axis. Received: shape {kernel.shape}"
         )
     checks.rank("x", x, kernel.ndim)
-    check_groups(groups, x.shape[-1], kernel.shape[-1])
+    groups = check_groups(groups, x.shape[-1], kernel.shape[-1])
     if groups == 1:
         checks.channels("x", x, kernel.shape[-2])
     elif kernel.shape[-2] * groups != x.shape[-1]:
@@ -192,10 +207,11 @@ def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups
             f"bias must be (features,) = {kernel.shape[-1:]}, as the kernel's last axis. "
             f"Received: shape {bias.shape}"
         )
+    return groups
 
 
-def check_groups(groups: int, in_features: int, features: int) -> None:
-    """Checks that ``groups`` is at least 1 and divides both numbers of channels.
+def check_groups(groups: int, in_features: int, features: int) -> int:
+    """Returns ``groups`` as an int, checked to be at least 1 and to divide both channels.
 
     >>> check_groups(3, in_features=4, features=6)
     Traceback (most recent call last):
@@ -206,9 +222,10 @@ features=6
       TypeError: ``groups`` is not a whole number.
       ValueError: it is below 1 or does not divide.
     """
-    shapes.whole("groups", groups, least=1)
+    groups = shapes.whole("groups", groups, least=1)
     if in_features % groups or features % groups:
         raise ValueError(
             "groups must divide in_features and features. "
             f"Received: groups={groups}, in_features={in_features}, features={features}"
         )
+    return groups

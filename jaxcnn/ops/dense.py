@@ -26,6 +26,8 @@ def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax
       TypeError: the dtypes differ.
       ValueError: the shapes do not fit.
     """
+    x, kernel = checks.array("x", x), checks.array("kernel", kernel)
+    bias = None if bias is None else checks.array("bias", bias)
     if kernel.ndim != 2:
         raise ValueError(f"kernel must be (in_features, features). Received: shape {kernel.shape}")
     if x.ndim > 2:
@@ -65,6 +67,7 @@ def flatten(x: jax.Array) -> jax.Array:
     Raises:
       ValueError: there is no axis beside the batch.
     """
+    x = checks.array("x", x)
     if x.ndim < 2:
         raise ValueError(f"x must be (batch, …) with two axes or more. Received: shape {x.shape}")
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import checks
+from jaxcnn import checks, shapes
 
 
 def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
@@ -28,6 +28,7 @@ def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
       TypeError: ``rate`` is not a number.
       ValueError: ``rate`` is outside [0, 1).
     """
+    x = checks.array("x", x)
     return _drop(key, x, rate, x.shape)
 
 
@@ -53,6 +54,7 @@ def spatial_dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
       TypeError: ``rate`` is not a number.
       ValueError: ``rate`` is outside [0, 1), or ``x`` has no spatial axis.
     """
+    x = checks.array("x", x)
     checks.images("x", x)
     return _drop(key, x, rate, (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1]))
 
@@ -81,11 +83,12 @@ def drop_path(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
       TypeError: ``rate`` is not a number.
       ValueError: ``rate`` is outside [0, 1).
     """
+    x = checks.array("x", x)
     return _drop(key, x, rate, (x.shape[0], *(1,) * (x.ndim - 1)))
 
 
 def _drop(key: jax.Array, x: jax.Array, rate: float, mask_shape: tuple[int, ...]) -> jax.Array:
-    check_rate(rate)
+    rate = check_rate(rate)
     checks.floating("x", x)
     if rate == 0:
         return x
@@ -93,8 +96,8 @@ def _drop(key: jax.Array, x: jax.Array, rate: float, mask_shape: tuple[int, ...]
     return jnp.where(keep, x / (1 - rate), jnp.zeros((), x.dtype))
 
 
-def check_rate(rate: float) -> None:
-    """Checks that ``rate`` is a number in [0, 1).
+def check_rate(rate: float) -> float:
+    """Returns ``rate`` as a float, checked to be in [0, 1).
 
     >>> check_rate(1.0)
     Traceback (most recent call last):
@@ -104,9 +107,8 @@ def check_rate(rate: float) -> None:
       TypeError: ``rate`` is not a number.
       ValueError: ``rate`` is outside [0, 1).
     """
-    if isinstance(rate, bool) or not isinstance(rate, int | float):
-        raise TypeError(f"rate must be a Python number. Received: rate={rate!r}")
-    if not 0 <= rate < 1:
+    if not 0 <= (number := shapes.number("rate", rate)) < 1:
         raise ValueError(
             f"rate is the probability of dropping and must be in [0, 1). Received: rate={rate!r}"
         )
+    return number

@@ -55,6 +55,7 @@ def filter_image(
       TypeError: ``image`` is not floating point.
       ValueError: the image or the kernel is not of such a shape, or a name is unknown.
     """
+    image = checks.array("image", image)
     if image.ndim not in (2, 3):
         raise ValueError(
             "image must be (height, width) or (height, width, channels). "
@@ -70,6 +71,8 @@ def filter_image(
             "kernel must have two axes of odd size, so that it has a middle. "
             f"Received: shape {weights.shape}"
         )
+    if image.size == 0:
+        return image
     # Channels become examples, so that one kernel serves them all.
     height, width, *_ = image.shape
     planes = jnp.moveaxis(image.reshape(height, width, -1), -1, 0)[..., None]

@@ -47,9 +47,11 @@ def pad(
       TypeError: a width is not a whole number.
       ValueError: ``x`` has no spatial axis, the mode is unknown, or a width does not fit.
     """
+    x = checks.array("x", x)
     checks.images("x", x)
     pairs = shapes.pad_widths("widths", widths, x.ndim - 2)
-    check_mode(mode, value, x.shape[1:-1], pairs)
+    value = shapes.number("value", value)
+    check_mode("mode", mode, value, x.shape[1:-1], pairs)
     borders = ((0, 0), *pairs, (0, 0))
     if mode == "zeros":
         return jnp.pad(x, borders, constant_values=jnp.asarray(value, x.dtype))
@@ -57,14 +59,22 @@ def pad(
 
 
 def check_mode(
-    mode: str, value: float, spatial: Sequence[int], pairs: Sequence[shapes.Pair]
+    name: str, mode: str, value: float, spatial: Sequence[int], pairs: Sequence[shapes.Pair]
 ) -> None:
     """Checks that a mode is known, and that the axes are large enough for it.
 
+    Args:
+      name: What the caller calls the mode.
+      mode: A word in :data:`MODES`.
+      value: What ``"zeros"`` fills with; 0 for the others.
+      spatial: Sizes of the axes.
+      pairs: ``(low, high)`` of each.
+
     Raises:
+      TypeError: the mode is not text.
       ValueError: the mode is unknown, takes no value, or a width is too large for it.
     """
-    checks.known("padding mode", mode, MODES)
+    checks.known(name, mode, MODES)
     if mode != "zeros" and value != 0:
         raise ValueError(f"value belongs to mode='zeros'. Received: mode={mode!r}, value={value}")
     for size, pair in zip(spatial, pairs, strict=True):

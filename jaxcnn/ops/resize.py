@@ -33,9 +33,11 @@ def resize(
       TypeError: ``x`` is not floating point, or the size is not whole.
       ValueError: the size is below 1, the method unknown, or ``x`` has no spatial axis.
     """
+    x = checks.array("x", x)
     checks.images("x", x)
     checks.floating("x", x)
-    checks.known("resize method", method, METHODS)
+    checks.known("method", method, METHODS)
+    antialias = shapes.flag("antialias", antialias)
     sizes = shapes.per_axis("size", size, x.ndim - 2)
     shape = (x.shape[0], *sizes, x.shape[-1])
     return jax.image.resize(x, shape, method, antialias=antialias)
@@ -60,6 +62,7 @@ def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") ->
       TypeError: ``x`` is not floating point, or the scale is not whole.
       ValueError: the scale is below 1, the method unknown, or ``x`` has no spatial axis.
     """
+    x = checks.array("x", x)
     checks.images("x", x)
     scales = shapes.per_axis("scale", scale, x.ndim - 2)
     sizes = [size * factor for size, factor in zip(x.shape[1:-1], scales, strict=True)]
@@ -87,6 +90,7 @@ def space_to_depth(x: jax.Array, block: int) -> jax.Array:
       TypeError: ``block`` is not a whole number.
       ValueError: it does not divide, or ``x`` has no spatial axis.
     """
+    x = checks.array("x", x)
     checks.images("x", x)
     *spatial, channels = shapes.space_to_depth_shape(x.shape[1:], block)
     axes = len(spatial)
@@ -115,6 +119,7 @@ def depth_to_space(x: jax.Array, block: int) -> jax.Array:
       TypeError: ``block`` is not a whole number.
       ValueError: it does not divide, or ``x`` has no spatial axis.
     """
+    x = checks.array("x", x)
     checks.images("x", x)
     shape = shapes.depth_to_space_shape(x.shape[1:], block)
     axes = x.ndim - 2

@@ -21,18 +21,23 @@ from jaxcnn.shapes.layers import (
     upsample_shape,
 )
 from jaxcnn.shapes.numbers import (
+    PADDINGS,
     Padding,
     Pair,
     PerAxis,
     Shape,
+    as_python,
     check_shape,
+    flag,
     image_shape,
+    number,
     pad_widths,
+    padding_of,
     per_axis,
     whole,
 )
 from jaxcnn.shapes.receptive import ReceptiveField, receptive_field
-from jaxcnn.shapes.transposed import TransposedWindows, transposed_windows
+from jaxcnn.shapes.transposed import PADDINGS_TRANSPOSED, TransposedWindows, transposed_windows
 from jaxcnn.shapes.window import (
     Windows,
     extent,
@@ -43,6 +48,8 @@ from jaxcnn.shapes.window import (
 )
 
 __all__ = [
+    "PADDINGS",
+    "PADDINGS_TRANSPOSED",
     "Padding",
     "Pair",
     "PerAxis",
@@ -51,16 +58,20 @@ __all__ = [
     "TransposedWindows",
     "Windows",
     "adaptive_shape",
+    "as_python",
     "check_shape",
     "conv_shape",
     "conv_transpose_shape",
     "depth_to_space_shape",
     "explain",
     "extent",
+    "flag",
     "flatten",
     "image_shape",
+    "number",
     "output_size",
     "pad_widths",
+    "padding_of",
     "per_axis",
     "pool_shape",
     "pool_windows",

@@ -135,8 +135,8 @@ def pool_shape(
       input_shape: ``(*spatial, channels)``, without the batch.
       window: Extent of the window: an int or one per spatial axis, at least 1.
       strides: Step of the window; ``None`` means the window's own size.
-      padding: As in :func:`windows`, but below the window's extent, so that no window sees
-        padding alone.
+      padding: As in :func:`windows`, but below the window's extent, so that no window lies in
+        the padding. (One with ``dilation`` may still step over a small input and read none of it.)
       dilation: Distance between the positions that the window reads, at least 1.
       ceil_mode: Whether a last, partly filled window counts.
 
@@ -287,5 +287,10 @@ def explain(
     """
     *spatial, _ = image_shape(input_shape)
     return windows(
-        spatial, window, strides=strides, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+        spatial,
+        window,
+        strides=window if strides is None else strides,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
     ).explain()

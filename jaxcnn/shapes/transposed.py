@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxcnn.shapes.formula import both_text, equations, span_text
-from jaxcnn.shapes.numbers import Padding, Pairs, PerAxis, Shape, pad_widths, per_axis
+from jaxcnn.shapes.numbers import PADDINGS, Padding, Pairs, PerAxis, Shape, padding_of, per_axis
 from jaxcnn.shapes.window import extent
+
+PADDINGS_TRANSPOSED = tuple(word for word in PADDINGS if word != "CAUSAL")
 
 
 class TransposedWindows(NamedTuple):
@@ -74,22 +76,14 @@ def transposed_windows(
             f"size open. Received: output_padding={output_padding!r}, strides={strides!r}, "
             f"dilation={dilation!r}"
         )
-    crop: Pairs
-    if isinstance(padding, str):
-        if padding.upper() not in ("VALID", "SAME", "SAME_LOWER"):
-            raise ValueError(
-                "padding of a transposed convolution must be 'VALID', 'SAME', 'SAME_LOWER', an "
-                "int, one int per spatial axis or one (low, high) per spatial axis. "
-                f"Received: padding={padding!r}"
-            )
+    crop = padding_of(padding, axes, words=PADDINGS_TRANSPOSED)
+    if isinstance(crop, str):
         # The words fix the size, so that a stride wider than the kernel leaves nothing open.
         excess = [extent(f, d) - s for f, d, s in zip(sizes, spread, steps, strict=True)]
         added = tuple(n + max(-e, 0) for n, e in zip(added, excess, strict=True))
-        cropped = [0 if padding.upper() == "VALID" else max(e, 0) for e in excess]
+        cropped = [0 if crop == "VALID" else max(e, 0) for e in excess]
         pairs = [(total // 2, total - total // 2) for total in cropped]
-        crop = tuple(p[::-1] if padding.upper() == "SAME_LOWER" else p for p in pairs)
-    else:
-        crop = pad_widths("padding", padding, axes)
+        crop = tuple(p[::-1] if crop == "SAME_LOWER" else p for p in pairs)
     resolved = TransposedWindows(tuple(spatial), sizes, steps, crop, added, spread)
     if min(resolved.output_sizes) < 1:
         raise ValueError(

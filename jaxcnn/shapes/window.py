@@ -11,8 +11,9 @@ from jaxcnn.shapes.numbers import (
     Pairs,
     PerAxis,
     Shape,
+    flag,
     is_sequence,
-    pad_widths,
+    padding_of,
     per_axis,
     whole,
 )
@@ -79,7 +80,7 @@ def output_size(
         whole("stride", stride, least=1),
         (low, high),
         whole("dilation", dilation, least=1),
-        ceil_mode,
+        flag("ceil_mode", ceil_mode),
     )
     return axis.checked_output_size()
 
@@ -174,7 +175,7 @@ def windows(
     spatial: Sequence[int],
     window: PerAxis,
     *,
-    strides: PerAxis | None = 1,
+    strides: PerAxis = 1,
     padding: Padding = "VALID",
     dilation: PerAxis = 1,
     ceil_mode: bool = False,
@@ -190,7 +191,7 @@ def windows(
     Args:
       spatial: Input size of each spatial axis.
       window: Extent of the window: an int or one per spatial axis, at least 1.
-      strides: Step of the window, at least 1; ``None`` means the window's own size.
+      strides: Step of the window, at least 1.
       padding: ``"VALID"`` (none), ``"SAME"`` (see :func:`same_padding`), ``"SAME_LOWER"``,
         ``"CAUSAL"`` (one spatial axis; all of it before the start) in any letter case, an int
         (both sides of all axes), one int per axis, or one ``(low, high)`` per axis.
@@ -205,10 +206,10 @@ def windows(
     """
     axes = len(spatial)
     sizes = per_axis(name, window, axes)
-    steps = sizes if strides is None else per_axis("strides", strides, axes)
+    steps = per_axis("strides", strides, axes)
     spread = per_axis("dilation", dilation, axes)
     pairs = _resolve_padding(padding, spatial, sizes, steps, spread)
-    resolved = Windows(tuple(spatial), sizes, steps, pairs, spread, bool(ceil_mode))
+    resolved = Windows(tuple(spatial), sizes, steps, pairs, spread, flag("ceil_mode", ceil_mode))
     for axis_name, axis in zip(axis_names(axes), resolved._axes(), strict=True):
         axis.checked_output_size(axis_name, name)
     return resolved
@@ -238,15 +239,20 @@ def pool_windows(
 
     Raises:
       TypeError: as :func:`windows`.
-      ValueError: as :func:`windows`, and for a padding that fills a window alone.
+      ValueError: as :func:`windows`, and for padding in which a whole window would lie.
     """
     resolved = windows(
-        spatial, window, strides=strides, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+        spatial,
+        window,
+        strides=window if strides is None else strides,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
     )
     spans = map(extent, resolved.window, resolved.dilation)
     if any(max(pair) >= span for pair, span in zip(resolved.padding, spans, strict=True)):
         raise ValueError(
-            "padding must be smaller than the window's extent, else a window sees padding alone. "
+            "padding must be smaller than the window's extent, else a window lies in the padding. "
             f"Received: padding={padding!r}, window={window!r}, dilation={dilation!r}"
         )
     return resolved
@@ -255,29 +261,23 @@ def pool_windows(
 def _resolve_padding(
     padding: Padding, spatial: Sequence[int], window: Shape, strides: Shape, dilation: Shape
 ) -> Pairs:
-    if not isinstance(padding, str):
-        return pad_widths("padding", padding, len(spatial))
-    match padding.upper():
-        case "VALID":
-            return ((0, 0),) * len(spatial)
-        case "CAUSAL" if len(spatial) == 1:
-            return ((extent(window[0], dilation[0]) - 1, 0),)
-        case "CAUSAL":
+    resolved = padding_of(padding, len(spatial))
+    if not isinstance(resolved, str):
+        return resolved
+    if resolved == "VALID":
+        return ((0, 0),) * len(spatial)
+    if resolved == "CAUSAL":
+        if len(spatial) != 1:
             raise ValueError(
                 f"padding='CAUSAL' needs exactly one spatial axis, there are {len(spatial)}. "
                 "Write one (low, high) per axis instead."
             )
-        case ("SAME" | "SAME_LOWER") as word:
-            pairs = (
-                same_padding(n, f, stride=s, dilation=d)
-                for n, f, s, d in zip(spatial, window, strides, dilation, strict=True)
-            )
-            return tuple(pair if word == "SAME" else pair[::-1] for pair in pairs)
-        case _:
-            raise ValueError(
-                "padding must be 'VALID', 'SAME', 'SAME_LOWER', 'CAUSAL', an int, one int per "
-                f"spatial axis or one (low, high) per spatial axis. Received: padding={padding!r}"
-            )
+        return ((extent(window[0], dilation[0]) - 1, 0),)
+    pairs = (
+        same_padding(n, f, stride=s, dilation=d)
+        for n, f, s, d in zip(spatial, window, strides, dilation, strict=True)
+    )
+    return tuple(pair if resolved == "SAME" else pair[::-1] for pair in pairs)
 
 
 class _Axis(NamedTuple):

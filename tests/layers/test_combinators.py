@@ -160,30 +160,6 @@ def test_errors_name_the_path(layer, message):
             method((8, 8, 4))
 
 
-@pytest.mark.parametrize(
-    ("make", "kind", "message"),
-    [
-        (lambda: parallel(), ValueError, "a composition needs at least one layer. Received: none"),
-        (lambda: parallel(relu, combine="sum"), ValueError,
-         "there is no way to combine 'sum'. Known: concat, add, multiply."),
-        (lambda: parallel(relu, relu_1=relu), ValueError, "the layer name 'relu_1' is taken"),
-        (lambda: serial(names=relu), ValueError, "the layer name 'names' is taken"),
-        (lambda: parallel(relu, 3), TypeError, "a layer must be a description"),
-        (lambda: residual(None), TypeError, "a layer must be a description"),
-        (lambda: residual(relu, 1), TypeError, "a layer must be a description"),
-        (lambda: repeat(0, relu), ValueError, "count must be at least 1. Received: count=0"),
-        (lambda: repeat(1.5, relu), TypeError, "count must be a whole number"),
-        (lambda: repeat(2, 3), TypeError, "a layer must be a description"),
-        (lambda: squeeze_excite(ratio=0), ValueError, "ratio must be at least 1"),
-        (lambda: squeeze_excite(gate=3), TypeError, "a layer must be a description"),
-    ],
-)  # fmt: skip
-def test_errors_at_construction(make, kind, message):
-    with pytest.raises(kind) as raised:
-        make()
-    assert str(raised.value).startswith(message)
-
-
 @pytest.mark.implicit_promotion
 def test_a_residual_network_learns(key):
     """Twenty steps on one batch halve the loss; statistics are the state's, not the model's."""

@@ -183,3 +183,15 @@ def test_precision_reaches_the_program():
 
 def as_array(array):
     return None if array is None else jnp.asarray(array)
+
+
+def test_options_of_any_librarys_numbers():
+    x, kernel = jnp.ones((1, 6, 6, 4)), jnp.ones((3, 3, 2, 4))
+    expected = ops.conv(x, kernel, strides=2, groups=2, padding=1)
+    for two in (np.array(2), jnp.array(2)):
+        y = ops.conv(x, kernel, strides=two, groups=two, padding=np.array([[1, 1], [1, 1]]))
+        np.testing.assert_array_equal(y, expected)
+    for precision in (["highest", "highest"], "highest"):
+        np.testing.assert_array_equal(
+            ops.conv(x, kernel, strides=2, groups=2, padding=1, precision=precision), expected
+        )

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax.test_util import check_grads
 
 from jaxcnn import ops
@@ -109,6 +110,16 @@ def test_without_jit(example):
     with jax.disable_jit():
         y = example.function(*inputs)
     np.testing.assert_allclose(y, example.function(*inputs), rtol=1e-6, atol=1e-6)
+
+
+@every
+def test_arrays_of_numpy_and_variables_of_flax(example):
+    inputs = arrays(example.shapes)
+    expected = example.function(*inputs)
+    for wrap in (np.asarray, nnx.Param):
+        y = example.function(*map(wrap, inputs))
+        assert isinstance(y, jax.Array)
+        np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
 
 
 @every
