@@ -1,6 +1,7 @@
 """Normalisation: Flax's own modules, described."""
 
 import abc
+import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -10,7 +11,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import modules, shapes
-from jaxcnn.layers.layer import Layer
+from jaxcnn.layers.layer import Layer, check_flags
+from jaxcnn.modules.linear import check_rngs
+from jaxcnn.modules.normalisation import check_epsilon, check_share
 
 # Flax's default variance, E[x²] − E[x]², has no right digit left where the mean is large beside the
 # deviation, or where a group has one value.
@@ -27,13 +30,30 @@ class _Norm(Layer):
     dtype: DTypeLike | None = None
     param_dtype: DTypeLike = jnp.float32
 
+    def __post_init__(self) -> None:
+        """Checks the options."""
+        super().__post_init__()
+        check_epsilon(self.epsilon)
+        check_flags(self, *(name for name in ("use_scale", "use_bias") if name in vars(self)))
+
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns ``input_shape``."""
-        return shapes.check_shape(input_shape)
+        """Returns ``input_shape``, which must have several values for each statistic."""
+        shape = shapes.check_shape(input_shape)
+        if self._values(shape) == 1:
+            raise ValueError(
+                f"{self.kind} takes mean and variance of several values, and here of one alone: "
+                f"all results would be 0. Received: input_shape={shape}"
+            )
+        return shape
+
+    def _values(self, shape: shapes.Shape) -> int | None:
+        """Returns how many values of one example are normalised together, where no others are."""
+        return None
 
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> nnx.Module:
         """Returns Flax's module for the channels of the input."""
         channels = self.output_shape(input_shape)[-1]
+        check_rngs(rngs)
         if rngs is None:
             return nnx.eval_shape(lambda: self._module(channels, nnx.Rngs(0)))
         return self._module(channels, rngs)
@@ -56,14 +76,20 @@ class batch_norm(_Norm):
 
     Attributes:
       momentum: How much of the running statistics stays at each step, in [0, 1].
-      epsilon: Added to the variance.
+      epsilon: Added to the variance, at least 0.
       use_scale, use_bias: Whether to multiply by, and add, a learnt number per channel.
-      dtype, param_dtype: As in :class:`jaxcnn.modules.Conv`; statistics are float32.
+      dtype: Of the result; ``None`` means the input's. Statistics are float32.
+      param_dtype: What the parameters are stored in.
     """
 
     _: KW_ONLY
     momentum: float = 0.9
     use_bias: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the options."""
+        super().__post_init__()
+        check_share("momentum", self.momentum)
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
         return modules.BatchNorm(channels, rngs=rngs, **vars(self))
@@ -85,6 +111,9 @@ class layer_norm(_Norm):
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
         return modules.LayerNorm(channels, rngs=rngs, **vars(self), **_EXACT)
+
+    def _values(self, shape: shapes.Shape) -> int:
+        return shape[-1]
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,7 +145,10 @@ class group_norm(_Norm):
                 f"groups must divide the channels. Received: groups={self.groups}, "
                 f"input_shape={shape}"
             )
-        return shape
+        return super().output_shape(shape)
+
+    def _values(self, shape: shapes.Shape) -> int:
+        return math.prod(shape) // self.groups
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
         options = {**vars(self), **_EXACT}
@@ -139,6 +171,9 @@ class instance_norm(_Norm):
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
         return modules.InstanceNorm(channels, rngs=rngs, **vars(self), **_EXACT)
+
+    def _values(self, shape: shapes.Shape) -> int:
+        return math.prod(shape[:-1])
 
 
 @dataclass(frozen=True, repr=False)
