@@ -4,8 +4,8 @@ import functools
 import inspect
 import itertools
 import operator
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -63,13 +63,19 @@ def _pools_first(children: list[tuple[int, nnx.Module]]) -> list[tuple[int, nnx.
 
     Both orders give the same values and gradients, bit for bit: ReLU keeps the order of numbers,
     and what it makes equal, zeros, has no gradient. A pool of 2×2 leaves it a quarter of the work.
+    A dilated pool stays: a window of it may see nothing but padding, −∞, which ReLU would change.
     """
     swapped = list(children)
     for at, ((_, first), (_, second)) in enumerate(itertools.pairwise(children)):
         functions = [child.function for child in (first, second) if isinstance(child, Function)]
-        if functions == [jax.nn.relu, ops.max_pool]:
+        if functions == [jax.nn.relu, ops.max_pool] and not _dilated(cast(Function, second)):
             swapped[at : at + 2] = swapped[at + 1], swapped[at]
     return swapped
+
+
+def _dilated(pool: Function) -> bool:
+    dilation: Any = dict(pool.options).get("dilation", 1)
+    return (max(dilation) if isinstance(dilation, Sequence) else dilation) != 1
 
 
 class Residual(nnx.Module):
@@ -114,7 +120,7 @@ class Parallel(nnx.Module):
         Raises:
           ValueError: ``combine`` is another word.
         """
-        checks.known("way to combine", combine, _COMBINE)
+        checks.known("combine", combine, _COMBINE)
         self.combine = combine
         self.names = tuple(branches)
         for name, branch in branches.items():

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +47,9 @@ def max_pool(
       TypeError: an option is not a whole number.
       ValueError: a shape or an option does not fit; the message names it.
     """
+    x = checks.array("x", x)
     resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
+    checks.real("x", x)
     return window_max(x, resolved)
 
 
@@ -87,10 +90,12 @@ def avg_pool(
       TypeError: ``x`` is not floating point, or an option is not a whole number.
       ValueError: a shape or an option does not fit; the message names it.
     """
+    x = checks.array("x", x)
     resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
     checks.floating("x", x)
+    counts = _counts(resolved, shapes.flag("count_include_pad", count_include_pad))
     total = _sum(x, resolved)
-    return (total / _counts(resolved, count_include_pad).astype(total.dtype)).astype(x.dtype)
+    return (total / counts.astype(total.dtype)).astype(x.dtype)
 
 
 def sum_pool(
@@ -124,6 +129,7 @@ def sum_pool(
       TypeError: ``x`` is not floating point, or an option is not a whole number.
       ValueError: a shape or an option does not fit; the message names it.
     """
+    x = checks.array("x", x)
     resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
     checks.floating("x", x)
     return _sum(x, resolved).astype(x.dtype)
@@ -164,27 +170,29 @@ def lp_pool(
       TypeError: ``x`` is not floating point, or an option is not a number of its kind.
       ValueError: a shape or an option does not fit; the message names it.
     """
+    x = checks.array("x", x)
     resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
     checks.floating("x", x)
-    check_order(p)
-    total = _sum(jnp.abs(x) ** p, resolved)
+    p = check_order(p)
+    power = int(p) if p.is_integer() else p  # multiplications, where they do
+    total = _sum(jnp.abs(x.astype(_accumulator(x))) ** power, resolved)
     # Both sides of a `where` are differentiated, and the slope of 0^(1/p) is infinite.
     positive = total > 0
     root = jnp.where(positive, total, 1) ** (1 / p)
     return jnp.where(positive, root, total).astype(x.dtype)
 
 
-def check_order(p: float) -> None:
-    """Checks the order of a norm.
+def check_order(p: float) -> float:
+    """Returns the order of a norm as a float, checked.
 
     Raises:
       TypeError: ``p`` is not a number.
       ValueError: it is below 1 or infinite.
     """
-    if isinstance(p, bool) or not isinstance(p, int | float):
-        raise TypeError(f"p must be a number. Received: p={p!r}")
-    if not 1 <= p < float("inf"):
+    order = shapes.number("p", p)
+    if not 1 <= order < float("inf"):
         raise ValueError(f"p must be at least 1 and finite. Received: p={p!r}")
+    return order
 
 
 def global_max_pool(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
@@ -205,7 +213,10 @@ def global_max_pool(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
     Raises:
       ValueError: ``x`` has no spatial axis.
     """
+    x = checks.array("x", x)
     checks.images("x", x)
+    checks.real("x", x)
+    keepdims = shapes.flag("keepdims", keepdims)
     y = _first_largest(x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1]), axis=1)
     return y.reshape(x.shape[0], *(1 for _ in x.shape[1:-1] if keepdims), x.shape[-1])
 
@@ -227,8 +238,10 @@ def global_avg_pool(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
       TypeError: ``x`` is not floating point.
       ValueError: ``x`` has no spatial axis.
     """
+    x = checks.array("x", x)
     checks.images("x", x)
     checks.floating("x", x)
+    keepdims = shapes.flag("keepdims", keepdims)
     return jnp.mean(x, axis=tuple(range(1, x.ndim - 1)), keepdims=keepdims)
 
 
@@ -252,14 +265,14 @@ def adaptive_max_pool(x: jax.Array, output_size: shapes.PerAxis) -> jax.Array:
       TypeError: ``output_size`` is not a whole number.
       ValueError: it is below 1, or ``x`` has no spatial axis.
     """
+    x = checks.array("x", x)
     checks.images("x", x)
+    checks.real("x", x)
     # The maximum of a box is that of each axis in turn; from the last axis on, the winner is the
     # first in memory order.
     for axis, (size, count) in reversed(list(enumerate(_adaptive(x, output_size), start=1))):
         starts, ends = _adaptive_bounds(size, count)
-        # Shorter windows read their last position again: it cannot win against itself.
-        reads = np.minimum(starts[:, None] + np.arange(max(ends - starts)), ends[:, None] - 1)
-        x = _first_largest(jnp.take(x, reads, axis=axis), axis=axis + 1)
+        x = _first_largest(jnp.take(x, _positions(starts, ends), axis=axis), axis=axis + 1)
     return x
 
 
@@ -282,16 +295,19 @@ def adaptive_avg_pool(x: jax.Array, output_size: shapes.PerAxis) -> jax.Array:
       TypeError: ``x`` is not floating point, or ``output_size`` is not a whole number.
       ValueError: ``output_size`` is below 1, or ``x`` has no spatial axis.
     """
+    x = checks.array("x", x)
     checks.images("x", x)
     checks.floating("x", x)
     y = x.astype(_accumulator(x))
-    # The mean over a box is the mean over each axis in turn: one small matrix for each.
+    # The mean over a box is the mean over each axis in turn.
     for axis, (size, count) in enumerate(_adaptive(x, output_size), start=1):
         starts, ends = _adaptive_bounds(size, count)
-        positions = np.arange(size)
-        reads = (positions >= starts[:, None]) & (positions < ends[:, None])
-        means = jnp.asarray(reads / reads.sum(axis=1, keepdims=True), y.dtype)
-        y = jnp.moveaxis(jnp.tensordot(y, means, axes=(axis, 1), precision="highest"), -1, axis)
+        taken = jnp.take(y, _positions(starts, ends), axis=axis)
+        # What shorter windows read again is left out, not multiplied by 0: it may be infinite.
+        counts = np.expand_dims(ends - starts, _others(y.ndim, axis))
+        places = np.expand_dims(np.arange(taken.shape[axis + 1]), _others(taken.ndim, axis + 1))
+        inside = jnp.asarray(places < np.expand_dims(counts, axis + 1))
+        y = jnp.where(inside, taken, 0).sum(axis + 1) / jnp.asarray(counts, y.dtype)
     return y.astype(x.dtype)
 
 
@@ -303,6 +319,18 @@ def _adaptive(x: jax.Array, output_size: shapes.PerAxis) -> list[tuple[int, int]
 def _adaptive_bounds(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     index = np.arange(count)
     return index * size // count, -(-(index + 1) * size // count)
+
+
+def _others(ndim: int, axis: int) -> tuple[int, ...]:
+    return tuple(other for other in range(ndim) if other != axis)
+
+
+def _positions(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Returns what each window reads; the shorter ones read their last position again.
+
+    It cannot win against itself.
+    """
+    return np.minimum(starts[:, None] + np.arange(max(ends - starts)), ends[:, None] - 1)
 
 
 def _first_largest(x: jax.Array, axis: int) -> jax.Array:
@@ -328,6 +356,8 @@ def _windows(
     dilation: shapes.PerAxis,
     ceil_mode: bool,
 ) -> shapes.Windows:
+    if isinstance(window, Sequence) and len(window) == x.ndim - 1:
+        checks.rank("x", x, x.ndim + 1, reason=f", for window={window}")  # a batch is missing
     checks.images("x", x)
     return shapes.pool_windows(
         x.shape[1:-1],

@@ -153,3 +153,43 @@ def test_halves_are_summed_in_float32(op, dtype):
     y = op(jnp.ones((1, 4096, 1), dtype))
     assert y.dtype == jnp.dtype(dtype)
     assert y.item() == 1
+
+
+POOLS = {
+    "max_pool": lambda x: ops.max_pool(x, 2, strides=1),
+    "avg_pool": lambda x: ops.avg_pool(x, 3, strides=2),
+    "sum_pool": lambda x: ops.sum_pool(x, 2),
+    "lp_pool": lambda x: ops.lp_pool(x, 2, 2),
+    "adaptive_max_pool": lambda x: ops.adaptive_max_pool(x, 4),
+    "adaptive_avg_pool": lambda x: ops.adaptive_avg_pool(x, 4),
+    "global_max_pool": lambda x: ops.global_max_pool(x, keepdims=True),
+    "global_avg_pool": lambda x: ops.global_avg_pool(x, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
+def test_nan_and_infinity_stay_in_their_windows(pool, value):
+    """Wherever one stands, those outputs have it that depend on its place, and no others."""
+    x = jnp.arange(9.0).reshape(1, 9, 1)
+    for place in range(9):
+        touched = pool(x.at[0, place, 0].set(1e3)) != pool(x)
+        y = pool(x.at[0, place, 0].set(value))
+        found = jnp.isnan(y) if np.isnan(value) else jnp.isinf(y)
+        np.testing.assert_array_equal(found, touched)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_lp_pool_takes_powers_in_float32(dtype):
+    """The squares of 300 are beyond float16; those of bfloat16 would be rounded before the sum."""
+    x = np.random.default_rng(0).uniform(200, 300, (1, 64, 1))
+    half = jnp.asarray(x, dtype)
+    exact = np.sqrt((np.asarray(half, np.float64) ** 2).sum())
+    y = ops.lp_pool(half, 64, 2).item()
+    assert y == pytest.approx(exact, rel=float(jnp.finfo(dtype).eps) / 2)
+
+
+def test_windows_of_any_librarys_numbers():
+    x = jnp.arange(16.0).reshape(1, 4, 4, 1)
+    for two in (np.int64(2), np.array(2), jnp.array(2), np.array([2, 2])):
+        np.testing.assert_array_equal(ops.max_pool(x, two), ops.max_pool(x, 2))
