@@ -102,13 +102,24 @@ def _plain_kernel_gradient(x: jax.Array, y: jax.Array, convolution: Convolution)
     return transposed(lambda kernel: _plain_value(x, kernel, convolution), shape, y)
 
 
-def _float32(fast: Callable[..., cpu.Result]) -> Callable[..., cpu.Result]:
-    """Returns ``fast`` for float32 of the default precision, the only one that it is for."""
+def _on_cpu(
+    fast: Callable[..., cpu.Result], method: Callable[..., jax.Array]
+) -> Callable[..., cpu.Result]:
+    """Returns what is fast for float32 of the default precision, or group by group of channels."""
 
     def fast_or_none(a: jax.Array, b: jax.Array, convolution: Convolution) -> cpu.Result:
-        if a.dtype == b.dtype == jnp.float32 and convolution.precision is None:
-            return fast(a, b, convolution.windows, convolution.groups)
-        return None
+        windows, groups, precision = convolution
+        if not a.dtype == b.dtype == jnp.float32 or precision is not None:
+            return None
+        result = fast(a, b, windows, groups)
+        group_inputs = (
+            a.shape[-1] // groups if method is Convolution.kernel_gradient else b.shape[-2]
+        )
+        if result is not None or not cpu.is_wide(groups, group_inputs):
+            return result
+        one = convolution._replace(groups=1)
+        pairs = zip(jnp.split(a, groups, axis=-1), jnp.split(b, groups, axis=-1), strict=True)
+        return jnp.concatenate([method(one, *pair) for pair in pairs], axis=-1)
 
     return fast_or_none
 
@@ -116,19 +127,19 @@ def _float32(fast: Callable[..., cpu.Result]) -> Callable[..., cpu.Result]:
 _value = primitive(
     "conv",
     plain=_plain_value,
-    fast=_float32(cpu.conv),
+    fast=_on_cpu(cpu.conv, Convolution.value),
     examples=(True, False),
 )
 _input_gradient = primitive(
     "conv_input_gradient",
     plain=_plain_input_gradient,
-    fast=_float32(cpu.conv_input_gradient),
+    fast=_on_cpu(cpu.conv_input_gradient, Convolution.input_gradient),
     examples=(True, False),
 )
 _kernel_gradient = primitive(
     "conv_kernel_gradient",
     plain=_plain_kernel_gradient,
-    fast=_float32(cpu.conv_kernel_gradient),
+    fast=_on_cpu(cpu.conv_kernel_gradient, Convolution.kernel_gradient),
     examples=(False, False),  # it sums over them
 )
 

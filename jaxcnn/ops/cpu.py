@@ -1,4 +1,4 @@
-"""How an operation is computed on CPU where XLA's own way is slow; the values are the same.
+"""How an operation is computed on CPU where XLA's own way is slow; the same but for rounding.
 
 Times are the least of several runs in milliseconds, float32, two cores, jax 0.10.2, interleaved
 with XLA's own way; ``examples/benchmarks/ops.py`` repeats them.
@@ -8,7 +8,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,8 @@ from jaxcnn.ops.lowering import alike, alone, transposed
 
 # None where XLA's own way is best.
 Result: TypeAlias = jax.Array | None
+
+_THIN = 4  # channels of a group
 
 
 def conv(x: jax.Array, kernel: jax.Array, windows: shapes.Windows, groups: int) -> Result:
@@ -69,9 +71,15 @@ def conv_kernel_gradient(
     return transposed(lambda kernel: form(x, kernel, windows, groups), shape, y)
 
 
-def is_small(windows: shapes.Windows) -> bool:
-    """Whether to write out every position of a window: many of them take long to compile."""
-    return math.prod(windows.window) <= 64
+def is_wide(groups: int, group_inputs: int) -> bool:
+    """Whether each group of channels is best convolved as an image of its own.
+
+    XLA runs a scalar loop over groups. All gradients, 3×3: 32 groups of 16 channels of
+    (8, 14, 14, 512): 20 against 4000, and 52 as one batch of products; 64 of 16 of
+    (4, 14, 14, 1024): 21 against 7900; 2 of 64 of (8, 28, 28, 128): 19 against 410. Each group is
+    0.06 s to compile.
+    """
+    return groups > 1 and group_inputs > _THIN
 
 
 def _is_thin(windows: shapes.Windows, groups: int, group_inputs: int) -> bool:
@@ -79,9 +87,12 @@ def _is_thin(windows: shapes.Windows, groups: int, group_inputs: int) -> bool:
 
     XLA runs a scalar loop. Depthwise 3×3 of (16, 48, 48, 96): forward 2.6 against 121, all
     gradients 11 against 490. 32 groups of 4 channels, 3×3 of (16, 28, 28, 128): 6 against 76, 20
-    against 5000.
+    against 5000. All gradients of depthwise 9×9 of (4, 28, 28, 96): 4.5 against 190; 21×21 of
+    (2, 28, 28, 32): 53 against 166, and 2.6 s to compile; 5×5×5 of (2, 8, 16, 16, 16): 16 against
+    315; 32 groups of 8, 3×3 of (8, 28, 28, 256): 60, and 44 group by group.
     """
-    return groups > 1 and group_inputs * math.prod(windows.window) <= 72
+    written_out = group_inputs * math.prod(windows.window)
+    return groups > 1 and group_inputs <= _THIN and written_out <= 512
 
 
 def _is_gray(windows: shapes.Windows, in_features: int) -> bool:
@@ -89,7 +100,7 @@ def _is_gray(windows: shapes.Windows, in_features: int) -> bool:
 
     3×3 of (128, 28, 28, 1) to 64, forward: 1.7 against 5.6. Its gradients are XLA's.
     """
-    return in_features == 1 and is_small(windows)
+    return in_features == 1 and math.prod(windows.window) <= 64  # more take long to compile
 
 
 def _suits_winograd(
@@ -120,40 +131,38 @@ def _as_other_form(windows: shapes.Windows, groups: int) -> Callable[..., jax.Ar
     """Returns how to write a convolution as something that XLA is good at, or ``None``.
 
     1×1 of (32, 32, 32, 64) to 128 with stride 2: 1.6 against 1.9, input gradient 1.9 against 2.3,
-    kernel gradient 2.7 against 4.9. 3×3×3 of (8, 16, 32, 32, 3) to 16: 15 against 206, 11 against
-    200, 19 against 62.
+    kernel gradient 2.7 against 4.9; 16 groups of 24 of (8, 28, 28, 384), all gradients: 10 against
+    480, and 24 group by group. 3×3×3 of (8, 16, 32, 32, 3) to 16: 15 against 206, 11 against 200,
+    19 against 62.
     """
     padded = any(map(any, windows.padding))
-    if set(windows.window) == {1} and not padded and groups == 1:
+    if set(windows.window) == {1} and not padded:
         return _pointwise
-    return _stacked if len(windows.window) == 3 else None
+    return _stacked if len(windows.window) == 3 and groups == 1 else None
 
 
 def _pointwise(x: jax.Array, kernel: jax.Array, windows: shapes.Windows, groups: int) -> jax.Array:
-    """A convolution of size 1 as one product of matrices."""
+    """A convolution of size 1 as a product of matrices for each group."""
     (x,) = _offset_slices(x, windows, 0.0)
-    return (x.reshape(-1, x.shape[-1]) @ kernel.reshape(kernel.shape[-2:])).reshape(
-        *x.shape[:-1], kernel.shape[-1]
-    )
+    if groups == 1:
+        y = x.reshape(-1, x.shape[-1]) @ kernel.reshape(kernel.shape[-2:])
+    else:
+        rows = x.reshape(-1, groups, x.shape[-1] // groups)
+        weights = kernel.reshape(kernel.shape[-2], groups, -1)
+        y = jnp.moveaxis(lax.dot_general(rows, weights, (((2,), (0,)), ((1,), (1,)))), 0, 1)
+    return y.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
 def _stacked(x: jax.Array, kernel: jax.Array, windows: shapes.Windows, groups: int) -> jax.Array:
     """A 3-D convolution as a 2-D one: the depth's taps in the channels, the depth in the batch."""
     batch, *_, channels = x.shape
-    taps, *_, features = kernel.shape
     depth = windows.output_sizes[0]
-    along_depth = windows._replace(
-        window=(taps, 1, 1),
-        strides=(windows.strides[0], 1, 1),
-        padding=(windows.padding[0], (0, 0), (0, 0)),
-        dilation=(windows.dilation[0], 1, 1),
-    )
     slices = [
-        part.reshape(batch * depth, *windows.spatial[1:], groups, 1, channels // groups)
-        for part in _offset_slices(x, along_depth, 0.0)
+        part.reshape(batch * depth, *windows.spatial[1:], channels)
+        for part in _offset_slices(x, _along(windows, 0, windows.spatial), 0.0)
     ]
-    images = jnp.concatenate(slices, axis=-2).reshape(*slices[0].shape[:3], taps * channels)
-    kernels = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, features)
+    images = jnp.concatenate(slices, axis=-1)
+    kernels = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
     y = lax.conv_general_dilated(
         images,
         kernels,
@@ -161,7 +170,6 @@ def _stacked(x: jax.Array, kernel: jax.Array, windows: shapes.Windows, groups: i
         padding=windows.padding[1:],
         rhs_dilation=windows.dilation[1:],
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
     )
     return y.reshape(batch, depth, *y.shape[1:])
 
@@ -274,18 +282,66 @@ def _repeated(x: jax.Array, features: int) -> jax.Array:
     return jnp.repeat(x, features // x.shape[-1], axis=-1)
 
 
+def is_small(windows: shapes.Windows) -> bool:
+    """Whether to write out the positions of a window: many of them take long to compile."""
+    return max(windows.window) <= 64
+
+
+def _passes(windows: shapes.Windows) -> list[shapes.Windows]:
+    """Returns windows along one axis each, one after the other the same as all at once, or that.
+
+    From the last axis on, the first largest of the rows' first largest is the first in memory
+    order. Forward and gradient of max pools: 9×9 of (8, 13, 13, 256), stride 1: 1.8 against 17 at
+    once and 133 by XLA; 5×5 of (8, 28, 28, 128): 2.2 against 6.3; 7×7 with stride 2 of
+    (8, 56, 56, 64): 2.8 against 8.1; 5×5×5 with stride 2 of (2, 12, 24, 24, 32): 0.9 against 8.6;
+    but 3×3 with stride 2 of (32, 56, 56, 64): 41 against 29, 4×4 with stride 4: 6.2 against 3.9.
+    """
+    positions = math.prod(windows.window)
+    if positions <= 9 * math.prod(windows.strides) and positions <= 64:
+        return [windows]
+    spatial, passes = windows.spatial, []
+    for axis in reversed(range(len(spatial))):
+        one = _along(windows, axis, spatial)
+        passes.append(one)
+        spatial = one.output_sizes
+    return passes
+
+
+def _along(windows: shapes.Windows, axis: int, spatial: shapes.Shape) -> shapes.Windows:
+    """Returns the windows on one axis alone, over an input of other sizes."""
+
+    def only(column: Sequence[Any], other: Any) -> tuple[Any, ...]:
+        return tuple(value if at == axis else other for at, value in enumerate(column))
+
+    return windows._replace(
+        spatial=spatial,
+        window=only(windows.window, 1),
+        strides=only(windows.strides, 1),
+        padding=only(windows.padding, (0, 0)),
+        dilation=only(windows.dilation, 1),
+    )
+
+
 def max_pool(x: jax.Array, windows: shapes.Windows) -> jax.Array:
     """Returns the largest value of each window of floating-point numbers.
 
     2×2 of (128, 26, 26, 64): 0.7 against 0.9; 3×3 with stride 2 of (32, 56, 56, 64): 2.8 against
     4.4.
     """
-    return functools.reduce(jnp.maximum, _offset_slices(x, windows, -jnp.inf))
+    for one in _passes(windows):
+        x = functools.reduce(jnp.maximum, _offset_slices(x, one, -jnp.inf))
+    return x
 
 
 def index_dtype(windows: shapes.Windows) -> jnp.dtype:
     """Returns the dtype of offsets in a window; its largest number stands for none."""
-    return jnp.dtype(jnp.uint8 if math.prod(windows.window) < 256 else jnp.uint32)
+    positions = max(math.prod(one.window) for one in _passes(windows))
+    return jnp.dtype(jnp.uint8 if positions < 256 else jnp.uint32)
+
+
+def index_size(windows: shapes.Windows) -> int:
+    """Returns how many offsets of each channel of an example are kept."""
+    return sum(math.prod(one.output_sizes) for one in _passes(windows))
 
 
 def max_pool_index(x: jax.Array, windows: shapes.Windows) -> jax.Array:
@@ -296,30 +352,53 @@ def max_pool_index(x: jax.Array, windows: shapes.Windows) -> jax.Array:
       windows: The resolved window.
 
     Returns:
-      Offsets ``(batch, *output_sizes, channels)`` of :func:`index_dtype`.
+      Offsets of each pass, ``(batch, index_size, channels)``, of :func:`index_dtype`.
     """
-    dtype = index_dtype(windows)
-    first, *others = _offset_slices(x, windows, -jnp.inf)
-    index = jnp.zeros(first.shape, dtype)
-    for offset, value in enumerate(others, start=1):
-        larger = (value > first) | (jnp.isnan(value) & ~jnp.isnan(first))
-        index = jnp.where(larger, jnp.asarray(offset, dtype), index)
-        first = jnp.where(larger, value, first)
-    return index
+    dtype, found = index_dtype(windows), []
+    for one in _passes(windows):
+        x, *others = _offset_slices(x, one, -jnp.inf)
+        index = jnp.zeros(x.shape, dtype)
+        for offset, value in enumerate(others, start=1):
+            larger = (value > x) | (jnp.isnan(value) & ~jnp.isnan(x))
+            index = jnp.where(larger, jnp.asarray(offset, dtype), index)
+            x = jnp.where(larger, value, x)
+        found.append(index.reshape(x.shape[0], -1, x.shape[-1]))
+    return jnp.concatenate(found, axis=1)
+
+
+def _indices(index: jax.Array, windows: shapes.Windows) -> list[tuple[jax.Array, shapes.Windows]]:
+    """Returns each pass with the offsets of its windows, ``(batch, *output_sizes, channels)``."""
+    passes = _passes(windows)
+    ends = np.cumsum([math.prod(one.output_sizes) for one in passes])[:-1]
+    batch, _, channels = index.shape
+    return [
+        (part.reshape(batch, *one.output_sizes, channels), one)
+        for part, one in zip(jnp.split(index, ends, axis=1), passes, strict=True)
+    ]
 
 
 def max_pool_tangent(dx: jax.Array, index: jax.Array, windows: shapes.Windows) -> jax.Array:
     """Returns what stands in ``dx`` where each window has its first maximum."""
-    slices = enumerate(_offset_slices(dx, windows, 0.0))
     zero = jnp.zeros((), dx.dtype)
-    return functools.reduce(
-        jnp.add,
-        (jnp.where(index == jnp.asarray(o, index.dtype), part, zero) for o, part in slices),
-    )
+    for offsets, one in _indices(index, windows):
+        slices = enumerate(_offset_slices(dx, one, 0.0))
+        parts = (jnp.where(offsets == jnp.asarray(o, index.dtype), p, zero) for o, p in slices)
+        dx = functools.reduce(jnp.add, parts)
+    return dx
 
 
 def max_pool_cotangent(dy: jax.Array, index: jax.Array, windows: shapes.Windows) -> jax.Array:
-    """Adds each value of ``dy`` to the input where its window has the first maximum.
+    """Adds each value of ``dy`` to the input where its window has the first maximum."""
+    if max(windows.dilation) > 1:
+        shape = (dy.shape[0], *windows.spatial, dy.shape[-1])
+        return transposed(lambda dx: max_pool_tangent(dx, index, windows), shape, dy)
+    for offsets, one in reversed(_indices(index, windows)):
+        dy = _to_winners(dy, offsets, one)
+    return dy
+
+
+def _to_winners(dy: jax.Array, index: jax.Array, windows: shapes.Windows) -> jax.Array:
+    """Returns the cotangent of one pass.
 
     The padded input is a grid of blocks, as large as the strides. An input is under windows that
     start in its block or a few before; which offset of them it is, its place in the block tells.
@@ -329,9 +408,6 @@ def max_pool_cotangent(dy: jax.Array, index: jax.Array, windows: shapes.Windows)
     select-and-scatter, a scalar loop; 3×3 with stride 2 of (32, 56, 56, 64): 4.6 against 83, and
     6.5 by comparing a block's whole inside with each window at once.
     """
-    if max(windows.dilation) > 1:
-        shape = (dy.shape[0], *windows.spatial, dy.shape[-1])
-        return transposed(lambda dx: max_pool_tangent(dx, index, windows), shape, dy)
     axes = list(zip(windows.window, windows.strides, windows.output_sizes, strict=True))
     before = [-(-window // stride) - 1 for window, stride, _ in axes]
     blocks = [count + more for (_, _, count), more in zip(axes, before, strict=True)]
@@ -390,7 +466,9 @@ def sum_pool(x: jax.Array, windows: shapes.Windows) -> jax.Array:
 
     3×3 of (32, 28, 28, 64): 1.1 against 6.8; 2×2 of (128, 26, 26, 64): 0.6 against 1.1.
     """
-    return functools.reduce(jnp.add, _offset_slices(x, windows, 0.0))
+    for one in _passes(windows):
+        x = functools.reduce(jnp.add, _offset_slices(x, one, 0.0))
+    return x
 
 
 def sum_pool_cotangent(dy: jax.Array, windows: shapes.Windows) -> Result:

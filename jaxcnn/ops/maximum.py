@@ -1,8 +1,9 @@
 """The max pool and its derivative: four primitives that keep where each maximum was.
 
 The derivative takes from a tangent, and gives to a cotangent, what stands at the winners. On CPU
-their offsets in the windows are kept, one byte each, and the input itself is not needed any more;
-elsewhere XLA's own gradient reads the input, and the offsets are never computed.
+their offsets in the windows are kept, one byte each up to 255 positions, and the input is not read
+again; elsewhere XLA's own gradient reads it, and offsets are computed for dilated windows alone,
+which XLA has no gradient of.
 """
 
 import functools
@@ -54,7 +55,8 @@ def _plain_value(x: jax.Array, windows: shapes.Windows) -> jax.Array:
 def _plain_index(x: jax.Array, windows: shapes.Windows) -> jax.Array:
     if max(windows.dilation) > 1:
         return cpu.max_pool_index(x, windows)
-    return jnp.zeros_like(_plain_value(x, windows), cpu.index_dtype(windows))  # nobody reads it
+    size = (x.shape[0], cpu.index_size(windows), x.shape[-1])
+    return jnp.zeros(size, cpu.index_dtype(windows))  # nobody reads it
 
 
 def _plain_tangent(

@@ -25,7 +25,9 @@ def max_pool(
     """Takes the largest value of each window, channel by channel.
 
     NaN in a window gives NaN. Where values tie, the gradient goes to the first of them in
-    memory order, as in PyTorch. Padding never wins.
+    memory order, as in PyTorch. Padding counts as −∞: it never wins, but where all that a window
+    reads is −∞ the gradient is lost in it. The gradient of a NaN goes to the first NaN on CPU, and
+    elsewhere where XLA's own takes it.
 
     >>> x = jnp.array([[2., 3, 1, 9], [4, 7, 3, 5], [8, 2, 2, 2], [1, 3, 4, 5]])
     >>> max_pool(x[None, :, :, None], 2)[0, :, :, 0]

@@ -22,17 +22,22 @@ def convolutions(draw):
     """Draws each kind that has a way of its own, in every window."""
     axes = draw(st.integers(1, 3))
     small = st.integers(1, 3)
-    kind = draw(st.sampled_from(["depthwise", "gray", "pointwise", "grouped"]))
+    kind = draw(
+        st.sampled_from(["depthwise", "gray", "pointwise", "grouped", "wide", "wide pointwise"])
+    )
     channels = draw(small) + 1
     groups, in_features, features = {
         "depthwise": (channels, channels, channels * draw(small)),
         "gray": (1, 1, channels),
         "pointwise": (1, channels, draw(small)),
         "grouped": (2, 2 * channels, 4),
+        "wide": (3, 15, 6),
+        "wide pointwise": (3, 18, 9),
     }[kind]
     spatial = draw(st.tuples(*[st.integers(1, 6)] * axes))
-    size = (1,) * axes if kind == "pointwise" else draw(st.tuples(*[small] * axes))
-    pair = st.just((0, 0)) if kind == "pointwise" else st.tuples(*[st.integers(0, 2)] * 2)
+    pointwise = kind.endswith("pointwise")
+    size = (1,) * axes if pointwise else draw(st.tuples(*[small] * axes))
+    pair = st.just((0, 0)) if pointwise else st.tuples(*[st.integers(0, 2)] * 2)
     try:
         windows = shapes.windows(
             spatial,
@@ -71,6 +76,8 @@ EXAMPLES = [
     ((2, 6, 5, 3), (1, 1, 3, 4), {"strides": 2}),
     ((2, 4, 5, 4, 2), (3, 2, 2, 2, 3), {"padding": "SAME"}),
     ((2, 6, 5, 3), (3, 2, 3, 4), {"padding": 1}),
+    ((2, 6, 5, 10), (3, 2, 5, 4), {"groups": 2, "strides": 2}),
+    ((2, 6, 5, 12), (1, 1, 6, 4), {"groups": 2}),
 ]
 each = pytest.mark.parametrize(("shape", "size", "options"), EXAMPLES)
 

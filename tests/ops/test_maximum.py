@@ -101,7 +101,7 @@ def test_second_derivative():
 
 @pytest.mark.parametrize("window", [15, 16])
 def test_offsets_of_large_windows(window):
-    """Offsets need a second byte from 256 on, and from 65 on XLA's own way is taken."""
+    """They are taken axis by axis, and along an axis of 256 offsets would need a second byte."""
     x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 32, 32, 1)), jnp.float32)
     windows = shapes.pool_windows((32, 32), window)
     dy = jnp.ones((1, *windows.output_sizes, 1))
