@@ -42,6 +42,19 @@ def test_arithmetic(networks):
     assert networks.CASES["mnist_cnn"].gflop == pytest.approx(2 * products / 1e9)
 
 
+def test_the_table_of_costs_says_which_goals_are_met(networks, capsys):
+    models = __import__("models")
+    row = {"gflops": 50, "product_gflops": 100}
+    ours, flax = {"peak_mb": 90, "compile_s": 2.0}, {"peak_mb": 100, "compile_s": 1.5}
+    models.show_costs([
+        {"case": "resnet18", "results": {"jaxcnn": ours, "flax": flax}, **row},
+        {"case": "cnn_1d", "results": {"jaxcnn": ours}, **row},
+    ])  # fmt: skip
+    *_, first, second = capsys.readouterr().out.splitlines()
+    assert first == "| resnet18 | 90 | 100 met | 2.0 | 1.5 **missed** | 50 | 50% (45%) met |"
+    assert second == "| cnn_1d | 90 | – | 2.0 | – | 50 | 50% |"
+
+
 def test_a_row_compares_least_times_with_the_fastest_peers(networks):
     compare = importlib.import_module("compare")
     results = {

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from compare import verdict
+from compare import judged
 from flax import nnx
 from networks import CASES
 
@@ -56,7 +56,7 @@ def run(batch_size: int, recipes: list[str], network: str = "resnet18") -> dict[
     for name, milliseconds in least.items():
         share = milliseconds / least["none"] - 1
         goal = GOALS.get(name)
-        told = "" if goal is None else " " + verdict(f"at most {goal:.0%}", share <= goal)
+        told = "" if goal is None else " " + judged(f"at most {goal:.0%}", share <= goal)
         print(f"| {name} | {milliseconds:.1f} | {share:.1%}{told} | {alone(name, images):.2f} |")
     return least
 

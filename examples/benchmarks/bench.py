@@ -1,6 +1,8 @@
 """Runs every benchmark, prints the tables and writes the figures as JSON.
 
-python bench.py [OUT.json]
+    python bench.py [OUT.json]
+
+Contenders of every library run with ``jaxcnn.keep_freed_memory``: the libraries are compared.
 """
 
 import json

@@ -3,6 +3,9 @@
 Every contender lives in a process of its own and sleeps while the others run. The times of one
 row come from turns that follow each other, several rounds of them, so that a slow minute of the
 machine falls on all; the least of each contender's times is compared.
+
+Every process keeps the memory that it frees, as ``jaxcnn.keep_freed_memory`` does it and the
+``jaxcnn`` command by itself: the libraries are compared, not how the C library was set.
 """
 
 import contextlib
@@ -133,14 +136,19 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
                 continue
             peer, goal = line[side], line["goal"][side]
             least = line["results"][peer["fastest"]]["min_ms"]
-            verdict = "met" if peer["met"] else "**missed**"
-            cells += [f"{peer['fastest']} {least:.2f}", f"{peer['ratio']:.2f} ({goal:g}) {verdict}"]
+            ratio = f"{peer['ratio']:.2f} ({goal:g}) {verdict(peer['met'])}"
+            cells += [f"{peer['fastest']} {least:.2f}", ratio]
         print("|", " | ".join(cells), "|", flush=True)
 
 
-def verdict(goal: str, met: bool) -> str:
+def verdict(met: bool) -> str:
+    """Returns the word for a goal that is met, or stands out where it is not."""
+    return "met" if met else "**missed**"
+
+
+def judged(goal: str, met: bool) -> str:
     """Returns what to say of a figure that has a goal of its own."""
-    return f"({goal}: {'met' if met else '**missed**'})"
+    return f"({goal}: {verdict(met)})"
 
 
 def machine() -> dict[str, Any]:

@@ -20,6 +20,8 @@ import jax.numpy as jnp
 from jax_peers import example
 from networks import CASES
 
+from jaxcnn import keep_freed_memory
+
 LIBRARIES = {
     "jaxcnn": ("jax_peers", "JaxCnn"),
     "flax": ("jax_peers", "Flax"),
@@ -55,6 +57,7 @@ def product() -> Any:
 
 def main() -> None:
     """Builds the network, then runs what it is told to until its input ends."""
+    keep_freed_memory()
     library, name = sys.argv[1:]
     module, kind = LIBRARIES[library]
     case = CASES[name]

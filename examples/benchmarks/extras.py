@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from compare import judged
 from flax import nnx
 from jax.nn import relu
 
@@ -98,10 +99,10 @@ def run(rounds: int = ROUNDS) -> dict[str, Any]:
         host = host_microseconds(rounds)
     jax.config.update("jax_compilation_cache_dir", None)
     for name, share in found.items():
-        verdict = "" if name.startswith("nothing") else "met" if share <= GOAL else "**missed**"
-        print(f"- {name}: {share:+.1%} {verdict}")
-    verdict = "met" if host <= HOST_GOAL else "**missed**"
-    print(f"- a step of next to nothing: {host:.0f} µs {verdict}")
+        told = "" if name.startswith("nothing") else judged(f"at most {GOAL:.0%}", share <= GOAL)
+        print(f"- {name}: {share:+.1%} {told}")
+    told = judged(f"at most {HOST_GOAL:.0f}", host <= HOST_GOAL)
+    print(f"- a step of next to nothing: {host:.0f} µs {told}")
     return {"shares": found, "host_us": host}
 
 

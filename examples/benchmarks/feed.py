@@ -15,7 +15,7 @@ import jax
 import networks
 import numpy as np
 import optax
-from compare import verdict
+from compare import judged
 from flax import nnx
 
 import jaxcnn as cnn
@@ -79,10 +79,10 @@ def run() -> dict[str, float]:
     for batch_size in (64, 128, 512):
         rate = figures[f"batch {batch_size}"] = images_per_second(data, batch_size)
         told = f"{rate / 1e6:.2f} million images of 28×28 a second"
-        print(f"- batches of {batch_size}: {told} {verdict('at least 1', rate >= 1e6)}")
+        print(f"- batches of {batch_size}: {told} {judged('at least 1', rate >= 1e6)}")
     for name in STEPS:
         milliseconds, figures[name] = share_of_waiting(name)
-        told = verdict("at most 3 %", figures[name] <= 0.03)
+        told = judged("at most 3 %", figures[name] <= 0.03)
         print(
             f"- {name}: {milliseconds:.1f} ms a step; {figures[name]:+.1%} with real batches {told}"
         )

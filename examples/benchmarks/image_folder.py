@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from compare import verdict
+from compare import judged
 from PIL import Image
 
 CORES = len(os.sched_getaffinity(0))
@@ -104,12 +104,12 @@ def run(pictures: int) -> dict[str, float]:
             most = MB_OF_A_CORE * CORES + BYTES_OF_A_PICTURE * pictures / 1e6
             if name == "first load":
                 figures |= {"by Pillow": share}
-                told = f"{share:.2f} times Pillow alone {verdict('at least 1', share >= 1)}"
+                told = f"{share:.2f} times Pillow alone {judged('at least 1', share >= 1)}"
             else:
-                told = verdict("less than 1 s", loaded < 1)
+                told = judged("less than 1 s", loaded < 1)
             figures |= {f"{name}, s": loaded, f"{name}, MB": memory, f"{name}, epoch, s": epoch}
             print(f"- {name}: {loaded:.2f} s, {told}")
-            told = verdict(f"at most {most:.0f}", memory <= most)
+            told = judged(f"at most {most:.0f}", memory <= most)
             print(f"- its own memory: {memory:.0f} MB {told}")
             print(f"- an epoch in batches after it: {epoch:.2f} s")
     return figures

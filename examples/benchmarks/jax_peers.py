@@ -37,7 +37,6 @@ class JaxCnn:
     """This library."""
 
     def __init__(self, case: Case) -> None:
-        cnn.keep_freed_memory()
         images, labels = example(case, case.batch)
         self.model = case.network.build(case.input_shape, rngs=nnx.Rngs(0))
         optimizer = optax.sgd(0.01, momentum=0.9)

@@ -63,17 +63,22 @@ OPS = {
     "conv 3x3, stride 2": Op("conv", (32, 32, 32, 64), 3, 128, strides=2, padding=1),
     "conv 3x3, dilation 2": Op("conv", (16, 32, 32, 64), 3, 64, padding=2, dilation=2),
     "conv 3x3, 32 groups": Op("conv", (16, 28, 28, 128), 3, 128, padding=1, groups=32),
+    "conv 3x3, 32 groups of 16": Op("conv", (8, 14, 14, 512), 3, 512, padding=1, groups=32),
+    "conv 3x3, 2 groups of 64": Op("conv", (8, 28, 28, 128), 3, 128, padding=1, groups=2),
     "conv 1x1": Op("conv", (32, 14, 14, 256), 1, 256),
     "conv 1x1, stride 2": Op("conv", (32, 32, 32, 64), 1, 128, strides=2),
     "depthwise 3x3": Op("conv", (16, 48, 48, 96), 3, 96, padding=1, groups=96),
     "depthwise 3x3, stride 2": Op("conv", (16, 48, 48, 96), 3, 96, strides=2, padding=1, groups=96),
     "depthwise 7x7": Op("conv", (8, 28, 28, 96), 7, 96, padding=3, groups=96),
+    "depthwise 9x9": Op("conv", (4, 28, 28, 96), 9, 96, padding=4, groups=96),
+    "depthwise 5x5x5": Op("conv", (2, 8, 16, 16, 16), 5, 16, padding=2, groups=16),
     "conv of size 9, 1-D": Op("conv", (64, 1024, 16), 9, 64, padding=4),
     "conv 3x3x3, 3 channels": Op("conv", (8, 16, 32, 32, 3), 3, 16, padding=1),
     "conv 3x3x3, 32 channels": Op("conv", (4, 8, 16, 16, 32), 3, 32, padding=1),
     "conv_transpose 4x4, stride 2": Op("conv_transpose", (16, 16, 16, 64), 4, 32, strides=2),
     "max_pool 2x2": Op("max_pool", (128, 26, 26, 64), 2, strides=2),
     "max_pool 3x3, stride 2": Op("max_pool", (32, 56, 56, 64), 3, strides=2, padding=1),
+    "max_pool 9x9, stride 1": Op("max_pool", (8, 13, 13, 256), 9, padding=4),
     "avg_pool 2x2": Op("avg_pool", (128, 26, 26, 64), 2, strides=2),
     "avg_pool 3x3, stride 1": Op("avg_pool", (32, 28, 28, 64), 3, padding=1),
 }
@@ -163,6 +168,7 @@ def in_torch(op: Op, channels_last: bool) -> tuple[Run, Run]:
 
 def main() -> None:
     """Runs what it is told to until its input ends."""
+    cnn.keep_freed_memory()
     library = sys.argv[1]
 
     @cache
@@ -174,8 +180,6 @@ def main() -> None:
             return in_jax(op, ours(op), training_options())
         return in_jax(op, xla(op), None)
 
-    if library == "jaxcnn":
-        cnn.keep_freed_memory()
     warm = set()
     print("{}", flush=True)
     for line in sys.stdin:
