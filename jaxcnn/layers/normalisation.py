@@ -1,4 +1,4 @@
-"""Normalisation: Flax's own modules, described."""
+"""Normalisation, described: over a batch by our own sums, otherwise by Flax's modules."""
 
 import abc
 import math

@@ -110,6 +110,10 @@ def conv_transpose(
     the kernel.) See :func:`jaxcnn.shapes.conv_transpose_shape` for what ``padding`` and
     ``output_padding`` do to the size.
 
+    Where peers differ: ``output_padding`` adds at the end, as in PyTorch, and with ``"SAME"`` to
+    size·stride. Keras, once it is given one, crops ``2·(kernel_size // 2) − output_padding`` with
+    ``"same"``, the larger half at the end: write it as ``padding``, and no ``output_padding``.
+
     >>> x, kernel = jnp.array([1., 2.]), jnp.array([1., 10., 100.])
     >>> conv_transpose(x[None, :, None], kernel[:, None, None], strides=2)[0, :, 0]
     Array([  1.,  10., 102.,  20., 200.], dtype=float32)

@@ -16,6 +16,10 @@ def resize(
     ``antialias`` a smaller image is blurred first, as in ``jax.image.resize`` and Pillow;
     PyTorch's and Keras's default is without.
 
+    ``"nearest"`` takes the pixel under the middle of the new one, PyTorch's ``nearest-exact``; its
+    ``nearest`` rounds the new one's edge down. ``"cubic"`` is Keys's of 1981 with a = −1/2, as in
+    Pillow, Keras, and PyTorch with ``antialias=True``; PyTorch without has a = −3/4.
+
     >>> import jax.numpy as jnp
     >>> resize(jnp.array([0., 4.])[None, :, None], 4)[0, :, 0]
     Array([0., 1., 3., 4.], dtype=float32)

@@ -84,6 +84,20 @@ def test_output_padding(output_padding):
     )
 
 
+@pytest.mark.parametrize(("size", "strides", "added"), [(3, 2, 0), (3, 2, 1), (4, 2, 1), (5, 3, 2)])
+def test_output_padding_with_same(size, strides, added):
+    """Ours adds to size·stride; Keras, given one, takes it off a crop of 2·(size // 2)."""
+    kernel = jnp.arange(1.0, size + 1)[:, None, None]
+    theirs = keras.ops.conv_transpose(SIGNAL, kernel, strides, "same", output_padding=added)
+    ours = ops.conv_transpose(SIGNAL, kernel, strides=strides, padding="SAME", output_padding=added)
+    assert ours.shape[1] == 6 * strides + added != theirs.shape[1]
+    crop = 2 * (size // 2) - added
+    ours = ops.conv_transpose(
+        SIGNAL, kernel, strides=strides, padding=[(crop // 2, crop - crop // 2)]
+    )
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_transposed_kernels():
     """PyTorch's and Keras's orientation; Flax's default is the kernel flipped."""
     peer = linen.ConvTranspose(1, (3,), strides=(2,), padding="VALID", use_bias=False)
@@ -177,3 +191,28 @@ def test_dice_has_squares_below():
 
     assert not np.allclose(*both(logits), rtol=1e-2)
     np.testing.assert_allclose(*both(1000 * logits), rtol=1e-5)
+
+
+def test_nearest_is_of_the_middle():
+    """PyTorch's nearest-exact; its nearest rounds down where the new pixel begins."""
+    x = jnp.arange(5.0)[None, :, None]
+    exact, floor = (
+        last(F.interpolate(first(to_torch(x)), size=8, mode=mode))
+        for mode in ("nearest-exact", "nearest")
+    )
+    ours = ops.resize(x, 8, method="nearest")
+    assert not np.array_equal(ours, floor)
+    np.testing.assert_array_equal(ours, exact)
+
+
+def test_cubic_has_the_constant_of_keys():
+    """a = −1/2, as Pillow and PyTorch's with antialias; PyTorch's without has −3/4."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 6, 5, 1)), "float32")
+    antialiased, other = (
+        last(F.interpolate(first(to_torch(x)), size=(9, 4), mode="bicubic", antialias=antialias))
+        for antialias in (True, False)
+    )
+    ours = ops.resize(x, (9, 4), method="cubic")
+    np.testing.assert_allclose(ours, antialiased, rtol=1e-5, atol=1e-5)
+    ours = ops.resize(x, (9, 4), method="cubic", antialias=False)
+    assert not np.allclose(ours, other, atol=0.01)

@@ -125,8 +125,8 @@ def test_batch_norm(x, momentum):
         module(x, train=True)
         F.batch_norm(first(tensor), mean, variance, training=True, momentum=1 - momentum)
     count = np.prod([x.shape[axis] for axis in axes])
-    biased = 1 + (variance.numpy() - 1)  # PyTorch's is the unbiased variance of each batch
-    expected = momentum**3 + (biased - momentum**3) * (count - 1) / count
+    # PyTorch's is the unbiased variance of each batch.
+    expected = momentum**3 + (variance.numpy() - momentum**3) * (count - 1) / count
     np.testing.assert_allclose(module.mean[...], mean.numpy(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(module.var[...], expected, rtol=1e-4, atol=1e-5)
 
