@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from compare import (
     assert_same,
+    dtypes,
     fewer,
     first,
     last,
@@ -23,8 +24,9 @@ from hypothesis import strategies as st
 
 import jaxcnn as cnn
 
-channel_counts = st.integers(1, 5)
-TOLERANCE = 2e-4  # the variance of whole numbers, and a root: gradients cancel
+channel_counts = st.integers(2, 5)
+# The variance of whole numbers, and a root: gradients cancel.
+TOLERANCE = {"float32": 2e-4, "bfloat16": 2**-4, "float16": 2**-7}
 
 
 @st.composite
@@ -32,12 +34,15 @@ def images(draw, channels=channel_counts):
     axes = draw(ranks)
     shape = (draw(st.integers(2, 3)), *per_axis(draw, axes, 2, 5), draw(channels))
     # Whole numbers, as two values that nearly agree leave a variance of rounding errors alone.
-    return whole_numbers(draw(seeds), shape, most=8)
+    return whole_numbers(draw(seeds), shape, draw(dtypes), most=8)
 
 
 def weights(x):
     channels = x.shape[-1]
-    return whole_numbers(1, (channels,)) + 0.5, whole_numbers(2, (channels,)) / 2
+    return (
+        whole_numbers(1, (channels,), x.dtype) + 0.5,
+        whole_numbers(2, (channels,), x.dtype) / 2,
+    )
 
 
 def ours(layer, x, *, train=False):
@@ -62,7 +67,7 @@ def test_layer_norm(x):
     assert_same(
         run_ours(ours(cnn.layer_norm(), x), x, *weights(x)),
         run_torch(torch_norm, x, *weights(x)),
-        TOLERANCE,
+        TOLERANCE[str(x.dtype)],
     )
 
 
@@ -75,7 +80,7 @@ def test_group_norm(x, groups):
     assert_same(
         run_ours(ours(cnn.group_norm(groups), x), x, *weights(x)),
         run_torch(torch_norm, x, *weights(x)),
-        TOLERANCE,
+        TOLERANCE[str(x.dtype)],
     )
 
 
@@ -88,7 +93,7 @@ def test_instance_norm(x):
     assert_same(
         run_ours(ours(cnn.instance_norm(), x), x, *weights(x)),
         run_torch(torch_norm, x, *weights(x)),
-        TOLERANCE,
+        TOLERANCE[str(x.dtype)],
     )
 
 
@@ -102,7 +107,7 @@ def test_rms_norm(x):
     assert_same(
         run_ours(ours(cnn.rms_norm(), x), x, scale),
         run_torch(torch_norm, x, scale),
-        TOLERANCE,
+        TOLERANCE[str(x.dtype)],
     )
 
 
@@ -115,8 +120,9 @@ def test_batch_norm(x, momentum):
     assert_same(
         run_ours(ours(cnn.batch_norm(), x, train=True), x, *weights(x)),
         run_torch(torch_norm, x, *weights(x)),
-        TOLERANCE,
+        TOLERANCE[str(x.dtype)],
     )
+    x = x.astype("float32")
     channels, axes = x.shape[-1], tuple(range(x.ndim - 1))
     module = cnn.batch_norm(momentum=momentum).build(x.shape[1:], rngs=nnx.Rngs(0))
     mean, variance = torch.zeros(channels), torch.ones(channels)
@@ -134,6 +140,7 @@ def test_batch_norm(x, momentum):
 @fewer
 @given(images())
 def test_batch_norm_against_keras(x):
+    x = x.astype("float32")
     peer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
     module = cnn.batch_norm().build(x.shape[1:], rngs=nnx.Rngs(0))
     for train in (True, True, False):
@@ -146,6 +153,7 @@ def test_batch_norm_against_keras(x):
 @fewer
 @given(images())
 def test_layer_norm_against_keras(x):
+    x = x.astype("float32")
     peer = keras.layers.LayerNormalization(epsilon=1e-5)
     module = cnn.layer_norm().build(x.shape[1:], rngs=nnx.Rngs(0))
     np.testing.assert_allclose(jax.jit(module)(x), peer(x), rtol=1e-3, atol=1e-4)
