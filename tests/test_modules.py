@@ -341,6 +341,11 @@ NORMS = {
 }
 
 
+def test_batch_norm_mixes_no_dtypes_by_itself():
+    x = images(2, 5, 4).astype("bfloat16")
+    assert modules.BatchNorm(4, rngs=nnx.Rngs(0))(x, train=True).dtype == jnp.bfloat16
+
+
 @pytest.mark.implicit_promotion
 @pytest.mark.parametrize("make", NORMS.values(), ids=NORMS)
 def test_norms_return_the_dtype_of_their_input(make):

@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from jaxcnn import checks, shapes
 from jaxcnn.modules.linear import Initializer, check_rngs, zeros
 from jaxcnn.ops.channels import spread, total
+from jaxcnn.ops.summation import accumulator
 
 
 class BatchNorm(nnx.BatchNorm):
@@ -81,7 +82,7 @@ class BatchNorm(nnx.BatchNorm):
     ) -> jax.Array:
         """Normalises each channel of ``x``; the shape stays."""
         x = _checked(x, self.num_features)
-        dtype = jnp.promote_types(jnp.float32, x.dtype)  # statistics of halves lose their digits
+        dtype = accumulator(x)
         wide = x.astype(dtype)
         mean, variance = self.mean[...].astype(dtype), self.var[...].astype(dtype)
         count = math.prod(x.shape[:-1])

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxcnn import checks, shapes
 from jaxcnn.ops.maximum import window_max
-from jaxcnn.ops.summation import window_sum
+from jaxcnn.ops.summation import accumulator, window_sum
 
 
 def max_pool(
@@ -177,7 +177,7 @@ def lp_pool(
     checks.floating("x", x)
     p = check_order(p)
     power = int(p) if p.is_integer() else p  # multiplications, where they do
-    total = _sum(jnp.abs(x.astype(_accumulator(x))) ** power, resolved)
+    total = _sum(jnp.abs(x.astype(accumulator(x))) ** power, resolved)
     # Both sides of a `where` are differentiated, and the slope of 0^(1/p) is infinite.
     positive = total > 0
     root = jnp.where(positive, total, 1) ** (1 / p)
@@ -300,7 +300,7 @@ def adaptive_avg_pool(x: jax.Array, output_size: shapes.PerAxis) -> jax.Array:
     x = checks.array("x", x)
     checks.images("x", x)
     checks.floating("x", x)
-    y = x.astype(_accumulator(x))
+    y = x.astype(accumulator(x))
     # The mean over a box is the mean over each axis in turn.
     for axis, (size, count) in enumerate(_adaptive(x, output_size), start=1):
         starts, ends = _adaptive_bounds(size, count)
@@ -341,13 +341,8 @@ def _first_largest(x: jax.Array, axis: int) -> jax.Array:
     return jnp.take_along_axis(x, winner, axis=axis).squeeze(axis)
 
 
-def _accumulator(x: jax.Array) -> jnp.dtype:
-    """Returns the dtype to sum in: at least float32, as sums of halves soon lose their digits."""
-    return jnp.dtype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x.dtype
-
-
 def _sum(x: jax.Array, windows: shapes.Windows) -> jax.Array:
-    return window_sum(x.astype(_accumulator(x)), windows)
+    return window_sum(x.astype(accumulator(x)), windows)
 
 
 def _windows(

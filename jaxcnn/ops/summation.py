@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.interpreters import ad
@@ -10,6 +11,11 @@ from jax.interpreters import ad
 from jaxcnn import shapes
 from jaxcnn.ops import cpu
 from jaxcnn.ops.lowering import primitive
+
+
+def accumulator(x: jax.Array) -> jnp.dtype:
+    """Returns the dtype to sum in: at least float32, as sums of halves soon lose their digits."""
+    return jnp.dtype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x.dtype
 
 
 def window_sum(x: jax.Array, windows: shapes.Windows) -> jax.Array:

@@ -3,6 +3,7 @@
 import jax
 import keras
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from compare import (
@@ -58,6 +59,7 @@ def ours(layer, x, *, train=False):
     return function
 
 
+@pytest.mark.implicit_promotion
 @fewer
 @given(images())
 def test_layer_norm(x):
@@ -71,6 +73,7 @@ def test_layer_norm(x):
     )
 
 
+@pytest.mark.implicit_promotion
 @fewer
 @given(images(channels=st.just(6)), st.sampled_from([1, 2, 3, 6]))
 def test_group_norm(x, groups):
@@ -84,6 +87,7 @@ def test_group_norm(x, groups):
     )
 
 
+@pytest.mark.implicit_promotion
 @fewer
 @given(images())
 def test_instance_norm(x):
@@ -97,6 +101,7 @@ def test_instance_norm(x):
     )
 
 
+@pytest.mark.implicit_promotion
 @fewer
 @given(images())
 def test_rms_norm(x):
