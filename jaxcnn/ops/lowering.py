@@ -61,10 +61,8 @@ def primitive(
         count = next(
             a.shape[axis] for a, axis in zip(arrays, axes, strict=True) if axis is not None
         )
-        each_its_own = any(
-            m and not e for m, e in zip(mapped, examples, strict=True)
-        )  # kernel, say
-        if each_its_own or not count:
+        if any(m and not e for m, e in zip(mapped, examples, strict=True)) or not count:
+            # Every example with a kernel of its own, say.
             in_axes = [axis if m else None for axis, m in zip(axes, mapped, strict=True)]
             return jax.vmap(functools.partial(run_plain, what=what), in_axes)(*arrays), 0
         # Examples of examples are examples.
