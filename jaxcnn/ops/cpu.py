@@ -362,7 +362,7 @@ def max_pool_index(x: jax.Array, windows: shapes.Windows) -> jax.Array:
             larger = (value > x) | (jnp.isnan(value) & ~jnp.isnan(x))
             index = jnp.where(larger, jnp.asarray(offset, dtype), index)
             x = jnp.where(larger, value, x)
-        found.append(index.reshape(x.shape[0], -1, x.shape[-1]))
+        found.append(index.reshape(x.shape[0], math.prod(one.output_sizes), x.shape[-1]))
     return jnp.concatenate(found, axis=1)
 
 
