@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from jaxcnn import training
-from jaxcnn.data_commands import DataDir
+from jaxcnn.data_commands import CacheDir, DataDir, OnError
 from jaxcnn.insight import plots, summarize
 from jaxcnn.training import recipe as recipes
 from jaxcnn.training import run as runs
@@ -23,6 +23,8 @@ _SHORTCUTS = {
     "model": "model.name",
     "data": "data.source",
     "data_dir": "data.data_dir",
+    "cache_dir": "data.cache_dir",
+    "on_error": "data.on_error",
     "augment": "data.augment",
     "learning_rate": "optimizer.learning_rate",
     "epochs": "training.epochs",
@@ -61,7 +63,9 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that has not ended.")
     ] = None,
+    on_error: OnError | None = None,
     data_dir: DataDir = None,
+    cache_dir: CacheDir = None,
 ) -> None:
     """Train a model, and keep the run in a folder."""
     given = locals()

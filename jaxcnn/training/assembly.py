@@ -1,6 +1,7 @@
 """What a recipe calls for, put together: data, model and the options of ``fit``."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,12 +9,12 @@ from flax import nnx, traverse_util
 
 from jaxcnn import data as datasets
 from jaxcnn import models
-from jaxcnn.data import Dataset
+from jaxcnn.data import Dataset, Description
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.data.pictures import Framing
 from jaxcnn.layers import Layer
 from jaxcnn.training.forward import to_float
-from jaxcnn.training.recipe import Recipe
+from jaxcnn.training.recipe import DataOptions, Recipe
 from jaxcnn.training.run import flat, read_weights
 
 # So many images show what whitening needs to know.
@@ -58,9 +59,10 @@ def assemble(recipe: Recipe) -> Assembled:
             "this recipe goes on from a run's weights: give its folder as model.weights, such as "
             "--set model.weights=runs/first"
         )
-    recipe = _decided(recipe)
+    known = datasets.describe(recipe.data.source, data_dir=recipe.data.data_dir)
+    recipe = _decided(recipe, known)
     training = recipe.training
-    stored, train, test = _load(recipe)
+    stored, train, test = _load(recipe.data, known)
     classes = {"num_classes": len(train.class_names)}
     network = models.create(recipe.model.name, **(classes | recipe.model.options))
     model = network.build(train.image_shape, rngs=nnx.Rngs(training.seed))
@@ -128,25 +130,33 @@ def start_from(model: nnx.Module, folder: str | Path) -> tuple[nnx.Module, tuple
     return nnx.merge(graphdef, merged), tuple(sorted(own.keys() - fitting.keys()))
 
 
-def _decided(recipe: Recipe) -> Recipe:
+def _decided(recipe: Recipe, known: Description) -> Recipe:
     """Returns a recipe that leaves nothing open."""
-    height, width, *_ = recipe.data.image_size or models.input_shape(recipe.model.name)
-    data = dataclasses.replace(recipe.data, image_size=(height, width))
+    given = recipe.data
+    height, width, *_ = given.image_size or models.input_shape(recipe.model.name)
+    data = dataclasses.replace(
+        given,
+        train=given.train or known.train,
+        test=given.test or known.test,
+        image_size=(height, width),
+        augment=given.augment or datasets.default_recipe(given.source),
+    )
     return dataclasses.replace(recipe, data=data)
 
 
-def _load(recipe: Recipe) -> tuple[Dataset, Dataset, Dataset]:
+def _load(given: DataOptions, known: Description) -> tuple[Dataset, Dataset, Dataset]:
     """Returns the training images as they are stored, and both sets at the recipe's size."""
-    options = recipe.data
-    assert options.image_size is not None
-
-    def load(split: str, image_size: tuple[int, int] | None) -> Dataset:
-        return datasets.load(
-            options.source, split=split, image_size=image_size, data_dir=options.data_dir
-        )
-
-    # A set is measured as it is stored; the pictures in a folder may have any size.
-    in_folder = options.data_dir is None and Path(options.source).is_dir()
-    stored = load(options.train, options.image_size if in_folder else None)
+    size = given.image_size
+    assert size is not None
+    load = functools.partial(
+        datasets.load,
+        given.source,
+        on_error=given.on_error,
+        data_dir=given.data_dir,
+        cache_dir=given.cache_dir,
+    )
+    # A set is measured as it is stored; pictures of several sizes are stored at one.
+    stored = load(split=given.train, image_size=size if known.image_shape is None else None)
     check_class_per_image(stored.labels, "a recipe")
-    return stored, stored.resize(options.image_size), load(options.test, options.image_size)
+    test = load(split=given.test, image_size=size)
+    return stored, stored.resize(size), datasets.match_classes(test, stored.class_names)

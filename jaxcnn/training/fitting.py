@@ -154,6 +154,7 @@ def fit(
     check_fits(model, data)
     if validation is not None:
         check_fits(model, validation)
+        _check_classes(data, validation)
     if mix is not None:
         check_class_per_image(data.labels, "mix")
     _check_default_loss(loss, data)
@@ -261,6 +262,19 @@ def _check_batch_size(batch_size: int, accumulate: int, data: Dataset) -> None:
             "accumulate must divide the batch size. "
             f"Received: accumulate={accumulate}, batch_size={batch_size}"
         )
+
+
+def _check_classes(data: Dataset, validation: Dataset) -> None:
+    if data.class_names != validation.class_names:
+        raise ValueError(
+            "validation must number its classes as the data does; data.match_classes(validation, "
+            f"data.class_names) makes it so. Received: {_few(data.class_names)} and "
+            f"{_few(validation.class_names)}"
+        )
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _check_default_loss(loss: Loss, data: Dataset) -> None:

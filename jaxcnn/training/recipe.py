@@ -90,11 +90,14 @@ class DataOptions:
     Attributes:
       source: A folder of pictures, a ``.npz`` file, or the name of a set.
       data_dir: Where prepared sets are kept; ``None`` means TensorFlow Datasets' own folder.
-      train: The split that is trained on, such as ``train[:90%]``.
-      test: The split that is held out.
+      cache_dir: Where decoded pictures are kept; ``None`` means beside their folder.
+      train: The split that is trained on, such as ``train[:90%]``; ``None`` means ``train``, or
+        four fifths of it where nothing else is for testing.
+      test: The split that is held out; ``None`` means the set's own, or a fifth of ``train``.
       image_size: Height and width that images are resized to; ``None`` means the model's own.
       on_error: What a picture that cannot be read does: ``"raise"`` or ``"skip"``.
-      augment: A recipe of :func:`jaxcnn.data.recipe_names`.
+      augment: A recipe of :func:`jaxcnn.data.recipe_names`; ``None`` means the one that suits the
+        set, :func:`jaxcnn.data.default_recipe`.
       mix: ``"none"``, ``"mixup"`` or ``"cutmix"``.
       alpha: Strength of ``mix``; ``None`` means its own default.
       balanced: Whether an epoch shows every class equally often.
@@ -102,19 +105,21 @@ class DataOptions:
 
     source: str = "digits"
     data_dir: str | None = None
-    train: str = "train"
-    test: str = "test"
+    cache_dir: str | None = None
+    train: str | None = None
+    test: str | None = None
     image_size: tuple[int, int] | None = None
     on_error: Literal["raise", "skip"] = "raise"
-    augment: str = "digits"
+    augment: str | None = None
     mix: Literal["none", "mixup", "cutmix"] = "none"
     alpha: float | None = None
     balanced: bool = False
 
     def __post_init__(self) -> None:
         """Checks the names and what does not go together."""
-        with _about("augment"):
-            augmentation(self.augment)
+        if self.augment is not None:
+            with _about("augment"):
+                augmentation(self.augment)
         for size in self.image_size or ():
             shapes.whole("image_size", size, least=1)
         if self.alpha is not None and self.mix == "none":

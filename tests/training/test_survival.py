@@ -318,7 +318,9 @@ def test_the_best_weights_are_given_back(tmp_path, saved):
     """A learning rate that explodes makes later epochs worse."""
     optimizer = optax.sgd(lambda count: 0.1 * 4.0 ** (count // 3))
     options = {"epochs": 6, "validation": OTHER, "restore_best": True, "optimizer": optimizer}
-    data = cnn.Dataset(OTHER.images + np.arange(12, dtype=np.uint8)[:, None, None, None], OTHER.labels)
+    data = cnn.Dataset(
+        OTHER.images + np.arange(12, dtype=np.uint8)[:, None, None, None], OTHER.labels
+    )
     result = fit(tmp_path if saved else None, data=data, **options)
     best = min(result.history, key=lambda row: row.validation_loss)
     assert best.epoch < 6
