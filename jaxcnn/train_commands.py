@@ -1,6 +1,7 @@
 """The commands that train, and that look at what was trained."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,6 @@ from jaxcnn.data_commands import CacheDir, DataDir, OnError
 from jaxcnn.insight import plots, summarize
 from jaxcnn.training import recipe as recipes
 from jaxcnn.training import run as runs
-from jaxcnn.training import toml
 from jaxcnn.training.assembly import Assembled, assemble
 from jaxcnn.training.configuration import dump
 from jaxcnn.training.metrics import confusion_matrix
@@ -302,7 +302,9 @@ def _plain(value: Any) -> Any:
 
 
 def _toml(value: Any) -> str:
-    return str(value) if isinstance(value, int | float) else toml.shown(str(value))
+    return (
+        str(value) if isinstance(value, int | float) else json.dumps(str(value), ensure_ascii=False)
+    )
 
 
 def _next_folder(name: str) -> Path:

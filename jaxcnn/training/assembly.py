@@ -157,6 +157,6 @@ def _load(given: DataOptions, known: Description) -> tuple[Dataset, Dataset, Dat
     )
     # A set is measured as it is stored; pictures of several sizes are stored at one.
     stored = load(split=given.train, image_size=size if known.image_shape is None else None)
-    check_class_per_image(stored.labels, "a recipe")
+    check_class_per_image(stored.labels, "jaxcnn train")
     test = load(split=given.test, image_size=size)
     return stored, stored.resize(size), datasets.match_classes(test, stored.class_names)
