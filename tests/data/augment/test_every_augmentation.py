@@ -182,7 +182,7 @@ COLOUR, GREY = (2, 8, 8, 3), (2, 8, 8, 1)
 ERRORS = [
     (data.random_crop, {"padding": -1}, ValueError, "padding must be at least 0. .*padding=-1"),
     (data.random_crop, {"padding": 1.0}, TypeError, "padding must be a whole number"),
-    (data.random_crop, {"mode": "mirror"}, ValueError, "there is no padding mode 'mirror'"),
+    (data.random_crop, {"mode": "mirror"}, ValueError, "there is no mode 'mirror'"),
     (data.random_crop, {"padding": 8}, ValueError, "'reflect' can be at most 7"),
     (data.random_resized_crop, {"scale": 0.5}, ValueError, r"scale must be a pair \(low, high\)"),
     (data.random_resized_crop, {"scale": (0, 1)}, ValueError, "scale must be above 0"),
@@ -214,7 +214,7 @@ ERRORS = [
     (data.rand_augment, {"magnitude": 30}, ValueError, r"magnitude must be in \[0, 10\]"),
     (data.rand_augment, {"mode": "black"}, ValueError, "there is no padding mode 'black'"),
     (data.time_shift, {"steps": -1}, ValueError, "steps must be at least 0. Received: steps=-1"),
-    (data.time_shift, {"mode": "wrap"}, ValueError, "there is no padding mode 'wrap'"),
+    (data.time_shift, {"mode": "wrap"}, ValueError, "there is no mode 'wrap'"),
     (data.time_mask, {"width": 13}, ValueError, "width must be at most the size of the axis, 12"),
     (data.time_mask, {"count": -1}, ValueError, "count must be at least 0"),
     (data.channel_mask, {"width": 0.5}, TypeError, "width must be a whole number"),
