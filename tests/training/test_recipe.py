@@ -154,10 +154,10 @@ def own(pictures, *assignments):
 
 def test_a_recipe_is_the_call_of_fit_that_it_describes(pictures):
     assembled = own(
-        pictures, "training.epochs=2", "data.augment=digits", "data.mix=mixup", "data.alpha=0.3", "loss.balance=true",
-        "loss.label_smoothing=0.1", "optimizer.name=sgd", "optimizer.schedule=cosine",
-        "optimizer.warmup_epochs=0.5", "optimizer.learning_rate=0.05", "training.average=0.9",
-        "data.image_size=[10, 10]", "training.seed=3",
+        pictures, "training.epochs=2", "data.augment=digits", "data.mix=mixup", "data.alpha=0.3",
+        "loss.balance=true", "loss.label_smoothing=0.1", "optimizer.name=sgd",
+        "optimizer.schedule=cosine", "optimizer.warmup_epochs=0.5", "optimizer.learning_rate=0.05",
+        "training.average=0.9", "data.image_size=[10, 10]", "training.seed=3",
     )  # fmt: skip
     by_recipe = cnn.fit(assembled.model, assembled.train, progress=False, **assembled.options)
 
