@@ -8,7 +8,7 @@ import jax
 import pytest
 from hypothesis import settings
 
-settings.register_profile("jaxcnn", deadline=None, max_examples=30, derandomize=True)
+settings.register_profile("jaxcnn", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("jaxcnn")
 
 
