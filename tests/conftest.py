@@ -8,6 +8,8 @@ import jax
 import pytest
 from hypothesis import settings
 
+from jaxcnn import cli
+
 settings.register_profile("jaxcnn", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("jaxcnn")
 
@@ -89,6 +91,22 @@ def run_cli(cache_folder):
         )
 
     return run
+
+
+@pytest.fixture
+def call_cli(monkeypatch, capsys):
+    """Runs the command line in this process, which costs no start; returns what run_cli does."""
+    monkeypatch.setattr(cli, "_prepare", lambda: None)  # settings of a process of its own
+
+    def call(*arguments, cwd):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["jaxcnn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, ended.value.code or 0, told.out, told.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")

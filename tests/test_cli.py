@@ -206,8 +206,8 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) for a, _ in BAD])
-def test_mistakes_are_one_line(run_cli, tmp_path, arguments, message):
-    result = run_cli(*arguments, cwd=tmp_path)
+def test_mistakes_are_one_line(call_cli, tmp_path, arguments, message):
+    result = call_cli(*arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

@@ -170,12 +170,12 @@ def test_help_lists_the_commands(run_cli):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_mistakes_are_one_line(run_cli, tmp_path, monkeypatch, arguments, message):
+def test_mistakes_are_one_line(call_cli, tmp_path, monkeypatch, arguments, message):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delitem(os.environ, name, raising=False)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
     (tmp_path / "file").touch()
-    result = run_cli("data", *arguments, cwd=tmp_path)
+    result = call_cli("data", *arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxcnn import ops, shapes
@@ -25,6 +25,7 @@ def assert_close(actual, expected):
 pair = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
 
+@settings(max_examples=10)  # each compiles a large program
 @given(
     st.integers(1, 3), st.integers(3, 11), st.integers(3, 11), st.integers(1, 5),
     st.integers(1, 5), st.tuples(pair, pair),
