@@ -1,6 +1,7 @@
 """A training in a process of its own, to be killed: ``python survivor.py RUN``.
 
-It prints ``started`` when it begins to step, and at its end a digest of parameters and history.
+It prints the step that it begins at, every step that it takes, and at its end a digest of
+parameters and history.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import optax
 from flax import nnx
 
 import jaxcnn as cnn
-from jaxcnn.training import Started, top_k
+from jaxcnn.training import Started, Stepped, top_k
 
 EPOCHS, STEPS = 12, 20
 
@@ -62,8 +63,8 @@ def train(folder, *, epochs=EPOCHS, callbacks=(), **options):
 
 
 def announce(event):
-    if isinstance(event, Started):
-        print("started", event.step, flush=True)
+    if isinstance(event, Started | Stepped):
+        print("started" if isinstance(event, Started) else "step", event.step, flush=True)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,13 @@ def outcome(process):
     return json.loads(output.splitlines()[-1])
 
 
+def steps_told(process, word):
+    """Reads the next line, which must be this word and a step; returns the step."""
+    line = process.stdout.readline()
+    assert line.startswith(word), (line, process.stderr.read())
+    return int(line.split()[1])
+
+
 def partials(run):
     return list((run / "checkpoints").glob("*.partial"))
 
@@ -87,22 +94,24 @@ def partials(run):
 def test_killed_again_and_again_a_training_ends_the_same(start, undisturbed, tmp_path, long_form):
     """SIGKILL at random moments, half of them while a checkpoint is being written."""
     run, draw = tmp_path / "run", random.Random(0)
-    kills, amid_writing, last_step = 20 if long_form else 3, 0, 0
+    kills, amid_writing, begun = 20 if long_form else 3, 0, 0
+    steps = survivor.EPOCHS * survivor.STEPS
     for number in range(kills):
         process = start(run)
-        begun = process.stdout.readline()
-        assert begun.startswith("started"), process.stderr.read()
-        assert int(begun.split()[1]) >= last_step
-        last_step = int(begun.split()[1])
-        moment = time.monotonic() + draw.uniform(0, 0.5)
+        before, begun = begun, steps_told(process, "started")
+        assert begun >= before
+        wanted = begun + draw.randint(1, steps // kills)
+        while (step := steps_told(process, "step")) < wanted:
+            pass
+        moment = time.monotonic() + draw.uniform(0, 0.05)
         while time.monotonic() < moment or (number % 2 == 0 and not partials(run)):
-            if process.poll() is not None:
-                break
+            assert process.poll() is None, "the training ended before it was killed"
         process.kill()
         process.wait()
-        amid_writing += bool(partials(run))
-        print(f"kill {number + 1}: gone on from step {last_step}, partial: {partials(run)}")
-    assert last_step < survivor.EPOCHS * survivor.STEPS
+        written = [path.name for path in partials(run)]
+        amid_writing += bool(written)
+        print(f"kill {number + 1}: begun at step {begun}, killed at {step} or later; {written}")
+    assert begun > 0
     assert amid_writing >= kills // 4
     assert outcome(start(run)) == undisturbed
     assert outcome(start(run)) == undisturbed  # a finished one is left as it is
