@@ -3,10 +3,12 @@
 python extras.py [ROUNDS]
 """
 
+import io
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,8 @@ def seconds_of_an_epoch(
     defaults: dict[str, Any] = {"progress": False, "callbacks": []}
     options = defaults | options
     options["callbacks"] = [*options["callbacks"], note]
-    cnn.fit(model, data, epochs=epochs, batch_size=batch_size, **options)
+    with redirect_stdout(io.StringIO()):  # what progress prints is no table of the benchmark
+        cnn.fit(model, data, epochs=epochs, batch_size=batch_size, **options)
     return (ends[-1] - ends[0]) / (epochs - 1)
 
 
