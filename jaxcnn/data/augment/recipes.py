@@ -7,7 +7,12 @@ from jaxcnn.data.augment.colour import colour_jitter
 from jaxcnn.data.augment.composition import Augment, compose
 from jaxcnn.data.augment.erasing import cutout
 from jaxcnn.data.augment.flips import alternating_flip, random_flip
-from jaxcnn.data.augment.geometry import random_crop, random_resized_crop, random_shift
+from jaxcnn.data.augment.geometry import (
+    random_affine,
+    random_crop,
+    random_resized_crop,
+    random_shift,
+)
 from jaxcnn.data.augment.policy import rand_augment
 
 _DIGITS = partial(random_shift, pixels=2)
@@ -16,6 +21,8 @@ _RECIPES: dict[str, Augment] = {
     # What is read must not be mirrored.
     "digits": _DIGITS,
     "mnist": _DIGITS,
+    # Also turned, enlarged and slanted, for long trainings.
+    "digits_long": partial(random_affine, rotation=10, translation=0.08, scale=(0.9, 1.1), shear=5),
     "fashion_mnist": compose(random_flip, _DIGITS),
     "svhn": partial(random_crop, padding=4, mode="replicate"),
     # The crop and flip of He et al. (2015), and DeVries and Taylor's square (2017).
@@ -57,7 +64,8 @@ def recipe(name: str) -> Augment:
     (8, 32, 32, 3)
 
     Args:
-      name: ``"digits"`` and ``"mnist"`` shift by 2 pixels; ``"fashion_mnist"`` also flips;
+      name: ``"digits"`` and ``"mnist"`` shift by 2 pixels, ``"digits_long"`` also turns, enlarges
+        and slants; ``"fashion_mnist"`` shifts and flips;
         ``"svhn"`` crops; ``"cifar"`` flips, crops and cuts out, ``"cifar_long"`` applies
         RandAugment as well, ``"airbench"`` flips in turns and crops; ``"imagenet"`` crops and
         resizes, flips and changes colours; ``"none"`` changes nothing. The name of a data set,
