@@ -1,8 +1,9 @@
 """The commands that train, and that look at what was trained."""
 
 import dataclasses
+import functools
 import json
-import time
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,12 +72,12 @@ def train(
     given = locals()
     chosen = {name: given[name] for name in _SHORTCUTS if given[name] is not None}
     if resume is not None:
-        others = chosen | {"recipe": recipe, "--set": assignments, "out": out}
-        _check_resumes_alone({name: value for name, value in others.items() if value})
+        others = {"recipe": recipe, "--set": assignments or None, "out": out}
+        _check_resumes_alone(chosen | others | {"overwrite": overwrite or None})
         if runs.is_finished(resume):
             print(f"The run in {resume} has ended; there is nothing to go on with.")
             return
-        _train(assemble(runs.read_recipe(resume)), resume)
+        _train(assemble(runs.read_recipe(resume), goes_on=runs.can_go_on(resume)), resume)
         return
     short = [f"{_SHORTCUTS[name]}={_toml(value)}" for name, value in chosen.items()]
     assembled = assemble(
@@ -100,7 +101,6 @@ def _train(assembled: Assembled, folder: Path) -> None:
     callbacks = []
     if recipe.training.tensorboard:
         callbacks.append(training.tensorboard(folder / "tensorboard"))
-    started = time.monotonic()
     try:
         result = training.fit(
             assembled.model,
@@ -115,7 +115,7 @@ def _train(assembled: Assembled, folder: Path) -> None:
         if runs.can_go_on(folder):
             print(f"\nThe training is saved. Go on with it: jaxcnn train --resume {folder}")
         raise
-    seconds = time.monotonic() - started
+    seconds = sum(row.seconds for row in result.history)  # a resumed run's from its beginning on
     measured = assembled.options["metrics"]
     loss = assembled.options["loss"]
     tested = training.evaluate(result.model, test_set, loss=loss, metrics=measured)
@@ -153,7 +153,10 @@ def list_runs(
     folder: Annotated[Path, typer.Argument(help="The folder that holds the runs.")] = Path("runs"),
 ) -> None:
     """List the runs in a folder: what was trained on what, and how well."""
-    found = sorted(path.parent for path in folder.glob(f"*/{runs.RECIPE}"))
+    # Runs of `fit(…, run=…)` have no recipe.
+    found = sorted(
+        {path.parent for name in (runs.RECIPE, runs.HISTORY) for path in folder.glob(f"*/{name}")}
+    )
     if not found:
         raise ValueError(f"there are no runs in {str(folder)!r}")
     header = ("run", "model", "data", "epochs", "loss", "accuracy", "seconds", "")
@@ -169,6 +172,9 @@ def compare(
     """Show runs side by side: the options that differ, the results, and the curves."""
     if len(folders) < 2:
         raise ValueError("compare needs at least two runs")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        received = ", ".join(map(str, folders))
+        raise ValueError(f"compare needs runs that are not the same. Received: {received}")
     names = [folder.name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
@@ -205,11 +211,11 @@ def find_rate(
 ) -> None:
     """Find a learning rate for a recipe by a short training under a growing one."""
     assembled = assemble(recipes.read(recipe or "digits", assignments=assignments or ()))
-    options = assembled.options
+    options, decided = assembled.options, assembled.recipe
     search = training.find_learning_rate(
         assembled.model,
         assembled.train,
-        optimizer=assembled.recipe.optimizer.name,
+        optimizer=functools.partial(decided.optimizer.rule, freeze=decided.model.freeze),
         loss=options["loss"],
         highest=highest,
         steps=steps,
@@ -223,10 +229,11 @@ def find_rate(
 
 
 def _check_resumes_alone(others: Mapping[str, Any]) -> None:
-    if others:
+    given = [name for name, value in others.items() if value is not None]
+    if given:
         raise ValueError(
             "--resume goes on with a run's own recipe; nothing can be set anew. "
-            f"Received: {', '.join(others)}"
+            f"Received: {', '.join(given)}"
         )
 
 
@@ -248,27 +255,31 @@ def _draw(folder: Path, result: training.FitResult, assembled: Assembled) -> Non
 
 
 def _row(folder: Path) -> tuple[str, ...]:
-    """Returns what the table of runs says of one."""
-    recipe = runs.read_recipe(folder)
+    """Returns what the table of runs says of one: of a damaged one, what is wrong with it."""
+    try:
+        return (folder.name, *_cells(folder))
+    except (OSError, TypeError, ValueError) as error:
+        return (folder.name, *[""] * 6, str(error))
+
+
+def _cells(folder: Path) -> tuple[str, ...]:
     history = runs.read_history(folder) if (folder / runs.HISTORY).is_file() else ()
-    start = (folder.name, recipe.model.name, recipe.data.source)
-    epochs = f"{len(history)}/{recipe.training.epochs}"
-    if runs.is_finished(folder):
-        metrics = runs.describe(folder).metrics
-        numbers = (
-            f"{metrics['loss']:.4f}",
-            f"{metrics['accuracy']:.2%}",
-            f"{metrics['seconds']:.0f}",
-        )
-        return (*start, epochs, *numbers, "")
     seconds = f"{sum(row.seconds for row in history):.0f}"
-    if not history:
-        return (*start, epochs, "", "", seconds, "has not ended")
-    last = history[-1]
-    loss, accuracy = last.validation_loss, last.validation_accuracy
-    assert loss is not None
-    assert accuracy is not None
-    return (*start, epochs, f"{loss:.4f}", f"{accuracy:.2%}", seconds, "has not ended")
+    loss = history[-1].validation_loss if history else None
+    accuracy = history[-1].validation_accuracy if history else None
+    start, note = ("", "", str(len(history))), "made in Python"
+    if (folder / runs.RECIPE).is_file():
+        recipe = runs.read_recipe(folder)
+        epochs = f"{len(history)}/{recipe.training.epochs}"
+        start, note = (recipe.model.name, recipe.data.source, epochs), "has not ended"
+    if runs.is_finished(folder):
+        metrics, note = runs.describe(folder).metrics, ""
+        loss, accuracy = metrics.get("loss", math.nan), metrics.get("accuracy", math.nan)
+    measured = (
+        "" if loss is None else f"{loss:.4f}",
+        "" if accuracy is None else f"{accuracy:.2%}",
+    )
+    return (*start, *measured, seconds, note)
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

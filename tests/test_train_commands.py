@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from jaxcnn import training
 from jaxcnn.cli import app
 from jaxcnn.training import run as runs
 from jaxcnn.training.recipe import read
@@ -86,6 +88,44 @@ def test_runs_lists_them(pair):
     )
 
 
+def test_runs_lists_damaged_ones_and_those_of_python_too(pair, tmp_path):
+    shutil.copytree(pair, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "second" / "run.json").write_text("{", encoding="utf-8")
+    (tmp_path / "third").mkdir()
+    shutil.copy(pair / "first" / "history.csv", tmp_path / "third")
+    _, first, second, third = command("runs", tmp_path).splitlines()
+    assert "tiny_cnn" in first
+    assert re.fullmatch(r"second +'.*run\.json' is damaged: Expecting property name.*", second)
+    last = runs.read_history(pair / "first")[-1]
+    loss, accuracy = f"{last.validation_loss:.4f}", f"{last.validation_accuracy:.2%}"
+    name, epochs, *measured, _, note = re.split("  +", third)
+    assert (name, epochs, measured, note) == ("third", "2", [loss, accuracy], "made in Python")
+
+
+def test_the_seconds_of_a_run_are_those_of_all_its_epochs(small, tmp_path, monkeypatch):
+    """Not of the process alone that trained the last ones."""
+    fit = training.fit
+
+    def slow(*arguments, **options):
+        result = fit(*arguments, **options)
+        history = tuple(row._replace(seconds=1000.0) for row in result.history)
+        return result._replace(history=history)
+
+    monkeypatch.setattr(training, "fit", slow)
+    assert "2000 s\n" in command("train", *small, "--out", tmp_path / "run")
+    assert runs.describe(tmp_path / "run").metrics["seconds"] == 2000.0
+
+
+def test_a_fine_tuning_goes_on_without_the_run_that_it_began_from(pair, small, tmp_path):
+    base, run = shutil.copytree(pair / "first", tmp_path / "base"), tmp_path / "run"
+    command("train", "fine_tune", *small, "--set", f"model.weights={base}", "--out", run)
+    weights = (run / "model.safetensors").read_bytes()
+    (run / "run.json").unlink()
+    shutil.rmtree(base)
+    command("train", "--resume", run)
+    assert (run / "model.safetensors").read_bytes() == weights
+
+
 def test_compare_shows_what_differs(pair, tmp_path):
     picture = tmp_path / "curves.png"
     lines = command("compare", pair / "first", pair / "second", "--picture", picture).splitlines()
@@ -116,6 +156,30 @@ def test_find_rate_suggests_and_draws(archive, tmp_path):
     )  # fmt: skip
     assert re.match(r"learning rate  \d\.?\d*(e-\d+)?\n", output)
     assert picture.is_file()
+
+
+def test_find_rate_uses_the_optimizer_of_the_recipe(archive, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "jaxcnn.training.recipe.make_optimizer",
+        lambda name, **options: (
+            made.append((name, options)) or training.make_optimizer(name, **options)
+        ),
+    )
+    command(
+        "find-rate", "digits", "--set", "model.name=tiny_cnn", "--set", f"data.source={archive}",
+        "--set", "training.batch_size=8", "--set", "optimizer.name=sgd",
+        "--set", "optimizer.momentum=0.5", "--set", "optimizer.weight_decay=0.01",
+        "--set", "optimizer.clip_norm=2", "--set", "model.freeze=['conv_1.*']",
+        "--picture", tmp_path / "rates.png",
+    )  # fmt: skip
+    name, options = made[-1]
+    assert name == "sgd"
+    assert float(options.pop("learning_rate")(0)) == pytest.approx(1e-6)  # the search's own
+    assert options == {
+        "weight_decay": 0.01, "momentum": 0.5, "betas": None, "clip_norm": 2.0,
+        "frozen": ("conv_1.*",),
+    }  # fmt: skip
 
 
 def test_a_training_that_is_stopped_goes_on_where_it_was(small, archive, cache_folder, tmp_path):
@@ -157,6 +221,10 @@ BAD = [
         ["train", "digits", "--resume", "runs/a", "--epochs", "3"],
         "--resume goes on with a run's own recipe; nothing can be set anew. Received: epochs, rec",
     ),
+    (
+        ["train", "--resume", "runs/a", "--seed", "0", "--learning-rate", "0", "--overwrite"],
+        "nothing can be set anew. Received: learning_rate, seed, overwrite",
+    ),
     (["train", "--set", "epochs=3"], "'epochs' belongs to [training]"),
     (["train", "--set", "training.accumulate=3"], "accumulate must divide batch_size"),
     (["train", "--set", "training.monitor=validation_los"], "Did you mean 'validation_loss'?"),
@@ -164,6 +232,7 @@ BAD = [
     (["train", "digit"], "there is no recipe 'digit'. Did you mean 'digits'?"),
     (["runs", "nowhere"], "there are no runs in 'nowhere'"),
     (["compare", "one"], "compare needs at least two runs"),
+    (["compare", "one", "./one"], "compare needs runs that are not the same. Received: one, one"),
     (["compare", "one", "two"], "there is no run in 'one'"),
     (["recipes", "digit"], "there is no recipe 'digit'. Did you mean 'digits'?"),
     (["find-rate", "--steps", "1"], "steps must be"),

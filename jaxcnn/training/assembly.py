@@ -47,8 +47,13 @@ class Assembled(NamedTuple):
     fresh: tuple[str, ...]
 
 
-def assemble(recipe: Recipe) -> Assembled:
+def assemble(recipe: Recipe, *, goes_on: bool = False) -> Assembled:
     """Loads the data of a recipe and builds its model.
+
+    Args:
+      recipe: What to train.
+      goes_on: Whether a checkpoint takes the place of the first weights, so that the run which
+        they are from is not needed any more.
 
     Raises:
       TypeError: an option does not fit the data.
@@ -70,7 +75,7 @@ def assemble(recipe: Recipe) -> Assembled:
         images = to_float(train.images[:_WHITENED])
         model = models.whiten(model, images, epsilon=_SMALLEST_VARIANCE)
     fresh: tuple[str, ...] = ()
-    if recipe.model.weights is not None:
+    if recipe.model.weights is not None and not goes_on:
         model, fresh = start_from(model, recipe.model.weights)
     weights = datasets.class_weights(train).tolist() if recipe.loss.balance else None
     options = {
@@ -133,13 +138,14 @@ def start_from(model: nnx.Module, folder: str | Path) -> tuple[nnx.Module, tuple
 def _decided(recipe: Recipe, known: Description) -> Recipe:
     """Returns a recipe that leaves nothing open."""
     given = recipe.data
+    suits = given.augment == "auto"
     height, width, *_ = given.image_size or models.input_shape(recipe.model.name)
     data = dataclasses.replace(
         given,
         train=given.train or known.train,
         test=given.test or known.test,
         image_size=(height, width),
-        augment=given.augment or datasets.default_recipe(given.source),
+        augment=datasets.default_recipe(given.source) if suits else given.augment,
     )
     return dataclasses.replace(recipe, data=data)
 

@@ -7,7 +7,8 @@ must be given, and a field that is a dataclass is a table. A type is ``str``, ``
 is left out.
 
 What types do not say, a dataclass checks in ``__post_init__``. Where its message begins with the
-name of a field, the line and the table of that field are put in front.
+name of a field, or of one in its tables such as ``optimizer.rate``, the line and the table of that
+field are put in front.
 """
 
 import dataclasses
@@ -175,9 +176,10 @@ class _Reader(NamedTuple):
             return kind(**given)
         except (TypeError, ValueError) as error:
             message = printable(str(error))
-            name = re.split(r"\W", message, maxsplit=1)[0]
-            if name in fields:
-                place, message = (*place, name), message.removeprefix(name)
+            name = re.split(r"[^\w.]", message, maxsplit=1)[0].rstrip(".")
+            keys = name.split(".")
+            if keys[0] in fields:
+                place, message = (*place, *keys), message.removeprefix(name)
             elif place:
                 message = f": {message}"
             raised = TypeError if isinstance(error, TypeError) else ValueError

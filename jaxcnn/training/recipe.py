@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import inspect
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,13 +26,9 @@ from jaxcnn.training.optimizers import make_optimizer, make_schedule
 from jaxcnn.training.step import Loss
 
 _VERSION = 1
-_LOSSES = {
+_LOSSES: dict[str, Loss] = {
     "cross_entropy": objective.cross_entropy,
     "focal": objective.focal,
-    "binary_cross_entropy": objective.binary_cross_entropy,
-    "dice": objective.dice,
-    "squared_error": objective.squared_error,
-    "huber": objective.huber,
 }
 _METRICS = {
     "calibration_error": metrics.calibration_error(),
@@ -96,8 +91,8 @@ class DataOptions:
       test: The split that is held out; ``None`` means the set's own, or a fifth of ``train``.
       image_size: Height and width that images are resized to; ``None`` means the model's own.
       on_error: What a picture that cannot be read does: ``"raise"`` or ``"skip"``.
-      augment: A recipe of :func:`jaxcnn.data.recipe_names`; ``None`` means the one that suits the
-        set, :func:`jaxcnn.data.default_recipe`.
+      augment: A recipe of :func:`jaxcnn.data.recipe_names`, such as ``"none"``; ``"auto"`` means
+        the one that suits the set, :func:`jaxcnn.data.default_recipe`.
       mix: ``"none"``, ``"mixup"`` or ``"cutmix"``.
       alpha: Strength of ``mix``; ``None`` means its own default.
       balanced: Whether an epoch shows every class equally often.
@@ -110,14 +105,14 @@ class DataOptions:
     test: str | None = None
     image_size: tuple[int, int] | None = None
     on_error: Literal["raise", "skip"] = "raise"
-    augment: str | None = None
+    augment: str = "auto"
     mix: Literal["none", "mixup", "cutmix"] = "none"
     alpha: float | None = None
     balanced: bool = False
 
     def __post_init__(self) -> None:
         """Checks the names and what does not go together."""
-        if self.augment is not None:
+        if self.augment != "auto":
             with _about("augment"):
                 augmentation(self.augment)
         for size in self.image_size or ():
@@ -143,9 +138,9 @@ class OptimizerOptions:
       name: Of the rule.
       learning_rate: The peak of the schedule, above 0.
       schedule: Its form.
-      warmup_epochs: How long it rises from 0 before, at least 0.
+      warmup_epochs: How long it rises from 0 before, at least 0 and below the epochs.
       final: What it ends at.
-      boundaries: Of a piecewise one: shares of the training.
+      boundaries: Of a piecewise one: shares of the training, after the warm-up.
       factor: Of a piecewise one: by how much it falls at each.
       weight_decay: At least 0.
       momentum: Of SGD and Muon.
@@ -169,7 +164,8 @@ class OptimizerOptions:
         """Checks that all of them can be made."""
         number("learning_rate", self.learning_rate, above=0)
         number("warmup_epochs", self.warmup_epochs, least=0)
-        self.make(epochs=max(100, math.ceil(2 * self.warmup_epochs)), steps_per_epoch=100)
+        # In so many epochs any warm-up fits; whether it does in those of the recipe, that one says.
+        self.make(epochs=10_000_000, steps_per_epoch=100)
 
     def make(
         self, *, epochs: int, steps_per_epoch: int, freeze: Sequence[str] = ()
@@ -184,9 +180,15 @@ class OptimizerOptions:
             boundaries=self.boundaries,
             factor=self.factor,
         )
+        return self.rule(learning_rate=schedule, freeze=freeze)
+
+    def rule(
+        self, *, learning_rate: optax.Schedule, freeze: Sequence[str] = ()
+    ) -> optax.GradientTransformation:
+        """Returns the optimizer under another schedule than its own."""
         return make_optimizer(
             self.name,
-            learning_rate=schedule,
+            learning_rate=learning_rate,
             weight_decay=self.weight_decay,
             momentum=self.momentum,
             betas=self.betas,
@@ -199,6 +201,8 @@ class OptimizerOptions:
 class LossOptions:
     """What is minimised.
 
+    Recipes are for images of one class each; :func:`jaxcnn.fit` takes the losses of other labels.
+
     Attributes:
       name: Of the loss, as in :mod:`jaxcnn.training`.
       label_smoothing: Of the cross-entropy.
@@ -206,18 +210,14 @@ class LossOptions:
       balance: Whether the cross-entropy weighs classes so that all count the same.
       gamma: Of the focal loss.
       alpha: Of the focal loss: one number per class.
-      delta: Of Huber's.
     """
 
-    name: Literal[
-        "cross_entropy", "focal", "binary_cross_entropy", "dice", "squared_error", "huber"
-    ] = "cross_entropy"
+    name: Literal["cross_entropy", "focal"] = "cross_entropy"
     label_smoothing: float | None = None
     class_weights: tuple[float, ...] | None = None
     balance: bool = False
     gamma: float | None = None
     alpha: tuple[float, ...] | None = None
-    delta: float | None = None
 
     def __post_init__(self) -> None:
         """Checks that each option belongs to the loss."""
@@ -264,7 +264,7 @@ class TrainingOptions:
       monitor: What makes an epoch the best.
       better: Whether it shall be ``"smaller"`` or ``"larger"``.
       patience: Epochs without anything better before the training stops.
-      min_improvement: By how much it must be better to count.
+      min_improvement: By how much it must be better to count for ``patience``.
       restore_best: Whether the best epoch's weights are kept in place of the last's.
       checkpoint_every: Steps between checkpoints amid an epoch.
       keep_best: How many of the best checkpoints are kept.
@@ -309,6 +309,8 @@ class TrainingOptions:
                 checks.known("metric", metric, _METRICS)
         if self.better is not None and self.monitor is None:
             raise ValueError("better says how to compare a monitor, and there is none")
+        if self.min_improvement and self.patience is None:
+            raise ValueError("min_improvement is what patience waits for, and there is none")
 
     def measured(self) -> dict[str, Metric]:
         """Returns the metrics by name."""
@@ -349,6 +351,18 @@ class Recipe:
         """Checks what does not go together."""
         if not 1 <= self.version <= _VERSION:
             raise ValueError(f"version must be {_VERSION}. Received: {self.version}")
+        warmup, epochs = self.optimizer.warmup_epochs, self.training.epochs
+        if warmup >= epochs:
+            raise ValueError(
+                "optimizer.warmup_epochs must be below training.epochs. "
+                f"Received: warmup_epochs={warmup!r} of epochs={epochs!r}"
+            )
+        first, *_ = self.optimizer.boundaries or (1.0,)
+        if first * epochs <= warmup:
+            raise ValueError(
+                "optimizer.boundaries must come after the warm-up. "
+                f"Received: {first!r} of epochs={epochs!r} for warmup_epochs={warmup!r}"
+            )
 
 
 def recipe_files() -> dict[str, Path]:

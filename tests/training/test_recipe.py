@@ -69,6 +69,20 @@ ERRORS = [
         "line 2: training.patience must be at least 1. Received: patience",
     ),
     (
+        "[training]\nmin_improvement = 0.1",
+        "line 2: training.min_improvement is what patience waits for, and there is none",
+    ),
+    (
+        "[training]\nepochs = 2\n[optimizer]\nschedule = 'cosine'\nwarmup_epochs = 3",
+        "own.toml, line 5: optimizer.warmup_epochs must be below training.epochs. "
+        "Received: warmup_epochs=3.0 of epochs=2",
+    ),
+    (
+        "[optimizer]\nschedule = 'piecewise'\nboundaries = [0.03, 0.5]\nwarmup_epochs = 4",
+        "own.toml, line 3: optimizer.boundaries must come after the warm-up. "
+        "Received: 0.03 of epochs=20 for warmup_epochs=4.0",
+    ),
+    (
         "[optimizer]\nname = 'adamm'",
         "line 2: there is no optimizer.name 'adamm'. Did you mean 'adam'?",
     ),
@@ -99,7 +113,8 @@ ERRORS = [
     ("[data]\nmix = 'mixup'\nalpha = -1", "line 3: data.alpha must be at least 0"),
     ("[data]\nimage_size = [0, 8]", "line 2: data.image_size must be at least 1. Received: image"),
     ("[loss]\ngamma = 2", "line 2: loss.gamma is no option of cross_entropy"),
-    ("[loss]\nname = 'dice'\nbalance = true", "line 3: loss.balance is no option of dice"),
+    ("[loss]\nname = 'focal'\nbalance = true", "line 3: loss.balance is no option of focal"),
+    ("[loss]\nname = 'dice'", "line 2: there is no loss.name 'dice'. Known: cross_entropy, focal."),
     (
         "[loss]\nbalance = true\nclass_weights = [1, 2]",
         "line 2: loss.balance makes class_weights of its own; give one of the two",
@@ -122,6 +137,28 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path, text, message):
     print(caught.value)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_warm_up_is_measured_by_the_epochs_of_the_recipe():
+    recipe = read("digits", assignments=[
+        "training.epochs=1000", "optimizer.schedule=piecewise", "optimizer.boundaries=[0.03, 0.5]",
+        "optimizer.warmup_epochs=4",
+    ])  # fmt: skip
+    schedule = ("piecewise", 4.0, (0.03, 0.5))
+    optimizer = recipe.optimizer
+    assert (optimizer.schedule, optimizer.warmup_epochs, optimizer.boundaries) == schedule
+    message = "--set training.epochs=1: optimizer.warmup_epochs must be below training.epochs"
+    with pytest.raises(ValueError, match=message):
+        read("fine_tune", assignments=["training.epochs=1"])
+
+
+def test_the_augmentation_none_is_not_the_one_that_suits_the_set(pictures):
+    assert read("digits", assignments=["data.augment=none"]).data.augment == "none"
+    assert read("digits", assignments=['data.augment="none"']).data.augment == "none"
+    assert own(pictures, "data.augment=none").options["augment"] == "none"
+    suits = cnn.data.default_recipe("digits")
+    assert suits != "none"
+    assert assemble(read("digits")).recipe.data.augment == suits
 
 
 def test_where_there_is_no_recipe(tmp_path):
@@ -248,6 +285,15 @@ def test_a_fine_tuned_model_starts_from_the_weights_of_a_run(pictures, begun):
     assert set(assembled.fresh) == head == {"head.kernel", "head.bias"}
     for name in given.keys() - head:
         np.testing.assert_array_equal(own_weights[name], given[name])
+
+
+def test_a_run_that_goes_on_needs_no_weights_to_start_from(pictures):
+    recipe = read("fine_tune", assignments=[
+        "model.weights=gone", "model.name=tiny_cnn", f"data.source={pictures}",
+    ])  # fmt: skip
+    assert assemble(recipe, goes_on=True).fresh == ()
+    with pytest.raises(ValueError, match="there is no run in 'gone'"):
+        assemble(recipe)
 
 
 def test_weights_that_do_not_fit_are_an_error(begun):
