@@ -23,7 +23,7 @@ import numpy as np
 Arrays: TypeAlias = dict[str, np.ndarray]
 
 _ARRAYS, _PROGRESS, _MANIFEST = "arrays", "progress.json", "manifest.json"
-_PARTIAL = ".partial"
+_PARTIAL, _DAMAGED = ".partial", ".damaged"
 # What is saved at an epoch's end takes at most this share of the time: 30 to 50 ms for a small
 # network, whose epochs may be as short.
 _SHARE_OF_TIME = 0.02
@@ -111,7 +111,8 @@ class Checkpoints:
     ) -> Checkpoint | None:
         """Returns the newest checkpoint that is undamaged; ``None`` if there is none at all.
 
-        A damaged one is told of by a warning that names it.
+        A damaged one is told of by a warning that names it, and put aside under the name
+        ``STEP.damaged``: it must not pass for one of the newest.
 
         Args:
           like: A state like those that were saved: it gives structure, dtypes and places.
@@ -120,15 +121,21 @@ class Checkpoints:
         Raises:
           ValueError: all are damaged, or they hold another state.
         """
-        steps = self.steps()
+        steps, damaged = self.steps(), []
         for step in steps:
             try:
                 verify(self.folder / str(step))
             except ValueError as error:
                 warnings.warn(f"{error}; an earlier checkpoint is used", stacklevel=2)
+                damaged.append(self.folder / str(step))
                 continue
             check(self._progress(step))
-            return self.read(step, like)
+            found = self.read(step, like)
+            for folder in damaged:
+                aside = folder.with_name(folder.name + _DAMAGED)
+                shutil.rmtree(aside, ignore_errors=True)
+                folder.rename(aside)
+            return found
         if steps:
             raise ValueError(
                 f"no checkpoint in {str(self.folder)!r} is undamaged. Start anew, in another folder"

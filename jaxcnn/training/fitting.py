@@ -31,7 +31,7 @@ from jaxcnn.training.metrics import Metric, check_metrics
 from jaxcnn.training.objective import cross_entropy
 from jaxcnn.training.progress import Progress
 from jaxcnn.training.step import Loss, TrainState, make_eval_step, make_train_step
-from jaxcnn.training.survival import Position, RunFolder, told
+from jaxcnn.training.survival import Position, RunFolder, described, told
 
 
 class FitResult(NamedTuple):
@@ -142,11 +142,17 @@ def fit(
     epochs = shapes.whole("epochs", epochs, least=1)
     batch_size = shapes.whole("batch_size", batch_size, least=1)
     seed = shapes.whole("seed", seed, least=0)
+    _check_data(data, validation)
     _check_batch_size(batch_size, accumulate, data)
     metrics = {} if metrics is None else metrics
     watched = _monitor(monitor, validation, average, metrics)
     _check_stopping(monitor, patience, restore_best, validation)
     min_improvement = number("min_improvement", min_improvement, least=0)
+    if min_improvement > 0 and patience is None:
+        raise ValueError(
+            "min_improvement says what patience waits for, and there is none. "
+            f"Received: min_improvement={min_improvement}"
+        )
     _check_saving(run, checkpoint_every, keep_best)
     steps = steps_per_epoch(data, batch_size)
     default_rate = None if optimizer is not None else _peak(learning_rate)
@@ -177,9 +183,10 @@ def fit(
     with ExitStack() as opened:
         folder, interruption = None, Interruption()
         if run is not None:
-            options = route | guards | stopping | {
+            options = route | guards | stopping | described(model) | {
                 "seed": seed, "batch_size": batch_size, "accumulate": accumulate, "loss": loss,
-                "balanced": balanced, "monitor": watched.metric,
+                "balanced": balanced, "monitor": watched.metric, "better": watched.better,
+                "metrics": tuple(metrics),
                 "optimizer": "given" if default_rate is None else f"Adam({default_rate})",
                 # The default learning rate follows the number of epochs; one's own may not.
                 "epochs": "any" if default_rate is None else epochs,
@@ -249,6 +256,15 @@ def _is_over(
     return patience is not None and is_over(
         history, monitor, patience=patience, min_improvement=min_improvement
     )
+
+
+def _check_data(data: Dataset, validation: Dataset | None) -> None:
+    for name, given in {"data": data, "validation": validation}.items():
+        if not (isinstance(given, Dataset) or (name == "validation" and given is None)):
+            raise TypeError(
+                f"{name} must be a Dataset: cnn.Dataset(images, labels) makes one, and "
+                f"cnn.data.load. Received: {name} of type {type(given).__name__}"
+            )
 
 
 def _check_batch_size(batch_size: int, accumulate: int, data: Dataset) -> None:
@@ -354,6 +370,11 @@ def _optimizer(
         raise ValueError(
             "learning_rate belongs to the default optimizer; give your own optimizer its "
             f"rate itself. Received: learning_rate={learning_rate!r} and an optimizer"
+        )
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(
+            "optimizer must be an Optax transformation, such as optax.sgd(0.1) or "
+            f"make_optimizer('sgd', learning_rate=0.1). Received: optimizer={optimizer!r}"
         )
     return optimizer
 

@@ -31,9 +31,16 @@ class Interruption:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Gives the signals back to who had them before."""
+        """Gives the signals back to who had them before; one that came too late ends the program.
+
+        Raises:
+          KeyboardInterrupt: Ctrl-C was received after the last step.
+          SystemExit: SIGTERM was.
+        """
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if error is None and self.received is not None:
+            self.end("the training has ended, and is saved")
 
     def end(self, message: str) -> None:
         """Ends the program as the signal asks for, with exit code 130 or 143.

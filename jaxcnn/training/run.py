@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,7 +96,10 @@ def begun(folder: str | Path, recipe: Recipe, *, overwrite: bool = False) -> Ite
     folder = Path(folder)
     check_new_folder(folder, overwrite=overwrite)
     old = _old(folder)
-    if folder.exists():
+    if old.exists() and not (is_finished(folder) or can_go_on(folder)):
+        # What is here was killed before it was worth anything; the run before it stays put aside.
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.exists():
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     is_first = not folder.parent.exists()
@@ -112,7 +115,8 @@ def begun(folder: str | Path, recipe: Recipe, *, overwrite: bool = False) -> Ite
             if old.exists():
                 old.rename(folder)
             elif is_first:
-                folder.parent.rmdir()
+                with suppress(OSError):  # another run has begun in it
+                    folder.parent.rmdir()
 
 
 def finish(folder: str | Path, run: Run, model: nnx.Module) -> None:

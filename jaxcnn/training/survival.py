@@ -1,17 +1,22 @@
 """A run's folder: how far a training has come, kept so that it can go on from there."""
 
 import functools
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
+from flax import nnx
 
 from jaxcnn.training.checkpoint import Checkpoint, Checkpoints, check_alike
 from jaxcnn.training.history import Epoch, Monitor
 from jaxcnn.training.lock import locked
 from jaxcnn.training.step import Metrics, TrainState
+
+# Attributes of Flax's layers that say whether a model is being trained.
+_MODES = ("deterministic", "use_running_average")
 
 
 class Position(NamedTuple):
@@ -137,32 +142,68 @@ class RunFolder:
         return f"{last} in {str(self.folder)!r}"
 
     def best(self, position: Position) -> TrainState:
-        """Returns the state after the best epoch.
+        """Returns the state after the best epoch whose checkpoint is undamaged, or the last one.
 
-        Raises:
-          ValueError: its checkpoint is damaged or missing.
+        A damaged one is told of by a warning that names it.
         """
-        best = self._monitor.best_first(position.history)[0]
-        step = best.epoch * self._steps_per_epoch
-        return self._checkpoints.read(step, position.state).state
+        kept = self._checkpoints.steps()
+        for row in self._monitor.best_first(position.history):
+            step = row.epoch * self._steps_per_epoch
+            if step in kept:
+                try:
+                    return self._checkpoints.read(step, position.state).state
+                except ValueError as error:
+                    warnings.warn(f"{error}; the next best is used", stacklevel=2)
+        return position.state
 
     def _check(self, progress: dict[str, Any]) -> None:
         check_alike("options", progress["options"], self._options)
 
 
-def told(value: Any) -> str:
+def described(model: nnx.Module) -> dict[str, str]:
+    """Returns what a model is besides its arrays: the kinds and options of its layers, by name.
+
+    How it is to behave at the moment, in training or evaluation, is left out.
+    """
+    found = {}
+    for path, module in nnx.iter_modules(model):
+        name = ".".join(map(str, ("model", *path)))
+        found[name] = type(module).__qualname__
+        for option, value in vars(module).items():
+            if _is_option(option, value):
+                found[f"{name}.{option}"] = told(value)
+    return found
+
+
+def _is_option(name: str, value: Any) -> bool:
+    if name.startswith("_") or name.endswith("_init") or name in _MODES:
+        return False
+    is_plain = value is None or isinstance(value, bool | int | float | str | tuple)
+    return is_plain or (callable(value) and not isinstance(value, nnx.Pytree | nnx.Variable))
+
+
+def told(value: Any, depth: int = 8) -> str:
     """Returns what to call an option, the same in every process.
 
     >>> told(functools.partial(told, value=0)), told("cifar")
     ('told(value=0)', 'cifar')
 
     Args:
-      value: A function, perhaps with options set beforehand, or a plain value.
+      value: A function, perhaps with options set beforehand or in its closure, or a plain value.
+      depth: How deep what it is made of is looked into.
     """
+    if depth == 0:
+        return "…"
+    inner = functools.partial(told, depth=depth - 1)
     if isinstance(value, functools.partial):
-        options = [told(argument) for argument in value.args]
-        options += [f"{name}={told(option)}" for name, option in value.keywords.items()]
-        return f"{told(value.func)}({', '.join(options)})"
+        options = [*map(inner, value.args)]
+        options += [f"{name}={inner(option)}" for name, option in value.keywords.items()]
+        return f"{inner(value.func)}({', '.join(options)})"
+    if isinstance(value, tuple | list):
+        return f"({', '.join(map(inner, value))})"
     if callable(value):
-        return getattr(value, "__qualname__", type(value).__qualname__)
-    return str(value)
+        name = getattr(value, "__qualname__", type(value).__qualname__)
+        cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+        return f"{name}[{', '.join(map(inner, cells))}]" if cells else name
+    text = str(value)
+    return type(value).__qualname__ if " at 0x" in text else text  # a place in memory is no name

@@ -161,6 +161,7 @@ def test_every_damage_of_every_file_is_detected(tmp_path, checkpoints, long_form
                 name = re.escape(path.name)
                 with pytest.warns(UserWarning, match=f"checkpoint 2 in .*{name} is .*earlier"):
                     assert checkpoints.newest(state()).step == 1
+                folder.with_name("2.damaged").rename(folder)
             path.write_bytes(whole)
             count += 1
         verify(folder)
@@ -181,6 +182,20 @@ def test_where_all_are_damaged_nothing_is_begun_anew(tmp_path, checkpoints):
         ),
     ):
         checkpoints.newest(state())
+
+
+def test_damaged_ones_do_not_pass_for_the_newest(tmp_path, checkpoints):
+    """The training goes on from before them: its new checkpoints are of earlier steps."""
+    write(checkpoints, 80, best=[80])
+    write(checkpoints, 90, 100, best=[80])
+    for step in (90, 100):
+        (tmp_path / str(step) / "progress.json").unlink()
+    with pytest.warns(UserWarning, match="is damaged: progress.json is missing"):
+        assert checkpoints.newest(state()).step == 80
+    write(checkpoints, 81, 82, 83, best=[80])
+    assert checkpoints.steps() == [83, 82, 80]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"80", "82", "83", "90.damaged", "100.damaged"}
 
 
 def test_a_damaged_one_is_replaced_when_its_step_comes_again(tmp_path, checkpoints):

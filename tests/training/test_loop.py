@@ -359,6 +359,18 @@ FIT_ERRORS = [
         ValueError,
         r"x must have 1 channels on its last axis.*Received: shape \(1, 6, 5, 3\)",
     ),
+    (
+        {"data": (DATA.images, DATA.labels)},
+        TypeError,
+        r"data must be a Dataset: cnn.Dataset\(images, labels\) makes one.*of type tuple",
+    ),
+    ({"validation": DATA.images}, TypeError, "validation must be a Dataset.*of type ndarray"),
+    ({"optimizer": "adam"}, TypeError, "must be an Optax transformation.*optimizer='adam'"),
+    (
+        {"min_improvement": 0.1},
+        ValueError,
+        "what patience waits for, and there is none. Received: min_improvement=0.1",
+    ),
     ({"data": COLOUR}, ValueError, r"must be .*30.*Received: shape \(1, 90\)"),
     ({"validation": COLOUR}, ValueError, r"must be .*30.*Received: shape \(1, 90\)"),
 ]

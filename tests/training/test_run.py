@@ -13,6 +13,7 @@ import jaxcnn as cnn
 from jaxcnn.data.pictures import Framing
 from jaxcnn.training import run as runs
 from jaxcnn.training.callbacks import write_history
+from jaxcnn.training.configuration import dump
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.lock import locked
 from jaxcnn.training.recipe import Recipe
@@ -128,6 +129,16 @@ def test_a_failed_overwrite_keeps_the_old_run(folder):
         raise RuntimeError
     assert (folder / "run.json").read_bytes() == before
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_after_an_overwrite_that_was_killed_early_the_old_run_is_the_one_kept(folder):
+    before = (folder / "run.json").read_bytes()
+    folder.rename(folder.with_name(".run.old"))
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(dump(Recipe()), encoding="utf-8")
+    with pytest.raises(RuntimeError), runs.begun(folder, Recipe(), overwrite=True):
+        raise RuntimeError
+    assert (folder / "run.json").read_bytes() == before
 
 
 def test_existing_folders_are_refused(folder, tmp_path):

@@ -20,7 +20,7 @@ import survivor
 from flax import nnx
 
 import jaxcnn as cnn
-from jaxcnn.training import EpochEnded, Stepped
+from jaxcnn.training import Ended, EpochEnded, Stepped
 
 pytestmark = pytest.mark.implicit_promotion
 SCRIPT = Path(survivor.__file__)
@@ -135,6 +135,18 @@ def test_a_signal_saves_and_ends(start, undisturbed, tmp_path, number, code):
     assert outcome(again) == undisturbed
 
 
+def test_a_signal_after_the_last_step_ends_the_program_too(tmp_path):
+    def terminate(event):
+        if isinstance(event, Ended):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as ended:
+        survivor.train(tmp_path, epochs=1, callbacks=[terminate])
+    assert ended.value.code == 128 + signal.SIGTERM
+    again = survivor.train(tmp_path, epochs=1)
+    assert [row.epoch for row in again.history] == [1]
+
+
 def test_a_second_signal_ends_at_once():
     """The step of a callback that takes a minute is not waited for."""
     code = (
@@ -202,6 +214,20 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, undistu
     assert survivor.digest(result) == undisturbed["digest"]
 
 
+def test_a_damaged_best_checkpoint_does_not_keep_a_run_from_ending(tmp_path):
+    optimizer = optax.sgd(lambda count: 0.1 * 4.0 ** (count // 3))
+    options = {"epochs": 6, "validation": OTHER, "restore_best": True, "optimizer": optimizer}
+    data = cnn.Dataset(
+        OTHER.images + np.arange(12, dtype=np.uint8)[:, None, None, None], OTHER.labels
+    )
+    result = fit(tmp_path, data=data, keep_best=2, **options)
+    best, second, *_ = sorted(result.history, key=lambda row: row.validation_loss)
+    (tmp_path / "checkpoints" / str(3 * best.epoch) / "progress.json").write_text("{}")
+    with pytest.warns(UserWarning, match="is damaged: .*; the next best is used"):
+        result = fit(tmp_path, data=data, keep_best=2, **options)
+    assert cnn.evaluate(result.model, OTHER).loss == pytest.approx(second.validation_loss, rel=1e-6)
+
+
 def test_the_history_is_written_after_each_epoch(tmp_path, undisturbed):
     stopped(tmp_path, EpochEnded, 3)
     lines = (tmp_path / "history.csv").read_text().splitlines()
@@ -236,6 +262,7 @@ def fit(folder, *, model=None, data=None, **options):
 
 
 OTHER = cnn.Dataset(np.zeros((12, 4, 4, 1), np.uint8), np.arange(12) % 3)
+OTHER_LAYERS = cnn.serial(cnn.flatten(), cnn.dropout(0.5), cnn.dense(3))
 CHANGED = [
     ({"seed": 1}, "options that it was begun with. They differ in seed: 0 in the run, 1 now"),
     ({"batch_size": 6}, "batch_size: 4 in the run, 6 now"),
@@ -255,6 +282,18 @@ CHANGED = [
     (
         {"model": cnn.serial(cnn.flatten(), cnn.dense(4)).build((4, 4, 1), rngs=nnx.Rngs(0))},
         "params.dense_1.bias: float32(3,) in the run, float32(4,) now",
+    ),
+    (
+        {"augment": cnn.data.compose(cnn.data.random_shift)},
+        "augment: None in the run, compose.<locals>.composed[(random_shift)] now",
+    ),
+    (
+        {"model": OTHER_LAYERS.build((4, 4, 1), rngs=nnx.Rngs(0))},
+        "model.names: (flatten_1, dense_1) in the run, (flatten_1, dropout_1, dense_1) now",
+    ),
+    (
+        {"monitor": cnn.training.Monitor("loss", "larger")},
+        "better: smaller in the run, larger now",
     ),
 ]
 
