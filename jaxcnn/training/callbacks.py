@@ -2,6 +2,7 @@
 
 import csv
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,10 @@ def tensorboard(folder: str | Path, *, every: int = 50) -> Callback:
                 writer.flush()
             case Started():
                 steps_per_epoch = event.steps_per_epoch
-                writer = SummaryWriter(str(folder), purge_step=event.step + 1)
+                # Its files are named after the second, and one would overwrite another of the same.
+                writer = SummaryWriter(
+                    str(folder), purge_step=event.step + 1, filename_suffix=f".{time.time_ns()}"
+                )
             case Ended():
                 writer.close()
 
