@@ -130,7 +130,7 @@ class Checkpoints:
                 damaged.append(self.folder / str(step))
                 continue
             check(self._progress(step))
-            found = self.read(step, like)
+            found = self._read(step, like)
             for folder in damaged:
                 aside = folder.with_name(folder.name + _DAMAGED)
                 shutil.rmtree(aside, ignore_errors=True)
@@ -152,9 +152,12 @@ class Checkpoints:
         Raises:
           ValueError: it is damaged, or holds another state.
         """
-        folder = self.folder / str(step)
-        verify(folder)
-        return Checkpoint(step, _restore(folder / _ARRAYS, like), self._progress(step))
+        verify(self.folder / str(step))
+        return self._read(step, like)
+
+    def _read(self, step: int, like: Any) -> Checkpoint:
+        arrays = self.folder / str(step) / _ARRAYS
+        return Checkpoint(step, _restore(arrays, like), self._progress(step))
 
     def _progress(self, step: int) -> dict[str, Any]:
         return json.loads((self.folder / str(step) / _PROGRESS).read_text(encoding="utf-8"))

@@ -142,7 +142,9 @@ def fit(
     epochs = shapes.whole("epochs", epochs, least=1)
     batch_size = shapes.whole("batch_size", batch_size, least=1)
     seed = shapes.whole("seed", seed, least=0)
-    _check_data(data, validation)
+    _check_dataset("data", data)
+    if validation is not None:
+        _check_dataset("validation", validation)
     _check_batch_size(batch_size, accumulate, data)
     metrics = {} if metrics is None else metrics
     watched = _monitor(monitor, validation, average, metrics)
@@ -258,13 +260,12 @@ def _is_over(
     )
 
 
-def _check_data(data: Dataset, validation: Dataset | None) -> None:
-    for name, given in {"data": data, "validation": validation}.items():
-        if not (isinstance(given, Dataset) or (name == "validation" and given is None)):
-            raise TypeError(
-                f"{name} must be a Dataset: cnn.Dataset(images, labels) makes one, and "
-                f"cnn.data.load. Received: {name} of type {type(given).__name__}"
-            )
+def _check_dataset(name: str, given: Any) -> None:
+    if not isinstance(given, Dataset):
+        raise TypeError(
+            f"{name} must be a Dataset: cnn.Dataset(images, labels) makes one, and "
+            f"cnn.data.load. Received: {name} of type {type(given).__name__}"
+        )
 
 
 def _check_batch_size(batch_size: int, accumulate: int, data: Dataset) -> None:
