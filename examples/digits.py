@@ -18,7 +18,7 @@ print(cnn.summarize(network, (28, 28, 1), explain=True))  # integers only: nothi
 train = cnn.data.load("digits", image_size=28)
 test = cnn.data.load("digits", image_size=28, split="test")
 model = network.build(train.image_shape, rngs=nnx.Rngs(0))
-shift = partial(cnn.data.random_shift, pixels=2)
+shift = partial(cnn.augment.random_shift, pixels=2)
 result = cnn.fit(model, train, validation=test, epochs=20, augment=shift)
 
 print(cnn.evaluate(result.model, test))

@@ -36,7 +36,7 @@ def main(epochs: int = 12) -> float:
     train = cnn.data.load("digits", image_size=28)
     test = cnn.data.load("digits", image_size=28, split="test")
     model = TwoScales(len(train.class_names), rngs=nnx.Rngs(0))
-    result = cnn.fit(model, train, epochs=epochs, augment=cnn.data.random_shift)
+    result = cnn.fit(model, train, epochs=epochs, augment=cnn.augment.random_shift)
     probabilities = cnn.predict(result.model, test.images)
     accuracy = float(np.mean(probabilities.argmax(axis=1) == test.labels))
     print(f"{accuracy:.2%} of {len(test)} right")

@@ -1,6 +1,6 @@
 """Convolutional networks in JAX as plain functions."""
 
-from jaxcnn import data, insight, models, modules, ops, shapes, training
+from jaxcnn import augment, data, insight, models, modules, ops, recipes, runtime, shapes, training
 from jaxcnn.data import Batch, Dataset
 from jaxcnn.insight import summarize
 from jaxcnn.layers import (
@@ -40,12 +40,11 @@ from jaxcnn.layers import (
     sum_pool,
     upsample,
 )
-from jaxcnn.memory import keep_freed_memory
+from jaxcnn.recipes import load
 from jaxcnn.training import (
     TrainState,
     evaluate,
     fit,
-    load,
     make_eval_step,
     make_train_step,
     predict,
@@ -58,6 +57,7 @@ __all__ = [
     "TrainState",
     "adaptive_avg_pool",
     "adaptive_max_pool",
+    "augment",
     "avg_pool",
     "batch_norm",
     "conv",
@@ -77,7 +77,6 @@ __all__ = [
     "group_norm",
     "insight",
     "instance_norm",
-    "keep_freed_memory",
     "layer_norm",
     "load",
     "lp_pool",
@@ -90,11 +89,13 @@ __all__ = [
     "pad",
     "parallel",
     "predict",
+    "recipes",
     "remat",
     "repeat",
     "residual",
     "resize",
     "rms_norm",
+    "runtime",
     "separable",
     "serial",
     "shapes",

@@ -8,7 +8,7 @@ import jax
 import pytest
 from hypothesis import settings
 
-from jaxcnn import cli
+from jaxcnn.cli import app as cli
 
 settings.register_profile("jaxcnn", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("jaxcnn")
@@ -75,7 +75,7 @@ def run_cli(cache_folder):
     """Runs the command line in a real process; returns its exit code and output."""
 
     def run(*arguments, cwd=None):
-        command = [sys.executable, "-c", "from jaxcnn.cli import main; main()"]
+        command = [sys.executable, "-c", "from jaxcnn.cli.app import main; main()"]
         environment = os.environ | {
             "COLUMNS": "200",
             "NO_COLOR": "1",

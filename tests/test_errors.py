@@ -243,7 +243,7 @@ WRONG = [
     "conv(8, 3).build((28, 28, 1), rngs=key)",
     "function(lambda x: x[:1]).output_shape((4, 3))",
     "function(lambda x: (x, x)).output_shape((4, 3))",
-    # Normalisation
+    # Normalization
     "batch_norm(momentum=2)",
     "batch_norm(momentum='0.9')",
     "batch_norm(epsilon=-1)",

@@ -63,7 +63,7 @@ def run(batch_size: int, recipes: list[str], network: str = "resnet18") -> dict[
 
 def alone(name: str, images: jax.Array) -> float:
     """Returns the milliseconds of a recipe by itself, compiled."""
-    augment = jax.jit(cnn.data.compose(cnn.data.recipe(name)))
+    augment = jax.jit(cnn.augment.compose(cnn.augment.named(name)))
     key, times = jax.random.key(0), []
     for _ in range(3 * ROUNDS):
         started = time.perf_counter()

@@ -2,7 +2,8 @@
 
     python bench.py [OUT.json]
 
-Contenders of every library run with ``jaxcnn.keep_freed_memory``: the libraries are compared.
+Contenders of every library run with ``jaxcnn.runtime.keep_freed_memory``: the libraries are
+compared.
 """
 
 import json

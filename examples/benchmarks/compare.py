@@ -4,8 +4,8 @@ Every contender lives in a process of its own and sleeps while the others run. T
 row come from turns that follow each other, several rounds of them, so that a slow minute of the
 machine falls on all; the least of each contender's times is compared.
 
-Every process keeps the memory that it frees, as ``jaxcnn.keep_freed_memory`` does it and the
-``jaxcnn`` command by itself: the libraries are compared, not how the C library was set.
+Every process keeps the memory that it frees, as ``jaxcnn.runtime.keep_freed_memory`` does it and
+the ``jaxcnn`` command by itself: the libraries are compared, not how the C library was set.
 """
 
 import contextlib

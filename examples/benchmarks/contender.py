@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax_peers import example
 from networks import CASES
 
-from jaxcnn import keep_freed_memory
+from jaxcnn.runtime import keep_freed_memory
 
 LIBRARIES = {
     "jaxcnn": ("jax_peers", "JaxCnn"),

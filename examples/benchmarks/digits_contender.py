@@ -141,11 +141,11 @@ def torch() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Does what :func:`jaxcnn.keep_freed_memory` does, without the time that the import takes."""
+    """Do what :func:`jaxcnn.runtime.keep_freed_memory` does, without importing the package."""
     package = importlib.util.find_spec("jaxcnn")
     assert package is not None
     assert package.origin is not None
-    runpy.run_path(str(Path(package.origin).with_name("memory.py")))["keep_freed_memory"]()
+    runpy.run_path(str(Path(package.origin).with_name("runtime.py")))["keep_freed_memory"]()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from sklearn.svm import SVC
 
 import jaxcnn as cnn
 from jaxcnn import data
-from jaxcnn.training import assembly, recipe
+from jaxcnn.recipes import assembly
+from jaxcnn.recipes import schema as recipe
 
 FOLDS = 5
 Judge = Callable[[cnn.Dataset, cnn.Dataset, int], int]
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", dest="assignments", nargs="+", default=[])
     arguments = parser.parse_args()
-    cnn.keep_freed_memory()
+    cnn.runtime.keep_freed_memory()
     report("SVC, rbf", support_vectors, arguments.seeds)
     with tempfile.TemporaryDirectory() as programs:
         jax.config.update("jax_compilation_cache_dir", programs)  # one for all folds

@@ -94,7 +94,7 @@ def host_microseconds(rounds: int) -> float:
 
 def run(rounds: int = ROUNDS) -> dict[str, Any]:
     """Measures and prints."""
-    cnn.keep_freed_memory()
+    cnn.runtime.keep_freed_memory()
     print("\n### What fit can do besides, and what it costs\n")
     with tempfile.TemporaryDirectory() as cache:
         jax.config.update("jax_compilation_cache_dir", cache)  # compile once for all rounds

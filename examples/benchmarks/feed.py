@@ -71,7 +71,7 @@ def share_of_waiting(name: str) -> tuple[float, float]:
 
 def run() -> dict[str, float]:
     """Measures and prints; returns images a second, and the share of each step that is waited."""
-    cnn.keep_freed_memory()
+    cnn.runtime.keep_freed_memory()
     digits = np.random.default_rng(0).integers(0, 256, (60_000, 28, 28, 1), np.uint8)
     data = cnn.Dataset(digits, np.arange(60_000) % 10)
     print("\n### Feeding batches\n")

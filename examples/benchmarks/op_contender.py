@@ -20,7 +20,7 @@ from flax import nnx
 from jax import lax
 
 import jaxcnn as cnn
-from jaxcnn.compilation import training_options
+from jaxcnn.runtime import training_options
 
 
 class Op(NamedTuple):
@@ -168,7 +168,7 @@ def in_torch(op: Op, channels_last: bool) -> tuple[Run, Run]:
 
 def main() -> None:
     """Runs what it is told to until its input ends."""
-    cnn.keep_freed_memory()
+    cnn.runtime.keep_freed_memory()
     library = sys.argv[1]
 
     @cache

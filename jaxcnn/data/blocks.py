@@ -9,7 +9,7 @@ _BLOCK_BYTES = 1 << 24
 
 
 def blocks(array: np.ndarray | jax.Array) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields neighbouring rows of an array, and the number of the first of them.
+    """Yields neighboring rows of an array, and the number of the first of them.
 
     >>> [(start, block.tolist()) for start, block in blocks(np.arange(3))]
     [(0, [0, 1, 2])]

@@ -226,7 +226,7 @@ def _write_images(
     rows: list[int] = []
     skipped: list[str] = []
     file.seek(0)
-    file.truncate()  # of what was written before colour came up after gray
+    file.truncate()  # of what was written before color came up after gray
     for block in blocks:
         if not file.tell():
             header = np.lib.format.header_data_from_array_1_0(block.images)

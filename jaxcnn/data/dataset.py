@@ -1,4 +1,4 @@
-"""A set of labelled images, in memory or mapped from a file."""
+"""A set of labeled images, in memory or mapped from a file."""
 
 import hashlib
 import math
@@ -28,7 +28,7 @@ _LAYOUTS = (
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled images, checked when it is made.
+    """Labeled images, checked when it is made.
 
     Arrays are kept as they are, without a copy: images may be mapped from a file that is larger
     than memory, as ``np.load(path, mmap_mode="r")`` does, or be on the device. Labels are read,
@@ -153,7 +153,7 @@ class Dataset:
 
 
 def _nearest(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns ``(N, H, W)`` labels resized to ``size``, each the one at its centre."""
+    """Returns ``(N, H, W)`` labels resized to ``size``, each the one at its center."""
     rows, columns = (
         ((np.arange(new) + 0.5) * (old / new)).astype(int)
         for new, old in zip(size, labels.shape[1:], strict=True)
@@ -214,7 +214,7 @@ def check_images(images: Images) -> Images:
 
 
 def _channels_first(images: Images) -> bool:
-    """Whether it is sure: 1 or 3 rows are possible, but not of pixels with so many colours."""
+    """Whether it is sure: 1 or 3 rows are possible, but not of pixels with so many colors."""
     _, first, *_, width, last = images.shape
     square, pixels = width == last, images.dtype == np.uint8
     return first in (1, 3) and last > 4 and (square or (pixels and last >= 16))

@@ -47,7 +47,7 @@ class Record(NamedTuple):
 
 
 class Block(NamedTuple):
-    """What became of some neighbouring records.
+    """What became of some neighboring records.
 
     Attributes:
       images: ``(n, *shape)``.
@@ -63,7 +63,7 @@ class Block(NamedTuple):
 
 
 class MixedChannels(Exception):
-    """A picture in colour came after gray ones."""
+    """A picture in color came after gray ones."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Records:
       source: The records.
       name: What errors call them.
       image_size: ``(H, W)`` to which each picture is resized (bilinear); ``None`` keeps the size.
-      channels: 1 or 3, to which pictures are converted; ``None`` means colour if any has colour.
+      channels: 1 or 3, to which pictures are converted; ``None`` means color if any has color.
       skip: Whether a picture that cannot be read is left out.
     """
 
@@ -85,7 +85,7 @@ class Records:
     skip: bool = False
 
     def decode(self, consume: Callable[[Iterator[Block]], _Result]) -> _Result:
-        """Returns ``consume(blocks)``; it starts again where colour comes up after gray.
+        """Returns ``consume(blocks)``; it starts again where color comes up after gray.
 
         To look at every file before would take a good part of the time of decoding them all, and
         sets that mix both are rare and show it early.
@@ -102,7 +102,7 @@ class Records:
         busy.
 
         Raises:
-          MixedChannels: a picture in colour came after gray ones.
+          MixedChannels: a picture in color came after gray ones.
           TypeError: a record or an image is not of its type.
           ValueError: a picture cannot be read, the shapes differ, or there is nothing to read.
         """

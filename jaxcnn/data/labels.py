@@ -1,4 +1,4 @@
-"""What images are labelled with: one of four kinds, told apart by dtype and rank alone."""
+"""What images are labeled with: one of four kinds, told apart by dtype and rank alone."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias

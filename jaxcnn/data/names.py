@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from jaxcnn import checks
 from jaxcnn.data.preparation.builders import stock_builder
-from jaxcnn.data.preparation.catalogue import CATALOGUE
+from jaxcnn.data.preparation.catalog import CATALOG
 
 Kind: TypeAlias = Literal["digits", "archive", "folder", "tfds"]
 
@@ -44,7 +44,7 @@ def kind_of_name(name: str | Path, data_dir: str | Path | None = None) -> Kind:
         return "tfds"
     import tensorflow_datasets as tfds
 
-    near = ["digits", *CATALOGUE, *_neighbours(path)]
+    near = ["digits", *CATALOG, *_neighbors(path)]
     close = difflib.get_close_matches(str(name), near) or difflib.get_close_matches(
         str(name), tfds.list_builders(with_community_datasets=False)
     )
@@ -68,7 +68,7 @@ def _knows(name: str, data_dir: str | Path | None) -> bool:
     return True
 
 
-def _neighbours(path: Path) -> list[str]:
+def _neighbors(path: Path) -> list[str]:
     """Returns the folders and archives that stand where a path that is not there would."""
     try:
         entries = [entry for entry in path.parent.iterdir() if not entry.name.startswith(".")]

@@ -10,13 +10,13 @@ from PIL import ExifTags, Image, ImageFilter, ImageOps, UnidentifiedImageError
 from jaxcnn.data.dataset import Dataset
 
 # Sets such as digits show a light stroke on an even ground. The ground is even where the corners
-# of this share of images lie within this many grey levels of their median.
+# of this share of images lie within this many gray levels of their median.
 _EVEN_SHARE, _EVEN_LEVELS = 0.75, 32
 # What differs from the ground by this share of the picture's contrast belongs to the subject.
 _SUBJECT_SHARE = 0.25
 # A typical image is seen in so many of them; of a larger set every n-th is looked at.
 _SAMPLE = 5_000
-# Below this many grey levels of contrast a picture is taken to be empty.
+# Below this many gray levels of contrast a picture is taken to be empty.
 _LEAST_CONTRAST = 16
 # Strokes are thickened at so many times the data set's resolution, on each side by at most two of
 # its pixels.
@@ -29,9 +29,9 @@ class Framing(NamedTuple):
 
     Attributes:
       shape: ``(H, W, C)`` of the images as they were stored, before any resizing.
-      background: Grey level of the ground, or ``None`` where it is not even (photographs).
+      background: Gray level of the ground, or ``None`` where it is not even (photographs).
       extent: Share of the frame that the subject fills along its longer side, in (0, 1].
-      contrast: Largest difference from the ground in a typical image, in grey levels.
+      contrast: Largest difference from the ground in a typical image, in gray levels.
       ink: Mean difference from the ground over a typical image, as a share of the contrast.
     """
 
@@ -158,9 +158,9 @@ def read_picture(
 
 
 def plain(picture: Image.Image) -> Image.Image:
-    """Returns a picture upright, in 8 bits of gray (L) or colour (RGB), transparency on white.
+    """Returns a picture upright, in 8 bits of gray (L) or color (RGB), transparency on white.
 
-    It is turned as its EXIF data say. 16 bits are scaled to 8; a palette is colour.
+    It is turned as its EXIF data say. 16 bits are scaled to 8; a palette is color.
 
     >>> plain(Image.new("LA", (1, 1), (0, 51))).getpixel((0, 0))  # a fifth of black, on white
     204

@@ -42,13 +42,13 @@ def load(
     operating system forgets it when memory is short, so that a set may be larger than memory.
     Memory of the process's own is needed for names and labels, and while decoding for some 10 MB
     a core, or for each core four pictures as they are decoded, if that is more. Slices and sums of
-    neighbouring splits are views; other sums are copied into memory. A set is kept in a hidden
+    neighboring splits are views; other sums are copied into memory. A set is kept in a hidden
     folder beside its source (``.NAME.jaxcnn-cache``), or in ``$XDG_CACHE_HOME/jaxcnn/data`` where
     that cannot be written, until the name, size or a time of change of any of its files changes.
     It is safe to delete.
 
     All splits of a folder are decoded together, whichever is asked for, because only all of them
-    tell which classes there are and whether any picture has colour; so are those of other sets,
+    tell which classes there are and whether any picture has color; so are those of other sets,
     but where they name their classes and ``channels`` is given or known.
 
     Args:
@@ -62,7 +62,7 @@ def load(
           folders in ``train``, ``test`` and ``val``. Files with the usual suffixes count (png,
           jpg, jpeg, webp, bmp, gif, tif, avif and their kin); others and hidden ones are ignored.
           Pictures are turned as EXIF says, transparency is laid on white, 16 bits are scaled to
-          8, a palette is colour, and of an animation the first frame counts;
+          8, a palette is color, and of an animation the first frame counts;
         - any other name: a data set that TensorFlow Datasets has prepared; TensorFlow itself is
           not needed. Where a folder has the same name, ``data_dir`` says that it is not meant;
         - ``(images, labels)``, or a mapping with what an archive holds;
@@ -178,7 +178,7 @@ def _decode(found: Undecoded, parts: Sequence[splits.Part], form: _Form) -> Data
     """Returns parts of a set whose records have to be decoded, or were and are kept.
 
     All splits are decoded together where only all of them tell which classes there are and whether
-    any picture has colour; else those that are asked for.
+    any picture has color; else those that are asked for.
     """
     channels = form.channels or found.channels
     asked = dict.fromkeys(part.name for part in parts)

@@ -76,7 +76,7 @@ def stored_rows(parts: Sequence[Part], sizes: Mapping[str, int]) -> slice | np.n
     ranges = []
     for part in parts:
         rows = part.rows(sizes[part.name])
-        if rows:  # what holds nothing must not stand between neighbours
+        if rows:  # what holds nothing must not stand between neighbors
             ranges.append(range(starts[part.name] + rows.start, starts[part.name] + rows.stop))
     if not ranges:
         return slice(0, 0)

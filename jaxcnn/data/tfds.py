@@ -9,7 +9,7 @@ import numpy as np
 from jaxcnn.data import cache
 from jaxcnn.data.decoding import Source
 from jaxcnn.data.preparation.builders import is_prepared, stock_builder
-from jaxcnn.data.preparation.catalogue import CATALOGUE, command
+from jaxcnn.data.preparation.catalog import CATALOG, command
 from jaxcnn.data.undecoded import Undecoded
 
 
@@ -21,7 +21,7 @@ def open_prepared(name: str, data_dir: str | Path | None) -> Undecoded:
       data_dir: Where it keeps its data; ``None`` means its own default.
 
     Raises:
-      ValueError: the set is not prepared, only TensorFlow reads it, or it has no labelled images.
+      ValueError: the set is not prepared, only TensorFlow reads it, or it has no labeled images.
     """
     import tensorflow_datasets as tfds
 
@@ -30,7 +30,7 @@ def open_prepared(name: str, data_dir: str | Path | None) -> Undecoded:
     folder = Path(builder.data_path)
     how = (
         command(name, data_dir)
-        if name in CATALOGUE
+        if name in CATALOG
         else f"where TensorFlow is installed: tfds.builder({name!r}, "
         "file_format='array_record').download_and_prepare()"
     )

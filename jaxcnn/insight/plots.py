@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from jaxcnn import shapes
-from jaxcnn.data.augment.composition import Augment, apply
+from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.data.dataset import Images
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.history import Epoch
-from jaxcnn.training.rate_finder import RateSearch
+from jaxcnn.training.learning_rate_finder import RateSearch
 
 # A contact sheet has at the most so many rows, and about so many images side by side.
 _MOST_ROWS, _IMAGES_ACROSS = 10, 12
@@ -44,7 +44,7 @@ def learning_curves(history: Sequence[Epoch]) -> Figure:
 
 
 def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
-    """Draws the loss and accuracy of several runs, each in a colour of its own.
+    """Draws the loss and accuracy of several runs, each in a color of its own.
 
     Held-out images are drawn as lines, of the moving average of the weights where there is one;
     training as dots.
@@ -113,7 +113,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     side = 2 + 0.42 * count
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
-    # Coloured by the share of each true class, so that rare classes show as well.
+    # Colored by the share of each true class, so that rare classes show as well.
     axes.imshow(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1), cmap="Blues", vmax=1)
     for (row, column), number in np.ndenumerate(matrix):
         if number:
@@ -157,7 +157,7 @@ def worst_mistakes(
         f"{mistakes} mistakes in {len(labels):,} images" + (", worst first" * bool(worst))
     )
     for axes, row in zip(figure.axes, worst, strict=False):
-        axes.imshow(images[row], cmap="gray")  # the colour map is for one channel alone
+        axes.imshow(images[row], cmap="gray")  # the color map is for one channel alone
         predicted = f"{class_names[predictions[row]]} ({probabilities[row].max():.0%})"
         axes.set_title(f"{predicted}, truly {class_names[labels[row]]}", fontsize=9)
     return figure
@@ -181,7 +181,7 @@ def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int
     figure = Figure(figsize=(1.3 * (draws + 1), 1.3 * len(images) + 0.4), layout="constrained")
     grid = figure.subplots(len(images), draws + 1, squeeze=False)
     for (row, column), axes in np.ndenumerate(grid):
-        # Grey levels stand for values of 0 to 1, whatever the image has.
+        # Gray levels stand for values of 0 to 1, whatever the image has.
         axes.imshow(columns[column, row], cmap="gray", vmin=0, vmax=1)
         axes.set_axis_off()
     grid[0, 0].set_title("original", fontsize=9)

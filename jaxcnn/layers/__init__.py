@@ -8,10 +8,10 @@ functions of an array (``jax.nn.relu``), into larger ones; ``build`` makes the F
 from jaxcnn.layers.attention import squeeze_excite
 from jaxcnn.layers.combinators import parallel, remat, repeat, residual, serial
 from jaxcnn.layers.convolution import conv, conv_transpose, depthwise, separable
-from jaxcnn.layers.dense import dense
 from jaxcnn.layers.drop import drop_path, dropout, spatial_dropout
 from jaxcnn.layers.layer import Layer, Step, function
-from jaxcnn.layers.normalisation import (
+from jaxcnn.layers.linear import dense
+from jaxcnn.layers.normalization import (
     batch_norm,
     group_norm,
     instance_norm,

@@ -12,8 +12,8 @@ from jaxcnn import checks, modules, shapes
 from jaxcnn.layers.combinators import serial
 from jaxcnn.layers.layer import Layer, check_flags, check_padding, check_per_axis
 from jaxcnn.modules import Initializer
-from jaxcnn.ops.conv import check_groups
-from jaxcnn.ops.pad import MODES, check_mode
+from jaxcnn.ops.convolution import check_groups
+from jaxcnn.ops.padding import MODES, check_mode
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxcnn import shapes
 from jaxcnn.layers.layer import OpLayer, check_flags, check_padding, check_per_axis
-from jaxcnn.ops.pool import check_order
+from jaxcnn.ops.pooling import check_order
 
 
 @dataclass(frozen=True, repr=False)

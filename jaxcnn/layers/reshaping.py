@@ -5,8 +5,8 @@ from dataclasses import KW_ONLY, dataclass
 
 from jaxcnn import checks, shapes
 from jaxcnn.layers.layer import OpLayer, check_flags, check_per_axis
-from jaxcnn.ops.pad import check_mode
-from jaxcnn.ops.resize import METHODS
+from jaxcnn.ops.padding import check_mode
+from jaxcnn.ops.resizing import METHODS
 
 
 @dataclass(frozen=True, repr=False)

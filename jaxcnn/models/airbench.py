@@ -11,10 +11,10 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import checks, shapes
-from jaxcnn.compilation import run_once
 from jaxcnn.layers import Layer, batch_norm, conv, dense, flatten, max_pool, serial
 from jaxcnn.models.registry import register
 from jaxcnn.modules import Initializer
+from jaxcnn.runtime import run_once
 
 # By the error function, as PyTorch's; JAX's default approximates it.
 _gelu = partial(jax.nn.gelu, approximate=False)
@@ -104,9 +104,9 @@ def _whitening(images: jax.Array, epsilon: float) -> tuple[jax.Array, jax.Array]
     corners = [images[:, y : height - 1 + y, x : width - 1 + x] for y in (0, 1) for x in (0, 1)]
     patches = jnp.concatenate(corners, axis=-1).reshape(-1, 4 * channels).astype(jnp.float32)
     mean = patches.mean(axis=0)
-    centred = patches - mean[None]
+    centerd = patches - mean[None]
     # On GPU the default precision, that of bfloat16 or little more, spoils small eigenvalues.
-    covariance = jnp.matmul(centred.T, centred, precision="highest") / len(centred)
+    covariance = jnp.matmul(centerd.T, centerd, precision="highest") / len(centerd)
     variances, vectors = jnp.linalg.eigh(covariance)
     largest_first = (vectors / jnp.sqrt(variances + epsilon)[None])[:, ::-1]
     kernel = jnp.concatenate([largest_first, -largest_first], axis=1)
@@ -128,7 +128,7 @@ def ninth(x: jax.Array) -> jax.Array:
 def partly_identity(key: jax.Array, shape: shapes.Shape, dtype: DTypeLike) -> jax.Array:
     """Returns a kernel whose first features copy the inputs and whose others are uniform."""
     *size, inputs, features = shape
-    centre = tuple(extent // 2 for extent in size)
-    copies = jnp.zeros((*size, inputs, inputs), dtype).at[centre].set(jnp.eye(inputs, dtype=dtype))
+    center = tuple(extent // 2 for extent in size)
+    copies = jnp.zeros((*size, inputs, inputs), dtype).at[center].set(jnp.eye(inputs, dtype=dtype))
     others = _uniform(key, shape, dtype)[..., inputs:]
     return jnp.concatenate([copies[..., :features], others], axis=-1)

@@ -8,7 +8,7 @@ summary counts and what saved weights fill, with nothing allocated.
 from jaxcnn.modules.combinators import Function, Parallel, Residual, Serial, call, remat
 from jaxcnn.modules.drop import Dropout
 from jaxcnn.modules.linear import Conv, ConvTranspose, Dense, Initializer, he_normal, zeros
-from jaxcnn.modules.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from jaxcnn.modules.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 
 __all__ = [
     "BatchNorm",

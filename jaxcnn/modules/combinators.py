@@ -146,7 +146,7 @@ def remat(module: nnx.Module) -> nnx.Module:
     shares its variables.
 
     jax 0.10 on CPU keeps the activations nevertheless, except in the training step, which tells
-    the compiler not to (:mod:`jaxcnn.compilation`).
+    the compiler not to (:mod:`jaxcnn.runtime`).
 
     >>> from jaxcnn.modules import Dense
     >>> block = remat(Serial(inner=Dense(4, 3, rngs=nnx.Rngs(0))))

@@ -9,9 +9,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import checks, ops, shapes
-from jaxcnn.compilation import run_once
-from jaxcnn.ops.conv import check_groups, hashable
-from jaxcnn.ops.pad import MODES
+from jaxcnn.ops.convolution import check_groups, hashable
+from jaxcnn.ops.padding import MODES
+from jaxcnn.runtime import run_once
 
 Initializer = Callable[..., jax.Array]
 

@@ -1,11 +1,11 @@
 """Pure functions of arrays on ``jax.lax``: what a layer computes."""
 
-from jaxcnn.ops.conv import conv, conv_transpose
-from jaxcnn.ops.dense import dense, flatten
+from jaxcnn.ops.convolution import conv, conv_transpose
 from jaxcnn.ops.drop import drop_path, dropout, spatial_dropout
 from jaxcnn.ops.filters import KERNELS, filter_image
-from jaxcnn.ops.pad import pad
-from jaxcnn.ops.pool import (
+from jaxcnn.ops.linear import dense, flatten
+from jaxcnn.ops.padding import pad
+from jaxcnn.ops.pooling import (
     adaptive_avg_pool,
     adaptive_max_pool,
     avg_pool,
@@ -15,7 +15,7 @@ from jaxcnn.ops.pool import (
     max_pool,
     sum_pool,
 )
-from jaxcnn.ops.resize import depth_to_space, resize, space_to_depth, upsample
+from jaxcnn.ops.resizing import depth_to_space, resize, space_to_depth, upsample
 
 __all__ = [
     "KERNELS",

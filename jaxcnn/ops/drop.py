@@ -35,7 +35,7 @@ def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
 def spatial_dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
     """Drops whole feature maps, and scales the others by 1 / (1 − rate).
 
-    Neighbouring pixels of a map are alike, so that dropping single ones leaves little to learn
+    Neighboring pixels of a map are alike, so that dropping single ones leaves little to learn
     from (Tompson et al., 2015). PyTorch calls it ``Dropout2d``.
 
     >>> y = spatial_dropout(jax.random.key(0), jnp.ones((2, 8, 8, 100)), 0.25)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn import checks
-from jaxcnn.ops.conv import conv
+from jaxcnn.ops.convolution import conv
 
 Rows = tuple[tuple[float, ...], ...]
 

@@ -12,7 +12,7 @@ class ReceptiveField(NamedTuple):
 
     Attributes:
       size: Input positions that an output depends on.
-      jump: Input positions between the fields of neighbouring outputs.
+      jump: Input positions between the fields of neighboring outputs.
       start: First position of the first output's field; below 0 in the padding.
     """
 

@@ -5,6 +5,15 @@ from jaxcnn.training.evaluation import Evaluation, evaluate, predict
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
 from jaxcnn.training.fitting import FitResult, fit
 from jaxcnn.training.history import Epoch, Monitor
+from jaxcnn.training.learning_rate_finder import RateSearch, find_learning_rate
+from jaxcnn.training.losses import (
+    binary_cross_entropy,
+    cross_entropy,
+    dice,
+    focal,
+    huber,
+    squared_error,
+)
 from jaxcnn.training.metrics import (
     Metric,
     accuracy,
@@ -16,17 +25,7 @@ from jaxcnn.training.metrics import (
     recall,
     top_k,
 )
-from jaxcnn.training.objective import (
-    binary_cross_entropy,
-    cross_entropy,
-    dice,
-    focal,
-    huber,
-    squared_error,
-)
 from jaxcnn.training.optimizers import make_optimizer, make_schedule
-from jaxcnn.training.rate_finder import RateSearch, find_learning_rate
-from jaxcnn.training.run import load
 from jaxcnn.training.step import Metrics, TrainState, make_eval_step, make_train_step
 
 __all__ = [
@@ -57,7 +56,6 @@ __all__ = [
     "focal",
     "history_csv",
     "huber",
-    "load",
     "make_eval_step",
     "make_optimizer",
     "make_schedule",

@@ -15,8 +15,8 @@ from jaxcnn.data.batches import batches
 from jaxcnn.data.dataset import Dataset, Images, check_images
 from jaxcnn.data.labels import VOID
 from jaxcnn.training.forward import to_float
+from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.metrics import Metric
-from jaxcnn.training.objective import cross_entropy
 from jaxcnn.training.step import (
     Loss,
     MeasuringStep,

@@ -13,25 +13,25 @@ import optax
 from flax import nnx
 
 from jaxcnn import checks, shapes
-from jaxcnn.data.augment.composition import Augment
-from jaxcnn.data.augment.mixing import Mix
-from jaxcnn.data.augment.options import number
+from jaxcnn.augment.composition import Augment
+from jaxcnn.augment.mixing import Mix
+from jaxcnn.augment.options import number
 from jaxcnn.data.batches import steps_per_epoch
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.training.callbacks import history_csv
-from jaxcnn.training.diagnosis import first_bad_value
 from jaxcnn.training.evaluation import check_fits
 from jaxcnn.training.events import Callback, EpochEnded, Event
 from jaxcnn.training.forward import Forward
 from jaxcnn.training.history import Epoch, Monitor, is_over
 from jaxcnn.training.interruption import Interruption
 from jaxcnn.training.loop import Loop
+from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.metrics import Metric, check_metrics
-from jaxcnn.training.objective import cross_entropy
-from jaxcnn.training.progress import Progress
+from jaxcnn.training.nan_diagnosis import first_bad_value
+from jaxcnn.training.progress_bar import Progress
+from jaxcnn.training.run_folder import Position, RunFolder, described, told
 from jaxcnn.training.step import Loss, TrainState, make_eval_step, make_train_step
-from jaxcnn.training.survival import Position, RunFolder, described, told
 
 
 class FitResult(NamedTuple):
@@ -99,10 +99,10 @@ def fit(
       loss: Maps what the model puts out and labels, of one batch, to losses ``(batch,)``; with
         ``mix``, in training, shares of the classes ``(batch, classes)`` in place of labels.
       augment: Maps a key and float images to changed images of the same shape, inside the
-        step, such as :func:`jaxcnn.data.random_shift`, or the name of a recipe, such as
-        ``"cifar"``; :func:`jaxcnn.data.recipe_names` lists them. Labels stay as they are.
+        step, such as :func:`jaxcnn.augment.random_shift`, or the name of a recipe, such as
+        ``"cifar"``; :func:`jaxcnn.augment.names` lists them. Labels stay as they are.
       mix: Mixes images with others of the batch, and their labels alike, after ``augment``:
-        :func:`jaxcnn.data.mixup` or :func:`jaxcnn.data.cutmix`.
+        :func:`jaxcnn.augment.mixup` or :func:`jaxcnn.augment.cutmix`.
       balanced: Whether an epoch shows every class equally often, as
         :func:`jaxcnn.data.balanced_order` draws them.
       precision: As for :func:`make_train_step`.

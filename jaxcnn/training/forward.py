@@ -9,12 +9,12 @@ import numpy as np
 from flax import nnx
 
 from jaxcnn import shapes
-from jaxcnn.data.augment.composition import Augment, apply
-from jaxcnn.data.augment.mixing import Mix
-from jaxcnn.data.augment.recipes import recipe
+from jaxcnn.augment.composition import Augment, apply
+from jaxcnn.augment.mixing import Mix
+from jaxcnn.augment.named_policies import named
 from jaxcnn.data.batches import Batch
 from jaxcnn.modules import call
-from jaxcnn.training.precision import Computation, with_dtype_of
+from jaxcnn.training.mixed_precision import Computation, with_dtype_of
 
 Arrays: TypeAlias = dict[str, Any]
 
@@ -53,7 +53,7 @@ class Forward(NamedTuple):
     ) -> "Forward":
         """Checks the options and returns them."""
         if isinstance(augment, str):
-            augment = recipe(augment)
+            augment = named(augment)
         if steps_per_epoch is not None:
             shapes.whole("steps_per_epoch", steps_per_epoch, least=1)
         return cls(Computation.of(model, precision), augment, mix, steps_per_epoch)

@@ -15,8 +15,8 @@ from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, 
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.interruption import Interruption
 from jaxcnn.training.metrics import Metric
+from jaxcnn.training.run_folder import Position, RunFolder
 from jaxcnn.training.step import MeasuringStep, Metrics, TrainState, TrainStep
-from jaxcnn.training.survival import Position, RunFolder
 
 
 @dataclass(frozen=True)

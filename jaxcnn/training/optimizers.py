@@ -16,7 +16,7 @@ import optax
 import optax.contrib
 
 from jaxcnn import checks, shapes
-from jaxcnn.data.augment import options
+from jaxcnn.augment import options
 from jaxcnn.shapes.numbers import is_sequence
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "lion", "muon")
@@ -60,7 +60,7 @@ def make_optimizer(
     Weight decay is decoupled, params ← params − learning_rate · weight_decay · params, but for
     ``"sgd"``, which adds weight_decay · params to the clipped gradient before the momentum, as
     PyTorch does. It is for kernels alone, arrays of at least 2 axes: biases and the scales of
-    normalisations, which have 1, do not decay (He et al., 2019, arXiv 1812.01187).
+    normalizations, which have 1, do not decay (He et al., 2019, arXiv 1812.01187).
 
     >>> import jax.numpy as jnp
     >>> params = {"conv_1": {"kernel": jnp.ones((3, 3, 1, 4)), "bias": jnp.zeros(4)}}

@@ -11,17 +11,17 @@ import optax
 from flax import nnx
 
 from jaxcnn import checks, shapes
-from jaxcnn.compilation import training_options
-from jaxcnn.data.augment.composition import Augment
-from jaxcnn.data.augment.mixing import Mix
+from jaxcnn.augment.composition import Augment
+from jaxcnn.augment.mixing import Mix
 from jaxcnn.data.batches import Batch
 from jaxcnn.modules import call
-from jaxcnn.training.accumulation import accumulated
-from jaxcnn.training.averaging import Average, check_decay
+from jaxcnn.runtime import training_options
 from jaxcnn.training.forward import Forward, Inputs, params_of, statistics_of, to_float
+from jaxcnn.training.gradient_accumulation import accumulated
+from jaxcnn.training.losses import binary_cross_entropy, cross_entropy
 from jaxcnn.training.metrics import Metric, check_metrics, predicted_classes
-from jaxcnn.training.objective import binary_cross_entropy, cross_entropy
-from jaxcnn.training.precision import PRECISIONS, LossScale, with_dtype_of
+from jaxcnn.training.mixed_precision import PRECISIONS, LossScale, with_dtype_of
+from jaxcnn.training.moving_average import Average, check_decay
 
 Loss: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
 Arrays: TypeAlias = dict[str, Any]
@@ -180,23 +180,23 @@ def make_train_step(
       loss: Maps what the model puts out and labels, of one batch, to losses ``(batch,)``. With
         ``mix`` it is given ``(batch, classes)`` shares of the classes in place of labels.
       augment: Maps a key and float images to images of the same shape, or the name of a recipe
-        as :func:`jaxcnn.data.recipe` knows it.
+        as :func:`jaxcnn.augment.named` knows it.
       mix: Maps a key, float images and one-hot targets ``(batch, classes)`` to mixed images and
-        targets, after ``augment``: :func:`jaxcnn.data.mixup` or :func:`jaxcnn.data.cutmix`. The
-        accuracy then counts the class with the largest share.
+        targets, after ``augment``: :func:`jaxcnn.augment.mixup` or
+        :func:`jaxcnn.augment.cutmix`. The accuracy then counts the class with the largest share.
       steps_per_epoch: Where the epochs of the state's steps begin, at least 1: for an
         augmentation that differs from epoch to epoch.
       precision: What the model computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``, the
         last with a scale of the loss that adapts itself
-        (:class:`jaxcnn.training.precision.LossScale`). Parameters, gradients, the optimizer's
-        state, losses and the statistics of normalisations are float32 in each.
+        (:class:`jaxcnn.training.mixed_precision.LossScale`). Parameters, gradients, the optimizer's
+        state, losses and the statistics of normalizations are float32 in each.
       accumulate: In how many parts of equal size the batch goes through the model, one after the
         other, at least 1: less memory, and the same gradient to rounding. Augmentation and mixing
-        see the whole batch; dropout draws anew for each part. Batch normalisation sees a part at
-        a time: it normalises with the part's statistics and moves the running ones as often.
+        see the whole batch; dropout draws anew for each part. Batch normalization sees a part at
+        a time: it normalizes with the part's statistics and moves the running ones as often.
       average: How much of the moving average of the weights stays at each step in the long run,
-        between 0 and 1, such as 0.999 (:class:`jaxcnn.training.averaging.Average`); ``None`` keeps
-        none. :meth:`TrainState.to_model` and :meth:`TrainState.averaged` give it.
+        between 0 and 1, such as 0.999 (:class:`~jaxcnn.training.moving_average.Average`);
+        ``None`` keeps none. :meth:`TrainState.to_model` and :meth:`TrainState.averaged` give it.
       on_nan: What a loss or gradient that is not finite does. ``"ignore"`` applies it;
         ``"skip"`` leaves the state as it was but for its step and its count of such updates, and
         a loss that is not finite out of the metrics; ``"raise"`` leaves the state, from then on,

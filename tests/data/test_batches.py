@@ -18,7 +18,7 @@ from jaxcnn.data import Batch, Dataset, batches, prefetch, steps_per_epoch
 
 
 def numbered(count):
-    """Returns a data set whose image n is filled with n and labelled n."""
+    """Returns a data set whose image n is filled with n and labeled n."""
     numbers = np.arange(count)
     return Dataset(
         np.broadcast_to(numbers[:, None, None, None], (count, 2, 3, 1)).astype("u1"), numbers

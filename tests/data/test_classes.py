@@ -6,12 +6,12 @@ import pytest
 from jaxcnn.data import Dataset, match_classes
 
 
-def labelled(labels, names=()):
+def labeled(labels, names=()):
     return Dataset(np.zeros((len(labels), 2, 2, 1), np.uint8), np.array(labels), names)
 
 
 def test_labels_keep_their_names():
-    data = labelled(["cat", "ant", "dog", "cat"])
+    data = labeled(["cat", "ant", "dog", "cat"])
     matched = match_classes(data, ("dog", "bee", "ant", "cat"))
     assert [matched.class_names[label] for label in matched.labels] == ["cat", "ant", "dog", "cat"]
     assert matched.class_names == ("dog", "bee", "ant", "cat")
@@ -20,21 +20,21 @@ def test_labels_keep_their_names():
 
 
 def test_a_class_without_an_image_may_be_unknown():
-    matched = match_classes(labelled([1, 0], ("ant", "bee", "cow")), ("bee", "ant"))
+    matched = match_classes(labeled([1, 0], ("ant", "bee", "cow")), ("bee", "ant"))
     assert matched.labels.tolist() == [0, 1]
     with pytest.raises(
         ValueError, match=r"one of the classes \['bee', 'ant'\]. Received: \['cow'\]"
     ):
-        match_classes(labelled([2, 0], ("ant", "bee", "cow")), ("bee", "ant"))
+        match_classes(labeled([2, 0], ("ant", "bee", "cow")), ("bee", "ant"))
 
 
 def test_mere_numbers_stay():
-    data = match_classes(labelled([1, 0, 1]), ("ant", "bee", "cat"))
+    data = match_classes(labeled([1, 0, 1]), ("ant", "bee", "cat"))
     assert (data.labels.tolist(), data.class_names) == ([1, 0, 1], ("ant", "bee", "cat"))
-    assert match_classes(labelled([0, 1], ("1", "0")), ("0", "1")).labels.tolist() == [1, 0]
+    assert match_classes(labeled([0, 1], ("1", "0")), ("0", "1")).labels.tolist() == [1, 0]
     for names, others in ((("0", "1", "2"), ("ant", "bee")), (("ant", "bee"), ("0", "1"))):
         with pytest.raises(ValueError, match="every image must be of one of the classes"):
-            match_classes(labelled(range(len(names)), names), others)
+            match_classes(labeled(range(len(names)), names), others)
 
 
 def test_other_labels_than_a_class_per_image():

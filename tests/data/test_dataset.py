@@ -1,4 +1,4 @@
-"""Labelled images in memory, against NumPy and Pillow."""
+"""Labeled images in memory, against NumPy and Pillow."""
 
 import dataclasses
 

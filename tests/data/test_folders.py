@@ -238,7 +238,7 @@ def test_values_of_32_bits_are_refused(tmp_path):
 
 
 def test_of_an_animation_the_first_frame_counts(tmp_path):
-    frames = [Image.new("RGB", (6, 5), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (6, 5), color) for color in ("red", "blue")]
     (tmp_path / "set" / "a").mkdir(parents=True)
     for suffix in ("gif", "webp", "png"):
         path = tmp_path / "set" / "a" / f"moving.{suffix}"
@@ -264,22 +264,22 @@ def test_exif_rotation_is_applied(tmp_path):
     np.testing.assert_array_equal(image, np.rot90(np.asarray(original), k=-1))
 
 
-def test_colour_if_any_picture_has_colour(tmp_path):
+def test_color_if_any_picture_has_color(tmp_path):
     root = fill(tmp_path / "set", ["a", "b"], count=150, mode="L")
     assert load(root).image_shape == (5, 6, 1)
-    colourful = picture(7)
-    colourful.save(root / "b" / "149.png")  # decoded long after the first
+    colorful = picture(7)
+    colorful.save(root / "b" / "149.png")  # decoded long after the first
     data = load(root, split="all")
     assert data.image_shape == (5, 6, 3)
     assert rows(data) == expected(root, ["a", "b"])
     gray = load(root, split="all", channels=1)
     assert rows(gray) == expected(root, ["a", "b"], mode="L")
-    first = fill(tmp_path / "colour first", ["a"], count=2)
+    first = fill(tmp_path / "color first", ["a"], count=2)
     picture(1, mode="L").save(first / "a" / "001.png")
     assert rows(load(first, split="all")) == expected(first, ["a"])
 
 
-def test_one_colour_picture_makes_all_splits_colour(tmp_path):
+def test_one_color_picture_makes_all_splits_color(tmp_path):
     root = fill(tmp_path / "set", ["a"], count=20, mode="L")
     picture(7).save(root / "a" / "000.png")
     assert [load(root, split=split).image_shape for split in ("test", "train")] == [(5, 6, 3)] * 2
@@ -290,7 +290,7 @@ def test_one_colour_picture_makes_all_splits_colour(tmp_path):
     assert load(tmp_path / "parts", split="test").image_shape == (5, 6, 3)
 
 
-def test_gray_as_colour_where_it_is_asked_for(tmp_path):
+def test_gray_as_color_where_it_is_asked_for(tmp_path):
     root = fill(tmp_path / "set", ["a"], mode="L")
     data = load(root, channels=3)
     assert data.image_shape == (5, 6, 3)

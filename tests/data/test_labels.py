@@ -143,7 +143,7 @@ def test_masks_are_resized_with_their_images():
 
 
 @given(old=st.integers(1, 40), new=st.integers(1, 40))
-def test_a_resized_mask_has_the_label_at_its_centre(old, new):
+def test_a_resized_mask_has_the_label_at_its_center(old, new):
     images, labels = np.zeros((1, old, 1, 1), np.uint8), np.arange(old)[None, :, None]
     resized = Dataset(images, labels).resize((new, 1)).labels[0, :, 0]
     for place, label in enumerate(resized):

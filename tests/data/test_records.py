@@ -132,7 +132,7 @@ def test_splits_agree_on_the_classes_of_labels(tmp_path):
     assert load(numbers, split="test").class_names == ("0", "1", "2")
 
 
-def test_splits_agree_on_colour():
+def test_splits_agree_on_color():
     source = {"train": records(), "test": records(pixels(4, 5, 4, 1), LABELS[:4])}
     assert load(source).image_shape == load(source, split="test").image_shape == (5, 4, 3)
 
@@ -250,7 +250,7 @@ def test_only_pictures_change_their_form():
         load(records(IMAGES / 256), channels=1)
 
 
-def test_gray_and_colour_together():
+def test_gray_and_color_together():
     gray = pixels(200, 5, 4, 1)
     mixed = [*records(gray, [0] * 200), *records()]
     data = load(mixed)

@@ -141,6 +141,6 @@ def test_contact_sheet_needs_classes():
         plots.contact_sheet(np.zeros((2, 4, 4, 1)), np.ones((2, 3), bool), list("abc"))
 
 
-def test_contact_sheet_needs_gray_or_colour():
+def test_contact_sheet_needs_gray_or_color():
     with pytest.raises(ValueError, match=r"1 or 3 channels. Received: shape \(2, 4, 4, 2\)"):
         plots.contact_sheet(np.zeros((2, 4, 4, 2)), np.zeros(2, int), ["a"])

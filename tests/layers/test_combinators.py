@@ -12,7 +12,6 @@ from jax.nn import relu
 
 import jaxcnn as cnn
 from jaxcnn import modules
-from jaxcnn.compilation import training_options
 from jaxcnn.layers import (
     batch_norm,
     conv,
@@ -30,6 +29,7 @@ from jaxcnn.layers import (
     serial,
     squeeze_excite,
 )
+from jaxcnn.runtime import training_options
 
 X = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 4)), jnp.float32)
 

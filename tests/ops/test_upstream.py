@@ -48,7 +48,7 @@ def test_flax_grouped_convolution_of_ones():
     ],
 )
 def test_flax_circular_convolution(options, expected):
-    """Five values around a circle, each twice and its neighbours once."""
+    """Five values around a circle, each twice and its neighbors once."""
     width = options.get("dilation", 1)
     y = ops.conv(
         row(1, 2, 3, 4, 5), weights(1, 2, 1), padding=width, padding_mode="circular", **options

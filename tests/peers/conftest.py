@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, Phase, settings
 
 os.environ["KERAS_BACKEND"] = "jax"
-# Each configuration is a program of its own: without optimisation it compiles in half the time.
+# Each configuration is a program of its own: without optimization it compiles in half the time.
 os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
 
 torch.set_num_threads(1)  # the arrays are small: threads cost more than they bring

@@ -9,7 +9,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_score
 from sklearn.svm import SVC
 
 import jaxcnn as cnn
-from jaxcnn.training import recipe
+from jaxcnn.recipes import schema as recipe
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "benchmarks"
 

@@ -1,4 +1,4 @@
-"""Normalisation layers against PyTorch and Keras."""
+"""Normalization layers against PyTorch and Keras."""
 
 import jax
 import keras

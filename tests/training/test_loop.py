@@ -72,7 +72,7 @@ def test_default_optimizer_is_adam_under_one_cycle(standard_promotion):
 
 
 def test_same_seed_gives_the_same_parameters_bit_for_bit():
-    data, options = stripes(30), {"augment": cnn.data.random_shift}
+    data, options = stripes(30), {"augment": cnn.augment.random_shift}
     first, second = (arrays(fit(small(), data, seed=3, **options)) for _ in range(2))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
 
@@ -96,18 +96,20 @@ def test_fit_takes_recipes_by_name_and_knows_the_epochs():
     data, model = stripes(30).take(np.zeros(20, int)), small(rate=0.0)
     images = (data.images[:1] / np.float32(255), data.images[:1, :, ::-1] / np.float32(255))
     ways = [-np.log(numpy_probabilities(model, image)[0, data.labels[0]]) for image in images]
-    result = fit(model, data, epochs=4, optimizer=optax.sgd(0.0), augment=cnn.data.alternating_flip)
+    result = fit(
+        model, data, epochs=4, optimizer=optax.sgd(0.0), augment=cnn.augment.alternating_flip
+    )
     losses = [row.loss for row in result.history]
     assert losses[:2] == pytest.approx(ways) or losses[:2] == pytest.approx(ways[::-1])
     assert losses[2:] == pytest.approx(losses[:2])
     named, given = (
         arrays(fit(model, data, augment=augment))
-        for augment in ("digits", functools.partial(cnn.data.random_shift, pixels=2))
+        for augment in ("digits", functools.partial(cnn.augment.random_shift, pixels=2))
     )
     assert all((a == b).all() for a, b in zip(named, given, strict=True))
 
 
-@pytest.mark.parametrize("mix", [cnn.data.mixup, cnn.data.cutmix])
+@pytest.mark.parametrize("mix", [cnn.augment.mixup, cnn.augment.cutmix])
 def test_fit_learns_from_mixed_images(mix):
     train, test = stripes(256), stripes(64, seed=1)
     result = fit(small(), train, epochs=8, validation=test, mix=mix)
@@ -184,7 +186,7 @@ class WithKey(Plain):
 
 
 class WithStatistics(Plain):
-    """A module of one's own that normalises by a running mean."""
+    """A module of one's own that normalizes by a running mean."""
 
     def __init__(self):
         super().__init__()
@@ -229,7 +231,7 @@ def test_statistics_move_in_training_only():
 
 
 def test_flax_modules_with_batch_norm_train():
-    class Normalised(nnx.Module):
+    class Normalized(nnx.Module):
         def __init__(self):
             self.norm = nnx.BatchNorm(30, momentum=0.5, rngs=nnx.Rngs(0))
             self.linear = nnx.Linear(30, CLASSES, rngs=nnx.Rngs(0))
@@ -239,7 +241,7 @@ def test_flax_modules_with_batch_norm_train():
             return self.linear(x)
 
     data = stripes(64)
-    result = fit(Normalised(), data, epochs=4, optimizer=optax.sgd(0.1))
+    result = fit(Normalized(), data, epochs=4, optimizer=optax.sgd(0.1))
     pixels = (data.images / 255).reshape(64, -1)
     np.testing.assert_allclose(result.model.norm.mean[...], pixels.mean(axis=0), atol=0.1)
     assert cnn.evaluate(result.model, data).accuracy > 0.9
@@ -297,7 +299,7 @@ def progress_lines(capsys, **options):
 
 def test_progress_is_one_plain_line_per_epoch(capsys, monkeypatch):
     # Compiling may take longer than the time after which a step has a line of its own.
-    monkeypatch.setattr("jaxcnn.training.progress._SECONDS_BETWEEN_LINES", 1e9)
+    monkeypatch.setattr("jaxcnn.training.progress_bar._SECONDS_BETWEEN_LINES", 1e9)
     lines = progress_lines(capsys, progress=True, validation=stripes(9))
     number = r"\d+\.\d{4}"
     pattern = (

@@ -177,7 +177,7 @@ def test_to_model_gives_the_trained_arrays():
 
 
 class RunningMean(nnx.Module):
-    """Learns a scale and counts what it saw, as a batch normalisation does."""
+    """Learns a scale and counts what it saw, as a batch normalization does."""
 
     def __init__(self):
         self.scale = nnx.Param(jnp.ones(CLASSES))
@@ -221,7 +221,7 @@ def randomness(model, **options):
     ("layers", "options"),
     [
         ((cnn.flatten(), cnn.dropout(0.5), cnn.dense(CLASSES)), {}),
-        ((cnn.flatten(), cnn.dense(CLASSES)), {"augment": cnn.data.random_shift}),
+        ((cnn.flatten(), cnn.dense(CLASSES)), {"augment": cnn.augment.random_shift}),
     ],
     ids=["dropout", "augment"],
 )
@@ -269,7 +269,7 @@ def test_mixing_gets_one_hot_targets_and_decides_loss_and_accuracy():
 
 def test_mixing_with_strength_zero_is_no_mixing():
     model, (batch,) = small(), random_batches(1)
-    mixes = [None, functools.partial(cnn.data.mixup, alpha=0)]
+    mixes = [None, functools.partial(cnn.augment.mixup, alpha=0)]
     states = []
     for mix in mixes:
         state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
@@ -279,7 +279,7 @@ def test_mixing_with_strength_zero_is_no_mixing():
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("mix", [cnn.data.mixup, cnn.data.cutmix])
+@pytest.mark.parametrize("mix", [cnn.augment.mixup, cnn.augment.cutmix])
 @pytest.mark.parametrize("real", [1, 3])
 def test_masked_rows_are_not_mixed_into_real_ones(mix, real):
     model, optimizer = small(), optax.sgd(0.5)
@@ -301,7 +301,7 @@ def test_masked_rows_are_not_mixed_into_real_ones(mix, real):
 
 def test_a_batch_without_real_rows_changes_nothing_in_the_metrics():
     model, batch = small(), random_batches(1)[0]
-    step = cnn.make_train_step(model, optax.sgd(0.1), mix=cnn.data.mixup)
+    step = cnn.make_train_step(model, optax.sgd(0.1), mix=cnn.augment.mixup)
     state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
     _, metrics = step(state, batch._replace(mask=np.zeros(8, bool)))
     assert (float(metrics.loss_sum), float(metrics.correct), float(metrics.examples)) == (0, 0, 0)
@@ -327,7 +327,7 @@ def test_augmentations_are_told_the_epoch():
 def test_a_recipe_by_name_is_its_augmentation():
     model, batch = small(), random_batches(1)[0]
     losses = []
-    for augment in ("digits", functools.partial(cnn.data.random_shift, pixels=2)):
+    for augment in ("digits", functools.partial(cnn.augment.random_shift, pixels=2)):
         state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
         _, metrics = cnn.make_train_step(model, optax.sgd(0.1), augment=augment)(state, batch)
         losses.append(float(metrics.loss_sum))

@@ -269,7 +269,7 @@ CHANGED = [
     ({"precision": "bfloat16"}, "precision: float32 in the run, bfloat16 now"),
     ({"augment": "digits"}, "augment: None in the run, digits now"),
     (
-        {"augment": cnn.data.random_shift, "mix": cnn.data.mixup},
+        {"augment": cnn.augment.random_shift, "mix": cnn.augment.mixup},
         "augment: None in the run, random_shift now; mix: None in the run, mixup now",
     ),
     ({"optimizer": None}, r"optimizer: given in the run, Adam(0.003) now"),
@@ -284,7 +284,7 @@ CHANGED = [
         "params.dense_1.bias: float32(3,) in the run, float32(4,) now",
     ),
     (
-        {"augment": cnn.data.compose(cnn.data.random_shift)},
+        {"augment": cnn.augment.compose(cnn.augment.random_shift)},
         "augment: None in the run, compose.<locals>.composed[(random_shift)] now",
     ),
     (

@@ -75,7 +75,7 @@ def squares(count, seed):
         label[row : row + 5, column : column + 5] = kind
     images = 60 + 60 * labels[..., None] + rng.normal(0, 30, (count, 12, 12, 1))
     labels[:, 0] = 255
-    return cnn.Dataset(images.clip(0, 255).astype(np.uint8), labels, ("none", "grey", "white"))
+    return cnn.Dataset(images.clip(0, 255).astype(np.uint8), labels, ("none", "gray", "white"))
 
 
 @pytest.mark.implicit_promotion
@@ -89,7 +89,7 @@ def test_a_class_at_each_position(loss):
     model = fit(network.build(train.image_shape, rngs=nnx.Rngs(0)), train, loss=loss, **options)
     metrics = {"iou": mean_iou(), "accuracy": accuracy()}
     evaluation = cnn.evaluate(model, test, loss=loss, metrics=metrics)
-    # The nearest of the three greys, pixel by pixel.
+    # The nearest of the three grays, pixel by pixel.
     by_brightness = abs(test.images - [60, 120, 180]).argmin(axis=-1)
     counted = test.labels != 255
     reference = (by_brightness == test.labels)[counted].mean()
@@ -137,7 +137,7 @@ def test_huber_is_not_drawn_away_by_outliers():
 
 @pytest.mark.implicit_promotion
 def test_shares_of_the_classes():
-    """Those of a teacher, whose own choice is learnt from them."""
+    """Those of a teacher, whose own choice is learned from them."""
     rng = np.random.default_rng(0)
     images = rng.random((200, 4, 4, 1)).astype(np.float32)
     teacher = np.asarray(jax.nn.softmax(4 * images.reshape(200, -1) @ rng.normal(size=(16, 3))))
@@ -256,7 +256,7 @@ def test_the_outputs_must_fit_the_labels(model, labels, needed):
 @pytest.mark.parametrize("labels", [np.zeros((4, 3)), SEVERAL, POSITIONS])
 @pytest.mark.parametrize(
     ("options", "what"),
-    [({"mix": cnn.data.mixup}, "mix"), ({"balanced": True}, "a balanced order")],
+    [({"mix": cnn.augment.mixup}, "mix"), ({"balanced": True}, "a balanced order")],
 )
 def test_mixing_and_balancing_need_one_class_per_image(labels, options, what):
     data = cnn.Dataset(IMAGES, labels)

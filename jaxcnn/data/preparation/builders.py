@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from jaxcnn.data.preparation.catalogue import Entry
+from jaxcnn.data.preparation.catalog import Entry
 from jaxcnn.data.preparation.download import Report
 from jaxcnn.data.preparation.formats import Contents
 

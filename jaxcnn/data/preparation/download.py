@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxcnn.data.preparation.catalogue import File
+from jaxcnn.data.preparation.catalog import File
 
 # Told of work as it goes on: what is done, how much of it is done, how much there is.
 Report = Callable[[str, int, int], None]

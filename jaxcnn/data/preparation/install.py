@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from jaxcnn import checks
 from jaxcnn.data.preparation import builders
-from jaxcnn.data.preparation.catalogue import CATALOGUE, Entry, command
+from jaxcnn.data.preparation.catalog import CATALOG, Entry, command
 from jaxcnn.data.preparation.display import Display
 from jaxcnn.data.preparation.download import download, verify
 
@@ -52,7 +52,7 @@ def prepare(
       ValueError: there is no such set, a file is missing, damaged or another one, or two sources
         are named.
     """
-    checks.known("data set", name, CATALOGUE)
+    checks.known("data set", name, CATALOG)
     if from_folder is not None and mirror is not None:
         raise ValueError(
             "from_folder and mirror cannot be given together. "
@@ -72,7 +72,7 @@ def prepare(
             if builders.is_prepared(name, data_dir):
                 display.line(f"{name} has been prepared by another process, in {target}")
                 return target
-            entry = CATALOGUE[name]
+            entry = CATALOG[name]
             if from_folder is None:
                 files = root / "downloads" / "jaxcnn" / builder.name
                 _download(name, entry, files, mirror, display)

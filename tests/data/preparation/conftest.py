@@ -77,11 +77,11 @@ def server(monkeypatch):
 
 @pytest.fixture
 def small(monkeypatch, server):
-    """Puts a small set into the catalogue and on the server; returns its images and labels."""
+    """Puts a small set into the catalog and on the server; returns its images and labels."""
 
     def put(name):
         entry, contents, splits = published.publish(name)
-        monkeypatch.setattr(install, "CATALOGUE", {name: entry})
+        monkeypatch.setattr(install, "CATALOG", {name: entry})
         server.contents |= contents
         return splits
 

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import scipy.io
 
-from jaxcnn.data.preparation import CATALOGUE, File, Split
+from jaxcnn.data.preparation import CATALOG, File, Split
 
 SIZES = {"train": 25, "test": 10, "extra": 5}
 
@@ -131,8 +131,8 @@ FILES = {
 
 
 def publish(name):
-    """Returns the catalogue's entry for the small set, its files, and its images and labels."""
-    entry = CATALOGUE[name]
+    """Returns the catalog's entry for the small set, its files, and its images and labels."""
+    entry = CATALOG[name]
     rng = np.random.default_rng(len(name))
     splits = {split: random_split(rng, entry, SIZES[split]) for split in entry.splits}
     contents = FILES[name](splits)
@@ -140,8 +140,8 @@ def publish(name):
 
 
 def small_entry(name, contents):
-    """Returns the catalogue's entry with the numbers of images and the files' facts replaced."""
-    entry = CATALOGUE[name]
+    """Returns the catalog's entry with the numbers of images and the files' facts replaced."""
+    entry = CATALOG[name]
     return entry._replace(
         splits={split: Split(SIZES[split], entry.splits[split].read) for split in entry.splits},
         files=tuple(

@@ -16,8 +16,8 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 from PIL import Image
 
-from jaxcnn import data_commands
-from jaxcnn.cli import app
+from jaxcnn.cli import data_commands
+from jaxcnn.cli.app import app
 from jaxcnn.data import load
 from jaxcnn.data.preparation import builders, download, install
 
@@ -78,10 +78,10 @@ def assert_not_prepared(data_dir, name):
 
 @pytest.fixture
 def command(monkeypatch, capsys):
-    """Runs ``jaxcnn data …`` with the small set in the catalogue; returns what it prints."""
+    """Runs ``jaxcnn data …`` with the small set in the catalog; returns what it prints."""
 
     def run(*arguments):
-        monkeypatch.setattr(data_commands, "CATALOGUE", install.CATALOGUE)
+        monkeypatch.setattr(data_commands, "CATALOG", install.CATALOG)
         app(["data", *map(str, arguments)], standalone_mode=False)
         return capsys.readouterr().out
 
@@ -92,7 +92,7 @@ def command(monkeypatch, capsys):
 def read_back(tmp_path_factory):
     """Prepares every small set from files, and reads all of them in a process of its own."""
     folder = tmp_path_factory.mktemp("every_set")
-    expected, whole = {}, install.CATALOGUE
+    expected, whole = {}, install.CATALOG
     for name in published.FILES:
         entry, contents, expected[name] = published.publish(name)
         files = folder / "files" / name
@@ -100,9 +100,9 @@ def read_back(tmp_path_factory):
         for file, data in contents.items():
             (files / file).write_bytes(data)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(install, "CATALOGUE", {name: entry})
+            patch.setattr(install, "CATALOG", {name: entry})
             install.prepare(name, from_folder=files, data_dir=folder / "data", progress=False)
-    assert install.CATALOGUE is whole
+    assert install.CATALOG is whole
     finished(process("read", folder / "data", folder / "read.npz", *published.FILES))
     with np.load(folder / "read.npz") as archive:
         return expected, dict(archive)
@@ -205,7 +205,7 @@ def test_sets_of_one_archive_download_it_once(server, tmp_path, monkeypatch):
         members |= published.unzipped(contents["gzip.zip"])
     server.contents["gzip.zip"] = published.zipped(members)
     entries = {name: published.small_entry(name, server.contents) for name in parts}
-    monkeypatch.setattr(install, "CATALOGUE", entries)
+    monkeypatch.setattr(install, "CATALOG", entries)
     for name, (_, _, splits) in parts.items():
         install.prepare(name, mirror=server.address, data_dir=tmp_path)
         assert_prepared(tmp_path, name, splits)
@@ -215,7 +215,7 @@ def test_sets_of_one_archive_download_it_once(server, tmp_path, monkeypatch):
 def test_files_come_from_their_own_address(server, tmp_path, monkeypatch):
     entry, contents, splits = published.publish("mnist")
     files = tuple(file._replace(url=f"{server.address}/{file.name}") for file in entry.files)
-    monkeypatch.setattr(install, "CATALOGUE", {"mnist": entry._replace(files=files)})
+    monkeypatch.setattr(install, "CATALOG", {"mnist": entry._replace(files=files)})
     server.contents |= contents
     install.prepare("mnist", data_dir=tmp_path)
     assert_prepared(tmp_path, "mnist", splits)
@@ -241,7 +241,7 @@ def test_a_run_that_was_killed_while_writing_is_repeated(small, server, tmp_path
 
 def test_a_run_that_was_killed_while_downloading_is_continued(small, server, tmp_path):
     splits, data_dir = small("cifar10"), tmp_path / "data"
-    (file,) = install.CATALOGUE["cifar10"].files
+    (file,) = install.CATALOG["cifar10"].files
     server.faults[file.name] = [{"cut": 40_000, "stall": True}]
     part = data_dir / "downloads" / "jaxcnn" / "cifar10" / f"{file.name}.part"
     running = process("prepare", "cifar10", server.address, data_dir, tmp_path / "mark")
@@ -380,11 +380,11 @@ def test_a_host_that_cannot_be_reached_says_what_to_do(small, server, tmp_path):
 
 
 def test_a_set_with_other_images_is_refused(small, server, tmp_path, monkeypatch):
-    """The checksums are right, but the files do not hold what the catalogue says."""
+    """The checksums are right, but the files do not hold what the catalog says."""
     images = np.zeros((25, 27, 28, 1), np.uint8), np.zeros(25, np.uint8)
     contents = published.mnist_files({"train": images, "test": images})
     entry = published.small_entry("mnist", contents)
-    monkeypatch.setattr(install, "CATALOGUE", {"mnist": entry})
+    monkeypatch.setattr(install, "CATALOG", {"mnist": entry})
     server.contents |= contents
     with pytest.raises(ValueError, match=r"'train' must have 25 images of \(28, 28, 1\)"):
         install.prepare("mnist", mirror=server.address, data_dir=tmp_path)
@@ -443,7 +443,7 @@ def test_the_command_prepares_lists_and_describes(small, server, tmp_path, comma
         "download  0.1 MB",
         "          https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
         "source    https://www.cs.toronto.edu/~kriz/cifar.html",
-        "licence   none stated; cite Krizhevsky, 2009",
+        "license   none stated; cite Krizhevsky, 2009",
         f"prepared  {data_dir / 'cifar10' / '3.0.2'}",
         f"examples  {picture}",
     ]

@@ -41,7 +41,7 @@ def prepare(name, server, data_dir, mark, stop=None):
 
     if stop:
         builders.Image = Stopping
-    install.CATALOGUE = {name: published.publish(name)[0]}
+    install.CATALOG = {name: published.publish(name)[0]}
     install.prepare(name, mirror=server, data_dir=data_dir)
 
 

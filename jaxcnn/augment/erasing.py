@@ -1,0 +1,106 @@
+"""Blotting out a part of each image."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxcnn import checks, shapes
+from jaxcnn.augment.composition import each_image, uniform
+from jaxcnn.augment.geometry import draw_sides
+from jaxcnn.augment.options import Range, number, positive
+
+
+def cutout(key: jax.Array, images: jax.Array, *, size: int = 8, fill: float = 0.0) -> jax.Array:
+    """Blots a square out of each image (DeVries and Taylor, 2017, arXiv 1708.04552).
+
+    Its middle is any pixel, so that at the border a part of it falls outside.
+
+    >>> erased = cutout(jax.random.key(0), jnp.ones((1, 32, 32, 1)), size=8)
+    >>> 16 <= int((erased == 0).sum()) <= 64
+    True
+
+    Args:
+      key: A PRNG key; the same key gives the same squares.
+      images: ``(batch, height, width, channels)``, floating point.
+      size: Side of the square in pixels, at least 0; 0 changes nothing.
+      fill: What the square is filled with, in [0, 1].
+
+    Returns:
+      Shape and dtype of ``images``.
+
+    Raises:
+      TypeError: an option is not a number, or the images are not floating point.
+      ValueError: an option is out of its range, or ``images`` has not 4 axes.
+    """
+    checks.rank("images", images, 4)
+    size = shapes.whole("size", size, least=0)
+    color = number("fill", fill, least=0, most=1)
+
+    def one(key: jax.Array, image: jax.Array) -> jax.Array:
+        middle = jax.random.randint(key, (2,), 0, jnp.array(image.shape[:2]))
+        corner = middle - size // 2
+        return jnp.where(
+            inside(image, corner, corner + size), jnp.asarray(color, image.dtype), image
+        )
+
+    return each_image(one, key, images)
+
+
+def random_erasing(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    rate: float = 0.5,
+    area: Range = (0.02, 0.33),
+    ratio: Range = (0.3, 3.3),
+    fill: float | None = None,
+) -> jax.Array:
+    """Blots a rectangle out of some images (Zhong et al., 2017, arXiv 1708.04896).
+
+    The rectangle lies inside the image; its sides are rounded to whole pixels.
+
+    >>> images = jnp.ones((1, 32, 32, 1))
+    >>> erased = random_erasing(jax.random.key(0), images, rate=1.0, area=(0.25, 0.25), fill=0.0)
+    >>> abs(float((erased == 0).mean()) - 0.25) < 0.03
+    True
+
+    Args:
+      key: A PRNG key; the same key gives the same rectangles.
+      images: ``(batch, height, width, channels)``, floating point.
+      rate: Probability that an image is changed, in [0, 1].
+      area: Least and largest share of the image's area, in (0, 1].
+      ratio: Least and largest width by height, above 0; its logarithm is drawn evenly, and it
+        is brought to where the area fits into the image.
+      fill: What the rectangle is filled with, in [0, 1]; ``None`` means noise, evenly drawn.
+
+    Returns:
+      Shape and dtype of ``images``.
+
+    Raises:
+      TypeError: an option is not made of numbers, or the images are not floating point.
+      ValueError: an option is out of its range, or ``images`` has not 4 axes.
+    """
+    checks.rank("images", images, 4)
+    rate = number("rate", rate, least=0, most=1)
+    shares, ratios = positive("area", area, most=1), positive("ratio", ratio)
+    color = None if fill is None else number("fill", fill, least=0, most=1)
+
+    def one(key: jax.Array, image: jax.Array) -> jax.Array:
+        chosen_key, sides_key, place_key, fill_key = jax.random.split(key, 4)
+        sides = jnp.round(draw_sides(sides_key, image, shares, ratios)).astype(int)
+        size = jnp.array(image.shape[:2])
+        sides = jnp.clip(sides, 1, size)
+        corner = jax.random.randint(place_key, (2,), 0, size - sides + 1)
+        erased = inside(image, corner, corner + sides) & jax.random.bernoulli(chosen_key, rate)
+        if color is None:
+            return jnp.where(erased, uniform(fill_key, (0, 1), image, *image.shape), image)
+        return jnp.where(erased, jnp.asarray(color, image.dtype), image)
+
+    return each_image(one, key, images)
+
+
+def inside(image: jax.Array, corner: jax.Array, end: jax.Array) -> jax.Array:
+    """Returns ``(height, width, 1)``, True from ``corner`` up to and without ``end``."""
+    height, width = image.shape[:2]
+    rows, columns = jnp.arange(height)[:, None, None], jnp.arange(width)[None, :, None]
+    (top, left), (bottom, right) = corner, end
+    return (top <= rows) & (rows < bottom) & (left <= columns) & (columns < right)

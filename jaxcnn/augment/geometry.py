@@ -1,0 +1,262 @@
+"""Moving images: shifts, crops, and affine maps."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.scipy.ndimage import map_coordinates
+
+from jaxcnn import checks, ops, shapes
+from jaxcnn.augment.composition import each_image, uniform
+from jaxcnn.augment.options import Range, interval, positive
+
+# The vocabulary's padding modes, as SciPy calls them.
+_MODES = {"zeros": "constant", "reflect": "mirror", "replicate": "nearest", "circular": "wrap"}
+
+
+def random_shift(key: jax.Array, images: jax.Array, *, pixels: int = 2) -> jax.Array:
+    """Moves each image by up to ``pixels`` along each axis; what comes in from outside is 0.
+
+    >>> images = jnp.zeros((4, 28, 28, 1)).at[:, 14, 14].set(1.0)
+    >>> shifted = random_shift(jax.random.key(0), images)
+    >>> shifted.shape, float(shifted.sum())
+    ((4, 28, 28, 1), 4.0)
+
+    Args:
+      key: A PRNG key; the same key gives the same shifts.
+      images: ``(batch, *spatial, channels)``.
+      pixels: The largest shift, at least 0.
+
+    Returns:
+      Shape and dtype of ``images``.
+
+    Raises:
+      TypeError: ``pixels`` is not a whole number.
+      ValueError: ``pixels`` is below 0, or ``images`` has no spatial axis.
+    """
+    shapes.whole("pixels", pixels, least=0)
+    return random_crop(key, images, padding=pixels, mode="zeros")
+
+
+def random_crop(
+    key: jax.Array, images: jax.Array, *, padding: int = 4, mode: str = "reflect"
+) -> jax.Array:
+    """Pads each image on all sides, and cuts a part of the old size out at a random place.
+
+    >>> images = jnp.arange(32.0).reshape(2, 4, 4, 1)
+    >>> random_crop(jax.random.key(0), images, padding=1).shape
+    (2, 4, 4, 1)
+
+    Args:
+      key: A PRNG key; the same key gives the same crops.
+      images: ``(batch, *spatial, channels)``.
+      padding: Pixels on each side of each axis, at least 0.
+      mode: What the padding is filled with: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
+        ``"circular"``, as in :func:`jaxcnn.ops.pad`.
+
+    Returns:
+      Shape and dtype of ``images``.
+
+    Raises:
+      TypeError: ``padding`` is not a whole number.
+      ValueError: it is below 0 or too large for the mode, the mode is unknown, or ``images`` has
+        no spatial axis.
+    """
+    checks.images("images", images)
+    padded = ops.pad(images, shapes.whole("padding", padding, least=0), mode=mode)
+    offsets = jax.random.randint(key, (len(images), images.ndim - 2), 0, 2 * padding + 1)
+
+    def crop(image: jax.Array, offset: jax.Array) -> jax.Array:
+        return lax.dynamic_slice(image, (*offset, 0), images.shape[1:])
+
+    return jax.vmap(crop)(padded, offsets)
+
+
+def random_resized_crop(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    scale: Range = (0.08, 1.0),
+    ratio: Range = (3 / 4, 4 / 3),
+) -> jax.Array:
+    """Cuts a random part out of each image and enlarges it (bilinear) to the old size.
+
+    The training of ImageNet networks since GoogLeNet (Szegedy et al., 2014). The part always has
+    the drawn area: a ratio at which it would not fit into the image is brought nearer to the
+    image's own, where other libraries draw again.
+
+    >>> images = jnp.ones((2, 8, 8, 3))
+    >>> random_resized_crop(jax.random.key(0), images, scale=(0.25, 1.0)).shape
+    (2, 8, 8, 3)
+
+    Args:
+      key: A PRNG key; the same key gives the same crops.
+      images: ``(batch, height, width, channels)``, floating point.
+      scale: Least and largest share of the image's area, in (0, 1]; ``(1, 1)`` changes nothing.
+      ratio: Least and largest width by height, above 0; its logarithm is drawn evenly.
+
+    Returns:
+      Shape and dtype of ``images``.
+
+    Raises:
+      TypeError: an option is not made of numbers, or the images are not floating point.
+      ValueError: an option is out of its range, or ``images`` has not 4 axes.
+    """
+    checks.rank("images", images, 4)
+    shares, ratios = positive("scale", scale, most=1), positive("ratio", ratio)
+    if shares == (1, 1):
+        return images
+    size = images.shape[1:3]
+
+    def one(key: jax.Array, image: jax.Array) -> jax.Array:
+        sides_key, place_key = jax.random.split(key)
+        sides = draw_sides(sides_key, image, shares, ratios)
+        room = jnp.array(size, image.dtype) - sides
+        return resized_crop(image, uniform(place_key, (0, 1), image, 2) * room, sides)
+
+    return each_image(one, key, images)
+
+
+def resized_crop(image: jax.Array, corner: jax.Array, sides: jax.Array) -> jax.Array:
+    """Returns the part of an image at ``corner``, enlarged (bilinear) to the image's size.
+
+    Args:
+      image: ``(height, width, channels)``.
+      corner: ``(2,)`` place of the upper left corner, in pixels.
+      sides: ``(2,)`` height and width of the part, in pixels.
+    """
+    scale = jnp.array(image.shape[:2], image.dtype) / sides
+    return jax.image.scale_and_translate(
+        image, image.shape, (0, 1), scale, -corner * scale, method="linear", antialias=False
+    )
+
+
+def draw_sides(
+    key: jax.Array, image: jax.Array, area: tuple[float, float], ratio: tuple[float, float]
+) -> jax.Array:
+    """Draws height and width, in pixels, of a rectangle that fits into an image.
+
+    Args:
+      key: A PRNG key.
+      image: ``(height, width, channels)``.
+      area: Least and largest share of the image's area.
+      ratio: Least and largest width by height; brought to where the area fits into the image.
+    """
+    height, width = image.shape[:2]
+    area_key, ratio_key = jax.random.split(key)
+    pixels = uniform(area_key, area, image) * (height * width)
+    logarithm = uniform(ratio_key, (math.log(ratio[0]), math.log(ratio[1])), image)
+    wide = jnp.clip(jnp.exp(logarithm), pixels / height**2, width**2 / pixels)
+    return jnp.sqrt(jnp.stack([pixels / wide, pixels * wide]))
+
+
+def random_affine(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    rotation: Range = 0.0,
+    translation: Range = 0.0,
+    scale: Range = (1.0, 1.0),
+    shear: Range = 0.0,
+    mode: str = "zeros",
+) -> jax.Array:
+    """Rotates, moves, scales and shears each image about its middle, read bilinearly.
+
+    >>> images = jnp.ones((2, 8, 8, 3))
+    >>> random_affine(jax.random.key(0), images, rotation=15, scale=(0.9, 1.1)).shape
+    (2, 8, 8, 3)
+
+    Args:
+      key: A PRNG key; the same key gives the same maps.
+      images: ``(batch, height, width, channels)``, floating point.
+      rotation: Degrees counterclockwise: up to so many either way, or ``(low, high)``.
+      translation: Share of the side along each axis, down and to the right: up to so much either
+        way, or ``(low, high)``; in [−1, 1].
+      scale: Least and largest enlargement, above 0.
+      shear: Degrees by which upright lines lean to the right: up to so many either way, or
+        ``(low, high)``; in [−80, 80].
+      mode: What comes in from outside: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
+        ``"circular"``.
+
+    Returns:
+      Shape and dtype of ``images``.
+
+    Raises:
+      TypeError: an option is not made of numbers, or the images are not floating point.
+      ValueError: an option is out of its range, the mode is unknown, or ``images`` has not 4 axes.
+    """
+    checks.rank("images", images, 4)
+    degrees = interval("rotation", rotation, center=0)
+    share = interval("translation", translation, center=0, least=-1, most=1)
+    sizes = positive("scale", scale)
+    lean = interval("shear", shear, center=0, least=-80, most=80)
+    check_mode(mode)
+
+    def one(key: jax.Array, image: jax.Array) -> jax.Array:
+        rotation_key, translation_key, scale_key, shear_key = jax.random.split(key, 4)
+        matrix = affine_matrix(
+            jnp.radians(uniform(rotation_key, degrees, image)),
+            uniform(scale_key, sizes, image),
+            jnp.radians(uniform(shear_key, lean, image)),
+        )
+        move = uniform(translation_key, share, image, 2) * jnp.array(image.shape[:2], image.dtype)
+        return warp(image, matrix, -product(matrix, move), mode=mode)
+
+    return each_image(one, key, images)
+
+
+def affine_matrix(rotation: jax.Array, scale: jax.Array, shear: jax.Array) -> jax.Array:
+    """Returns the inverse of: shear, then scale, then rotate, of (row, column) from the middle.
+
+    Args:
+      rotation: Radians counterclockwise.
+      scale: Enlargement.
+      shear: Radians by which upright lines lean to the right.
+
+    Returns:
+      ``(2, 2)``; it maps places in the result to places in the image.
+    """
+    cosine, sine, lean = jnp.cos(rotation), jnp.sin(rotation), jnp.tan(shear)
+    unshear = jnp.stack([jnp.ones_like(lean), jnp.zeros_like(lean), lean, jnp.ones_like(lean)])
+    unrotate = jnp.stack([cosine, sine, -sine, cosine])
+    return product(unshear.reshape(2, 2), unrotate.reshape(2, 2)) / scale
+
+
+def product(matrix: jax.Array, other: jax.Array) -> jax.Array:
+    """Returns the product of a small matrix with a matrix or vector, in full precision anywhere."""
+    return jnp.matmul(matrix, other, precision=lax.Precision.HIGHEST)
+
+
+def warp(
+    image: jax.Array, matrix: jax.Array, offset: jax.Array, *, mode: str = "zeros"
+) -> jax.Array:
+    """Reads an image bilinearly at the places to which an affine map leads.
+
+    Args:
+      image: ``(height, width, channels)``.
+      matrix: ``(2, 2)``; maps (row, column) in the result to (row, column) in the image, both
+        counted from the middle. The identity matrix returns the image bit for bit.
+      offset: ``(2,)`` pixels, added to where the matrix leads.
+      mode: What comes in from outside.
+    """
+    height, width = image.shape[:2]
+    middle = (jnp.array((height, width), image.dtype) - 1) / 2
+    rows = jnp.arange(height, dtype=image.dtype)[:, None] - middle[0]
+    columns = jnp.arange(width, dtype=image.dtype)[None] - middle[1]
+    start = middle + offset
+    places = [matrix[axis, 0] * rows + matrix[axis, 1] * columns + start[axis] for axis in (0, 1)]
+
+    def read(plane: jax.Array) -> jax.Array:
+        return map_coordinates(plane, places, order=1, mode=_MODES[mode])
+
+    return jax.vmap(read, in_axes=-1, out_axes=-1)(image)
+
+
+def check_mode(mode: str) -> None:
+    """Checks that a padding mode is known.
+
+    Raises:
+      ValueError: it is not.
+    """
+    checks.known("padding mode", mode, _MODES)

@@ -1,0 +1,108 @@
+"""Mixing images with others of their batch, and their labels alike."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from jaxcnn import checks
+from jaxcnn.augment.erasing import inside
+from jaxcnn.augment.options import number
+
+Mix: TypeAlias = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+
+
+def mixup(
+    key: jax.Array, images: jax.Array, targets: jax.Array, *, alpha: float = 0.2
+) -> tuple[jax.Array, jax.Array]:
+    """Blends each image with another: λ·image + (1 − λ)·other, and the labels with the same λ.
+
+    λ is drawn for each image from Beta(alpha, alpha); the others are the batch in a random order
+    (Zhang et al., 2017, arXiv 1710.09412).
+
+    >>> images, targets = jnp.arange(2.0).reshape(2, 1, 1, 1), jnp.eye(2)
+    >>> mixed, labels = mixup(jax.random.key(3), images, targets, alpha=1.0)
+    >>> bool(jnp.allclose(mixed.ravel(), labels[:, 1]))
+    True
+
+    Args:
+      key: A PRNG key; the same key mixes the same pairs alike.
+      images: ``(batch, *spatial, channels)``, floating point.
+      targets: ``(batch, classes)``, floating point: the share of each class, such as one-hot.
+      alpha: Strength, at least 0: 0 changes nothing, 1 draws λ evenly from [0, 1].
+
+    Returns:
+      Images and targets of the same shapes and dtypes.
+
+    Raises:
+      TypeError: ``alpha`` is not a number, or an array is not floating point.
+      ValueError: ``alpha`` is below 0, or the arrays do not fit together.
+    """
+    checks.images("images", images)
+    alpha = _check(images, targets, alpha)
+    if alpha == 0:
+        return images, targets
+    order_key, share_key = jax.random.split(key)
+    others = jax.random.permutation(order_key, len(images))
+    share = jax.random.beta(share_key, alpha, alpha, (len(images),), jnp.float32)
+    return _blend(share, images, images[others]), _blend(share, targets, targets[others])
+
+
+def cutmix(
+    key: jax.Array, images: jax.Array, targets: jax.Array, *, alpha: float = 1.0
+) -> tuple[jax.Array, jax.Array]:
+    """Puts a rectangle of another image into each, and mixes the labels by the areas.
+
+    The rectangle has the image's proportions and a share 1 − λ of its area, λ drawn for each
+    image from Beta(alpha, alpha); its middle is anywhere, and what lies outside is cut off. The
+    labels are mixed by what is left (Yun et al., 2019, arXiv 1905.04899).
+
+    >>> images, targets = jnp.zeros((2, 8, 8, 1)).at[1].set(1.0), jnp.eye(2)
+    >>> mixed, labels = cutmix(jax.random.key(0), images, targets)
+    >>> bool(jnp.allclose(mixed.mean(axis=(1, 2, 3)), labels[:, 1]))
+    True
+
+    Args:
+      key: A PRNG key; the same key mixes the same pairs alike.
+      images: ``(batch, height, width, channels)``, floating point.
+      targets: ``(batch, classes)``, floating point: the share of each class, such as one-hot.
+      alpha: Strength, at least 0: 0 changes nothing, 1 draws λ evenly from [0, 1].
+
+    Returns:
+      Images and targets of the same shapes and dtypes.
+
+    Raises:
+      TypeError: ``alpha`` is not a number, or an array is not floating point.
+      ValueError: ``alpha`` is below 0, or the arrays do not fit together.
+    """
+    checks.rank("images", images, 4)
+    alpha = _check(images, targets, alpha)
+    if alpha == 0:
+        return images, targets
+    order_key, share_key, place_key = jax.random.split(key, 3)
+    others = jax.random.permutation(order_key, len(images))
+    share = jax.random.beta(share_key, alpha, alpha, (len(images),), jnp.float32)
+    size = jnp.array(images.shape[1:3])
+    sides = jnp.round(jnp.sqrt(1 - share)[:, None] * size.astype(jnp.float32)[None]).astype(int)
+    corners = jax.random.randint(place_key, (len(images), 2), 0, size[None]) - sides // 2
+    pasted = jax.vmap(inside)(images, corners, corners + sides)
+    kept = 1 - pasted.mean(axis=(1, 2, 3), dtype=jnp.float32)
+    return jnp.where(pasted, images[others], images), _blend(kept, targets, targets[others])
+
+
+def _blend(share: jax.Array, x: jax.Array, other: jax.Array) -> jax.Array:
+    share = share.reshape(-1, *(1,) * (x.ndim - 1)).astype(x.dtype)
+    return share * x + (1 - share) * other
+
+
+def _check(images: jax.Array, targets: jax.Array, alpha: float) -> float:
+    checks.floating("images", images)
+    checks.rank("targets", targets, 2)
+    checks.floating("targets", targets)
+    if len(images) != len(targets):
+        raise ValueError(
+            "targets must be (batch, classes), one row per image. "
+            f"Received: targets {targets.shape} for images {images.shape}"
+        )
+    return number("alpha", alpha, least=0)

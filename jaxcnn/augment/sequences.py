@@ -1,0 +1,109 @@
+"""Augmentation of sequences, ``(batch, length, channels)``: sound, sensors, text in vectors."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxcnn import checks, shapes
+from jaxcnn.augment.composition import each_image
+from jaxcnn.augment.geometry import random_crop
+
+
+def time_shift(
+    key: jax.Array, sequences: jax.Array, *, steps: int = 8, mode: str = "zeros"
+) -> jax.Array:
+    """Moves each sequence by up to ``steps``, earlier or later.
+
+    >>> time_shift(jax.random.key(0), jnp.ones((2, 16, 3)), steps=4).shape
+    (2, 16, 3)
+
+    Args:
+      key: A PRNG key; the same key gives the same shifts.
+      sequences: ``(batch, length, channels)``.
+      steps: The largest shift, at least 0.
+      mode: What comes in from outside: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
+        ``"circular"`` (what leaves at one end).
+
+    Returns:
+      Shape and dtype of ``sequences``.
+
+    Raises:
+      TypeError: ``steps`` is not a whole number.
+      ValueError: it is below 0 or too large for the mode, the mode is unknown, or ``sequences``
+        has not 3 axes.
+    """
+    checks.rank("sequences", sequences, 3)
+    shapes.whole("steps", steps, least=0)
+    return random_crop(key, sequences, padding=steps, mode=mode)
+
+
+def time_mask(key: jax.Array, sequences: jax.Array, *, width: int = 8, count: int = 1) -> jax.Array:
+    """Sets stretches of time to 0 in each sequence, in all channels.
+
+    SpecAugment's time mask (Park et al., 2019, arXiv 1904.08779).
+
+    >>> masked = time_mask(jax.random.key(0), jnp.ones((1, 16, 2)), width=4)
+    >>> int((masked == 0).sum()) <= 4 * 2
+    True
+
+    Args:
+      key: A PRNG key; the same key masks the same stretches.
+      sequences: ``(batch, length, channels)``, floating point.
+      width: Longest stretch, drawn evenly from 0 to this; at most the length.
+      count: How many stretches, which may overlap; at least 0.
+
+    Returns:
+      Shape and dtype of ``sequences``.
+
+    Raises:
+      TypeError: an option is not a whole number, or the sequences are not floating point.
+      ValueError: an option is out of its range, or ``sequences`` has not 3 axes.
+    """
+    return _mask(key, sequences, 0, width, count)
+
+
+def channel_mask(
+    key: jax.Array, sequences: jax.Array, *, width: int = 1, count: int = 1
+) -> jax.Array:
+    """Sets bands of neighboring channels to 0 in each sequence, at all times.
+
+    SpecAugment's frequency mask (Park et al., 2019, arXiv 1904.08779).
+
+    >>> masked = channel_mask(jax.random.key(0), jnp.ones((1, 16, 8)), width=2)
+    >>> int((masked == 0).sum()) <= 16 * 2
+    True
+
+    Args:
+      key: A PRNG key; the same key masks the same bands.
+      sequences: ``(batch, length, channels)``, floating point.
+      width: Widest band, drawn evenly from 0 to this; at most the number of channels.
+      count: How many bands, which may overlap; at least 0.
+
+    Returns:
+      Shape and dtype of ``sequences``.
+
+    Raises:
+      TypeError: an option is not a whole number, or the sequences are not floating point.
+      ValueError: an option is out of its range, or ``sequences`` has not 3 axes.
+    """
+    return _mask(key, sequences, 1, width, count)
+
+
+def _mask(key: jax.Array, sequences: jax.Array, axis: int, width: int, count: int) -> jax.Array:
+    checks.rank("sequences", sequences, 3)
+    size = sequences.shape[1 + axis]
+    width = shapes.whole("width", width, least=0)
+    count = shapes.whole("count", count, least=0)
+    if width > size:
+        raise ValueError(
+            f"width must be at most the size of the axis, {size}. Received: width={width}"
+        )
+
+    def one(key: jax.Array, sequence: jax.Array) -> jax.Array:
+        width_key, start_key = jax.random.split(key)
+        widths = jax.random.randint(width_key, (count, 1), 0, width + 1)
+        starts = jax.random.randint(start_key, (count, 1), 0, size - widths + 1)
+        places = jnp.arange(size)[None]
+        masked = ((starts <= places) & (places < starts + widths)).any(axis=0)
+        return jnp.where(jnp.expand_dims(masked, 1 - axis), jnp.zeros_like(sequence), sequence)
+
+    return each_image(one, key, sequences)

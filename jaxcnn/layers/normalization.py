@@ -1,0 +1,191 @@
+"""Normalization, described: over a batch by our own sums, otherwise by Flax's modules."""
+
+import abc
+import math
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jaxcnn import modules, shapes
+from jaxcnn.layers.layer import Layer, check_flags
+from jaxcnn.modules.linear import check_rngs
+from jaxcnn.modules.normalization import check_epsilon, check_share
+
+# Flax's default variance, E[x²] − E[x]², has no right digit left where the mean is large beside the
+# deviation, or where a group has one value.
+_EXACT: dict[str, Any] = {"use_fast_variance": False}
+
+
+@dataclass(frozen=True, repr=False)
+class _Norm(Layer):
+    """What all normalizations share: the shape stays, scale and bias are one per channel."""
+
+    _: KW_ONLY
+    epsilon: float = 1e-5
+    use_scale: bool = True
+    dtype: DTypeLike | None = None
+    param_dtype: DTypeLike = jnp.float32
+
+    def __post_init__(self) -> None:
+        """Checks the options."""
+        super().__post_init__()
+        check_epsilon(self.epsilon)
+        check_flags(self, *(name for name in ("use_scale", "use_bias") if name in vars(self)))
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Returns ``input_shape``, which must have several values for each statistic."""
+        shape = shapes.check_shape(input_shape)
+        if self._values(shape) == 1:
+            raise ValueError(
+                f"{self.kind} takes mean and variance of several values, and here of one alone: "
+                f"all results would be 0. Received: input_shape={shape}"
+            )
+        return shape
+
+    def _values(self, shape: shapes.Shape) -> int | None:
+        """Returns how many values of one example are normalized together, where no others are."""
+        return None
+
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> nnx.Module:
+        """Returns Flax's module for the channels of the input."""
+        channels = self.output_shape(input_shape)[-1]
+        check_rngs(rngs)
+        if rngs is None:
+            return nnx.eval_shape(lambda: self._module(channels, nnx.Rngs(0)))
+        return self._module(channels, rngs)
+
+    @abc.abstractmethod
+    def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module: ...
+
+
+@dataclass(frozen=True, repr=False)
+class batch_norm(_Norm):
+    """Normalizes each channel over the batch and all positions (Ioffe and Szegedy, 2015).
+
+    Mean and variance are the batch's while training, and running ones at inference:
+    running ← momentum · running + (1 − momentum) · batch, as in Flax and Keras. PyTorch's
+    ``momentum`` is the other share (0.9 here is its default 0.1), and its running variance is
+    the unbiased one, n / (n − 1) times ours.
+
+    >>> batch_norm().output_shape((28, 28, 32))
+    (28, 28, 32)
+
+    Attributes:
+      momentum: How much of the running statistics stays at each step, in [0, 1].
+      epsilon: Added to the variance, at least 0.
+      use_scale, use_bias: Whether to multiply by, and add, a learned number per channel.
+      dtype: Of the result; ``None`` means the input's. Statistics are float32.
+      param_dtype: What the parameters are stored in.
+    """
+
+    _: KW_ONLY
+    momentum: float = 0.9
+    use_bias: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the options."""
+        super().__post_init__()
+        check_share("momentum", self.momentum)
+
+    def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
+        return modules.BatchNorm(channels, rngs=rngs, **vars(self))
+
+
+@dataclass(frozen=True, repr=False)
+class layer_norm(_Norm):
+    """Normalizes each position over its channels (Ba et al., 2016).
+
+    >>> layer_norm().output_shape((28, 28, 32))
+    (28, 28, 32)
+
+    Attributes:
+      epsilon, use_scale, use_bias, dtype, param_dtype: As in :class:`batch_norm`.
+    """
+
+    _: KW_ONLY
+    use_bias: bool = True
+
+    def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
+        return modules.LayerNorm(channels, rngs=rngs, **vars(self), **_EXACT)
+
+    def _values(self, shape: shapes.Shape) -> int:
+        return shape[-1]
+
+
+@dataclass(frozen=True, repr=False)
+class group_norm(_Norm):
+    """Normalizes each example over all positions and groups of channels (Wu and He, 2018).
+
+    >>> group_norm(8).output_shape((28, 28, 32))
+    (28, 28, 32)
+
+    Attributes:
+      groups: Number of groups; it divides the channels.
+      epsilon, use_scale, use_bias, dtype, param_dtype: As in :class:`batch_norm`.
+    """
+
+    groups: int
+    _: KW_ONLY
+    use_bias: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the number of groups."""
+        super().__post_init__()
+        shapes.whole("groups", self.groups, least=1)
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Returns ``input_shape``, whose channels the groups must divide."""
+        shape = shapes.check_shape(input_shape)
+        if shape[-1] % self.groups:
+            raise ValueError(
+                f"groups must divide the channels. Received: groups={self.groups}, "
+                f"input_shape={shape}"
+            )
+        return super().output_shape(shape)
+
+    def _values(self, shape: shapes.Shape) -> int:
+        return math.prod(shape) // self.groups
+
+    def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
+        options = {**vars(self), **_EXACT}
+        return modules.GroupNorm(channels, num_groups=options.pop("groups"), rngs=rngs, **options)
+
+
+@dataclass(frozen=True, repr=False)
+class instance_norm(_Norm):
+    """Normalizes each channel of each example over all positions (Ulyanov et al., 2016).
+
+    >>> instance_norm().output_shape((28, 28, 32))
+    (28, 28, 32)
+
+    Attributes:
+      epsilon, use_scale, use_bias, dtype, param_dtype: As in :class:`batch_norm`.
+    """
+
+    _: KW_ONLY
+    use_bias: bool = True
+
+    def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
+        return modules.InstanceNorm(channels, rngs=rngs, **vars(self), **_EXACT)
+
+    def _values(self, shape: shapes.Shape) -> int:
+        return math.prod(shape[:-1])
+
+
+@dataclass(frozen=True, repr=False)
+class rms_norm(_Norm):
+    """Divides each position by the root mean square of its channels (Zhang and Sennrich, 2019).
+
+    >>> rms_norm().output_shape((28, 28, 32))
+    (28, 28, 32)
+
+    Attributes:
+      epsilon, use_scale, dtype, param_dtype: As in :class:`batch_norm`.
+    """
+
+    def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
+        return modules.RMSNorm(channels, rngs=rngs, **vars(self))

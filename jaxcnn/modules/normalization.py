@@ -1,0 +1,193 @@
+"""Flax's normalizations with this library's call; that over a batch sums in its own way."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jax.typing import DTypeLike
+
+from jaxcnn import checks, shapes
+from jaxcnn.modules.linear import Initializer, check_rngs, zeros
+from jaxcnn.ops.primitives.channels import spread, total
+from jaxcnn.ops.primitives.summation import accumulator
+
+
+class BatchNorm(nnx.BatchNorm):
+    """Batch normalization (Ioffe and Szegedy, 2015); see :class:`jaxcnn.layers.batch_norm`.
+
+    While training it normalizes with the batch's mean and variance and moves the running ones
+    towards them, which an empty batch leaves; at inference it uses those.
+
+    >>> layer = BatchNorm(3, rngs=nnx.Rngs(0))
+    >>> images = jnp.arange(24.0).reshape(2, 2, 2, 3)
+    >>> layer(images, train=True).shape, [f"{mean:.2f}" for mean in layer.mean[...]]
+    ((2, 2, 2, 3), ['1.05', '1.15', '1.25'])
+
+    Attributes:
+      mean, var: ``nnx.BatchStat`` of ``(features,)``, float32: the running statistics.
+      scale, bias: ``nnx.Param`` of ``(features,)``, or ``None``.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        use_scale: bool = True,
+        use_bias: bool = True,
+        scale_init: Initializer = jax.nn.initializers.ones,
+        bias_init: Initializer = zeros,
+        dtype: DTypeLike | None = None,
+        param_dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ) -> None:
+        """Creates the parameters and the statistics.
+
+        Args:
+          features: Channels, at least 1.
+          momentum: How much of the running statistics stays at each step, in [0, 1].
+          epsilon: Added to the variance, at least 0.
+          use_scale: Whether to multiply by a learned number per channel.
+          use_bias: Whether to add one.
+          scale_init: A function of ``(key, shape, dtype)``.
+          bias_init: A function of ``(key, shape, dtype)``.
+          dtype: Of the result; ``None`` means the input's.
+          param_dtype: What the parameters are stored in.
+          rngs: Where the parameters' keys come from.
+
+        Raises:
+          TypeError: an option is not of its type.
+          ValueError: an option is out of its range.
+        """
+        check_rngs(rngs)
+        super().__init__(
+            shapes.whole("features", features, least=1),
+            momentum=check_share("momentum", momentum),
+            epsilon=check_epsilon(epsilon),
+            use_scale=shapes.flag("use_scale", use_scale),
+            use_bias=shapes.flag("use_bias", use_bias),
+            scale_init=scale_init,
+            bias_init=bias_init,
+            dtype=dtype,
+            param_dtype=param_dtype,
+            rngs=rngs,
+        )
+
+    def __call__(  # type: ignore[override]  # this library's call, not Flax's
+        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Normalizes each channel of ``x``; the shape stays."""
+        x = _checked(x, self.num_features)
+        dtype = accumulator(x)
+        wide = x.astype(dtype)
+        mean, variance = self.mean[...].astype(dtype), self.var[...].astype(dtype)
+        count = math.prod(x.shape[:-1])
+        if train and count:
+            mean = total(wide) / count
+            centerd = wide - spread(mean, wide)
+            # The mean of squares of what is centerd: E[x²] − E[x]² has no right digit left where
+            # the mean is large beside the deviation.
+            variance = total(centerd * centerd) / count
+            self._follow(self.mean, mean)
+            self._follow(self.var, variance)
+        else:
+            centerd = wide - spread(mean, wide)
+        slope = lax.rsqrt(variance + self.epsilon)
+        if self.scale is not None:
+            slope *= self.scale[...].astype(dtype)
+        y = centerd * spread(slope, wide)
+        if self.bias is not None:
+            y += spread(self.bias[...].astype(dtype), wide)
+        return y.astype(x.dtype if self.dtype is None else self.dtype)
+
+    def _follow(self, running: nnx.Variable[jax.Array], batch: jax.Array) -> None:
+        """Moves a running statistic towards the batch's."""
+        old = running[...]
+        batch = lax.stop_gradient(batch).astype(old.dtype)
+        running[...] = self.momentum * old + (1 - self.momentum) * batch
+
+
+class _Normalized:
+    """Flax's normalizations that do the same in training and at inference."""
+
+    dtype: Any
+
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Normalizes ``x``; the shape stays."""
+        x = _checked(x, self.num_features)  # type: ignore[attr-defined]  # Flax's
+        y = super().__call__(x)  # type: ignore[misc]  # Flax's, which comes next in order
+        return y.astype(x.dtype if self.dtype is None else self.dtype)
+
+
+class LayerNorm(_Normalized, nnx.LayerNorm):  # type: ignore[misc]  # the call is ours
+    """Flax's layer normalization; see :class:`jaxcnn.layers.layer_norm`.
+
+    >>> LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([[[1., 3.]]]))
+    Array([[[-0.9999995,  0.9999995]]], dtype=float32)
+    """
+
+
+class GroupNorm(_Normalized, nnx.GroupNorm):  # type: ignore[misc]  # the call is ours
+    """Flax's group normalization; see :class:`jaxcnn.layers.group_norm`.
+
+    >>> GroupNorm(4, num_groups=2, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
+    (1, 2, 4)
+    """
+
+    def __init__(self, num_features: int, **options: Any) -> None:
+        """Takes what Flax's takes, which forgets the number of features."""
+        super().__init__(num_features, **options)
+        self.num_features = num_features
+
+
+class InstanceNorm(_Normalized, nnx.InstanceNorm):  # type: ignore[misc]  # the call is ours
+    """Flax's instance normalization; see :class:`jaxcnn.layers.instance_norm`.
+
+    >>> InstanceNorm(4, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
+    (1, 2, 4)
+    """
+
+
+class RMSNorm(_Normalized, nnx.RMSNorm):  # type: ignore[misc]  # the call is ours
+    """Flax's normalization by the root mean square; see :class:`jaxcnn.layers.rms_norm`.
+
+    >>> RMSNorm(4, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
+    (1, 2, 4)
+    """
+
+
+def check_share(name: str, share: float) -> float:
+    """Returns a share as a float, checked to be in [0, 1].
+
+    Raises:
+      TypeError: it is not a number.
+      ValueError: it is outside [0, 1].
+    """
+    if not 0 <= (number := shapes.number(name, share)) <= 1:
+        raise ValueError(f"{name} must be in [0, 1]. Received: {name}={share!r}")
+    return number
+
+
+def check_epsilon(epsilon: float) -> float:
+    """Returns what is added to a variance as a float, checked to be at least 0 and finite.
+
+    Raises:
+      TypeError: it is not a number.
+      ValueError: it is below 0 or infinite.
+    """
+    if not 0 <= (number := shapes.number("epsilon", epsilon)) < float("inf"):
+        raise ValueError(f"epsilon must be at least 0 and finite. Received: epsilon={epsilon!r}")
+    return number
+
+
+def _checked(x: jax.Array, features: int) -> jax.Array:
+    x = checks.array("x", x)
+    checks.floating("x", x)
+    checks.channels("x", x, features, owner="parameters have")
+    return x

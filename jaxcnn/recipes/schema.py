@@ -1,0 +1,411 @@
+"""A training, described by one typed TOML file; its fields and their defaults are the reference."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import optax
+
+from jaxcnn import augment as augmentations
+from jaxcnn import checks, models, shapes
+from jaxcnn.augment import cutmix, mixup
+from jaxcnn.augment.mixing import Mix
+from jaxcnn.augment.options import number
+from jaxcnn.recipes import toml_text as toml
+from jaxcnn.recipes.toml_options import override, parse
+from jaxcnn.training import losses, metrics
+from jaxcnn.training.history import Monitor
+from jaxcnn.training.metrics import Metric
+from jaxcnn.training.moving_average import check_decay
+from jaxcnn.training.optimizers import make_optimizer, make_schedule
+from jaxcnn.training.step import Loss
+
+_VERSION = 1
+_LOSSES: dict[str, Loss] = {
+    "cross_entropy": losses.cross_entropy,
+    "focal": losses.focal,
+}
+_METRICS = {
+    "calibration_error": metrics.calibration_error(),
+    "confusion": metrics.confusion(),
+    "f1": metrics.f1(macro=True),
+    "mean_iou": metrics.mean_iou(),
+    "precision": metrics.precision(macro=True),
+    "recall": metrics.recall(macro=True),
+    "top-2": metrics.top_k(2),
+    "top-5": metrics.top_k(5),
+}
+_MIXES = {"none": None, "mixup": mixup, "cutmix": cutmix}
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Lets errors begin with the name of a field, from which its line is found."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The network.
+
+    Attributes:
+      name: One of :func:`jaxcnn.models.names`.
+      options: The model's own, such as ``rate``.
+      weights: The folder of a run whose weights it starts from: those of the same name and shape.
+      freeze: Parameters that stay as they are: dotted names, with ``*`` for any part.
+      whiten: Whether the first convolution starts as :func:`jaxcnn.models.whiten` makes it.
+    """
+
+    name: str = "mnist_cnn"
+    options: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    freeze: tuple[str, ...] = ()
+    whiten: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the name and the options."""
+        with _about("name"):
+            models.input_shape(self.name)
+        with _about("options"):
+            models.create(self.name, **self.options)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The images, and what is done to them.
+
+    Attributes:
+      source: A folder of pictures, a ``.npz`` file, or the name of a set.
+      data_dir: Where prepared sets are kept; ``None`` means TensorFlow Datasets' own folder.
+      cache_dir: Where decoded pictures are kept; ``None`` means beside their folder.
+      train: The split that is trained on, such as ``train[:90%]``; ``None`` means ``train``, or
+        four fifths of it where nothing else is for testing.
+      test: The split that is held out; ``None`` means the set's own, or a fifth of ``train``.
+      image_size: Height and width that images are resized to; ``None`` means the model's own.
+      on_error: What a picture that cannot be read does: ``"raise"`` or ``"skip"``.
+      augment: A recipe of :func:`jaxcnn.augment.names`, such as ``"none"``; ``"auto"`` means
+        the one that suits the set, :func:`jaxcnn.augment.default_name`.
+      mix: ``"none"``, ``"mixup"`` or ``"cutmix"``.
+      alpha: Strength of ``mix``; ``None`` means its own default.
+      balanced: Whether an epoch shows every class equally often.
+    """
+
+    source: str = "digits"
+    data_dir: str | None = None
+    cache_dir: str | None = None
+    train: str | None = None
+    test: str | None = None
+    image_size: tuple[int, int] | None = None
+    on_error: Literal["raise", "skip"] = "raise"
+    augment: str = "auto"
+    mix: Literal["none", "mixup", "cutmix"] = "none"
+    alpha: float | None = None
+    balanced: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the names and what does not go together."""
+        if self.augment != "auto":
+            with _about("augment"):
+                augmentations.named(self.augment)
+        for size in self.image_size or ():
+            shapes.whole("image_size", size, least=1)
+        if self.alpha is not None and self.mix == "none":
+            raise ValueError('alpha is the strength of a mix; give one, such as mix = "mixup"')
+        if self.alpha is not None:
+            number("alpha", self.alpha, least=0)
+
+    def mixing(self) -> Mix | None:
+        """Returns what mixes images and their labels."""
+        mix = _MIXES[self.mix]
+        if mix is None or self.alpha is None:
+            return mix
+        return functools.partial(mix, alpha=self.alpha)
+
+
+@dataclass(frozen=True)
+class OptimizerOptions:
+    """The optimizer and its learning rate, as :func:`jaxcnn.training.make_optimizer` takes them.
+
+    Attributes:
+      name: Of the rule.
+      learning_rate: The peak of the schedule, above 0.
+      schedule: Its form.
+      warmup_epochs: How long it rises from 0 before, at least 0 and below the epochs.
+      final: What it ends at.
+      boundaries: Of a piecewise one: shares of the training, after the warm-up.
+      factor: Of a piecewise one: by how much it falls at each.
+      weight_decay: At least 0.
+      momentum: Of SGD and Muon.
+      betas: Of the Adams and of Lion.
+      clip_norm: The largest norm of a gradient.
+    """
+
+    name: Literal["sgd", "adam", "adamw", "lion", "muon"] = "adam"
+    learning_rate: float = 3e-3
+    schedule: Literal["constant", "cosine", "linear", "one_cycle", "piecewise"] = "one_cycle"
+    warmup_epochs: float = 0.0
+    final: float | None = None
+    boundaries: tuple[float, ...] | None = None
+    factor: float | None = None
+    weight_decay: float = 0.0
+    momentum: float | None = None
+    betas: tuple[float, float] | None = None
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that all of them can be made."""
+        number("learning_rate", self.learning_rate, above=0)
+        number("warmup_epochs", self.warmup_epochs, least=0)
+        # In so many epochs any warm-up fits; whether it does in those of the recipe, that one says.
+        self.make(epochs=10_000_000, steps_per_epoch=100)
+
+    def make(
+        self, *, epochs: int, steps_per_epoch: int, freeze: Sequence[str] = ()
+    ) -> optax.GradientTransformation:
+        """Returns the optimizer for a training of so many epochs and steps."""
+        schedule = make_schedule(
+            self.schedule,
+            peak=self.learning_rate,
+            steps=epochs * steps_per_epoch,
+            warmup_steps=round(self.warmup_epochs * steps_per_epoch),
+            final=self.final,
+            boundaries=self.boundaries,
+            factor=self.factor,
+        )
+        return self.rule(learning_rate=schedule, freeze=freeze)
+
+    def rule(
+        self, *, learning_rate: optax.Schedule, freeze: Sequence[str] = ()
+    ) -> optax.GradientTransformation:
+        """Returns the optimizer under another schedule than its own."""
+        return make_optimizer(
+            self.name,
+            learning_rate=learning_rate,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            betas=self.betas,
+            clip_norm=self.clip_norm,
+            frozen=freeze,
+        )
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """What is minimized.
+
+    Recipes are for images of one class each; :func:`jaxcnn.fit` takes the losses of other labels.
+
+    Attributes:
+      name: Of the loss, as in :mod:`jaxcnn.training`.
+      label_smoothing: Of the cross-entropy.
+      class_weights: Of the cross-entropy: one number per class.
+      balance: Whether the cross-entropy weighs classes so that all count the same.
+      gamma: Of the focal loss.
+      alpha: Of the focal loss: one number per class.
+    """
+
+    name: Literal["cross_entropy", "focal"] = "cross_entropy"
+    label_smoothing: float | None = None
+    class_weights: tuple[float, ...] | None = None
+    balance: bool = False
+    gamma: float | None = None
+    alpha: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that each option belongs to the loss."""
+        signature = inspect.signature(_LOSSES[self.name]).parameters
+        for option in self._options():
+            if option not in signature:
+                raise ValueError(f"{option} is no option of {self.name}")
+        if self.balance and self.name != "cross_entropy":
+            raise ValueError(f"balance is no option of {self.name}")
+        if self.balance and self.class_weights is not None:
+            raise ValueError("balance makes class_weights of its own; give one of the two")
+
+    def make(self, class_weights: Sequence[float] | None = None) -> Loss:
+        """Returns the loss.
+
+        Args:
+          class_weights: What ``balance`` found for the data.
+        """
+        options = self._options()
+        if class_weights is not None:
+            options["class_weights"] = tuple(class_weights)
+        loss = _LOSSES[self.name]
+        return functools.partial(loss, **options) if options else loss
+
+    def _options(self) -> dict[str, Any]:
+        fields = dataclasses.asdict(self)
+        del fields["name"], fields["balance"]
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How long and how, as :func:`jaxcnn.fit` takes it.
+
+    Attributes:
+      epochs: Passes over the data, at least 1.
+      batch_size: Images per step, at least 1.
+      seed: Decides all randomness, at least 0.
+      precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+      accumulate: In how many parts a batch goes through the model.
+      average: How much stays of the moving average of the weights.
+      on_nan: ``"raise"``, ``"skip"`` or ``"ignore"``.
+      metrics: What else is measured on the held-out images.
+      monitor: What makes an epoch the best.
+      better: Whether it shall be ``"smaller"`` or ``"larger"``.
+      patience: Epochs without anything better before the training stops.
+      min_improvement: By how much it must be better to count for ``patience``.
+      restore_best: Whether the best epoch's weights are kept in place of the last's.
+      checkpoint_every: Steps between checkpoints amid an epoch.
+      keep_best: How many of the best checkpoints are kept.
+      tensorboard: Whether event files are written, into ``tensorboard`` in the run's folder.
+    """
+
+    epochs: int = 20
+    batch_size: int = 64
+    seed: int = 0
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    accumulate: int = 1
+    average: float | None = None
+    on_nan: Literal["raise", "skip", "ignore"] = "raise"
+    metrics: tuple[str, ...] = ()
+    monitor: str | None = None
+    better: Literal["smaller", "larger"] | None = None
+    patience: int | None = None
+    min_improvement: float = 0.0
+    restore_best: bool = False
+    checkpoint_every: int | None = None
+    keep_best: int = 1
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the ranges, and what does not go together."""
+        for name in ("epochs", "batch_size", "accumulate", "keep_best"):
+            shapes.whole(name, getattr(self, name), least=1)
+        for name in ("patience", "checkpoint_every"):
+            if getattr(self, name) is not None:
+                shapes.whole(name, getattr(self, name), least=1)
+        shapes.whole("seed", self.seed, least=0)
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                "accumulate must divide batch_size. "
+                f"Received: accumulate={self.accumulate}, batch_size={self.batch_size}"
+            )
+        number("min_improvement", self.min_improvement, least=0)
+        if self.average is not None:
+            check_decay(self.average)
+        with _about("metrics"):
+            for metric in self.metrics:
+                checks.known("metric", metric, _METRICS)
+        if self.better is not None and self.monitor is None:
+            raise ValueError("better says how to compare a monitor, and there is none")
+        if self.min_improvement and self.patience is None:
+            raise ValueError("min_improvement is what patience waits for, and there is none")
+
+    def measured(self) -> dict[str, Metric]:
+        """Returns the metrics by name."""
+        return {name: _METRICS[name] for name in self.metrics}
+
+    def watched(self) -> str | Monitor | None:
+        """Returns what makes an epoch the best."""
+        if self.monitor is None or self.better is None:
+            return self.monitor
+        return Monitor(self.monitor, self.better)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training.
+
+    >>> recipe = read("digits")
+    >>> recipe.training.epochs, recipe.optimizer.name
+    (20, 'adam')
+
+    Attributes:
+      version: Of this form of recipes.
+      model: The network.
+      data: The images.
+      optimizer: The optimizer and its learning rate.
+      loss: What is minimized.
+      training: How long and how.
+    """
+
+    version: int = _VERSION
+    model: ModelOptions = ModelOptions()
+    data: DataOptions = DataOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+    loss: LossOptions = LossOptions()
+    training: TrainingOptions = TrainingOptions()
+
+    def __post_init__(self) -> None:
+        """Checks what does not go together."""
+        if not 1 <= self.version <= _VERSION:
+            raise ValueError(f"version must be {_VERSION}. Received: {self.version}")
+        warmup, epochs = self.optimizer.warmup_epochs, self.training.epochs
+        if warmup >= epochs:
+            raise ValueError(
+                "optimizer.warmup_epochs must be below training.epochs. "
+                f"Received: warmup_epochs={warmup!r} of epochs={epochs!r}"
+            )
+        first, *_ = self.optimizer.boundaries or (1.0,)
+        if first * epochs <= warmup:
+            raise ValueError(
+                "optimizer.boundaries must come after the warm-up. "
+                f"Received: {first!r} of epochs={epochs!r} for warmup_epochs={warmup!r}"
+            )
+
+
+def recipe_files() -> dict[str, Path]:
+    """Returns the recipes that come with the package, by name."""
+    folder = Path(str(resources.files("jaxcnn") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read(source: str | Path, *, assignments: Sequence[str] = ()) -> Recipe:
+    """Returns a recipe.
+
+    Args:
+      source: The path of a TOML file, or the name of a recipe that comes with the package.
+      assignments: Options to set anew, such as ``"optimizer.learning_rate=0.01"``.
+
+    Raises:
+      TypeError: a value is not of its type.
+      ValueError: there is no such recipe, the file is not TOML, or an option is unknown or out of
+        its range; the message names the line.
+    """
+    shipped, path = recipe_files(), Path(source)
+    if not path.is_file():
+        if path.suffix == ".toml" or path.parent != Path():
+            raise ValueError(f"there is no file {str(source)!r}")
+        checks.known("recipe", str(source), shipped)
+        path = shipped[str(source)]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
+    _check_version(text, path.name)
+    return override(parse(text, Recipe, source=path.name), assignments)
+
+
+def _check_version(text: str, source: str) -> None:
+    """Raises an error of its own for a recipe whose options may be unknown here."""
+    try:
+        version = toml.load(text).get("version")
+    except ValueError:
+        return  # told of, with its line, by who reads all of it
+    if isinstance(version, int) and version > _VERSION:
+        raise ValueError(
+            f"{source} is a recipe of version {version}; this jaxcnn reads version {_VERSION}. "
+            "Install a newer one: pip install --upgrade jaxcnn"
+        )

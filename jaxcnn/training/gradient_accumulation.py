@@ -1,0 +1,53 @@
+"""A batch in parts, one after the other, and the sums over them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxcnn.runtime import unroll_scan
+
+
+def accumulated(
+    compute: Callable[[Any, Any, jax.Array], tuple[Any, Any]],
+    rows: Any,
+    carried: Any,
+    key: jax.Array,
+    *,
+    parts: int,
+) -> tuple[Any, Any]:
+    """Returns the sums of what ``compute`` gives for each part of some rows.
+
+    >>> rows = jnp.arange(6.0)
+    >>> compute = lambda rows, last, key: (rows.sum(), rows[-1] - last)
+    >>> total, last = accumulated(compute, rows, jnp.zeros(()), jax.random.key(0), parts=3)
+    >>> float(total), float(last)  # 5 − (3 − (1 − 0))
+    (15.0, 3.0)
+
+    Args:
+      compute: Maps some of the rows, what is carried from part to part, and a key of the part to
+        arrays that are added up and what is carried on.
+      rows: Arrays of the same length.
+      carried: Arrays given to the first part.
+      key: A PRNG key, of which each part gets one of its own.
+      parts: Their number; it divides the length.
+
+    Returns:
+      The sums, and what the last part carries on.
+    """
+    split = jax.tree.map(lambda a: a.reshape(parts, len(a) // parts, *a.shape[1:]), rows)
+    first = jax.tree.map(lambda array: array[0], split)
+    shapes, _ = jax.eval_shape(compute, first, carried, key)
+    zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+
+    def turn(carry: Any, part: Any) -> tuple[Any, None]:
+        # No part begins before the last one has ended: that is what saves the memory.
+        (sums, carried), (number, rows) = lax.optimization_barrier((carry, part))
+        more, carried = compute(rows, carried, jax.random.fold_in(key, number))
+        return (jax.tree.map(jnp.add, sums, more), carried), None
+
+    numbered = jnp.arange(parts), split
+    (sums, carried), _ = lax.scan(turn, (zeros, carried), numbered, unroll=unroll_scan() or 1)
+    return sums, carried

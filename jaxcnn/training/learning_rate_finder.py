@@ -1,0 +1,189 @@
+"""A learning rate found by one short run in which it grows: the range test."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from jaxcnn import shapes
+from jaxcnn.augment import options
+from jaxcnn.augment.composition import Augment
+from jaxcnn.data.batches import Batch, batches, steps_per_epoch
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.training.losses import cross_entropy
+from jaxcnn.training.optimizers import make_optimizer
+from jaxcnn.training.step import Loss, TrainState, make_train_step
+
+MakeOptimizer: TypeAlias = Callable[..., optax.GradientTransformation]
+
+# The average reaches back about 10 steps. fastai's 0.98 reaches back 50, which of a run of 100
+# moves what is seen to rates several times as high.
+_SMOOTHING = 0.9
+_DIVERGED = 4
+_FEWEST_STEPS = 20
+
+
+class RateSearch(NamedTuple):
+    """What a range test saw: arrays of one number per step, until the loss left its range.
+
+    Attributes:
+      rates: The learning rates, float64, each larger than the last by the same factor.
+      losses: The mean loss of each batch before the step with that rate, float64, finite.
+      smoothed: Their exponential moving average.
+      suggestion: The rate around which the smoothed loss fell most.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+    smoothed: np.ndarray
+    suggestion: float
+
+
+def find_learning_rate(
+    model: nnx.Module,
+    data: Dataset,
+    *,
+    optimizer: str | MakeOptimizer = "sgd",
+    loss: Loss = cross_entropy,
+    lowest: float = 1e-6,
+    highest: float = 10.0,
+    steps: int = 100,
+    batch_size: int = 64,
+    augment: Augment | str | None = None,
+    seed: int = 0,
+) -> RateSearch:
+    """Trains a copy of a model while the learning rate grows, and says where the loss fell most.
+
+    The rate grows by the same factor at each step, from ``lowest`` to ``highest`` (Smith, 2017,
+    arXiv 1506.01186). At first it is too small to do anything, then the loss falls, and then it
+    leaves its range: the run ends when it is not finite or, smoothed, above 4 times its minimum,
+    as in fastai. The model passed in stays as it is.
+
+    The suggestion is the rate in the middle of the tenfold growth over which the smoothed loss fell
+    most, before its minimum: the steepest descent over the logarithm of the rate, as fastai's
+    ``steep``, but over many steps, because from one to the next it is the batch that decides. As a
+    rule of thumb it is the peak of a schedule that warms up and falls, such as one-cycle, for the
+    same optimizer and batch size. It is good to a factor of 5 or so, and a start: a rate that stays
+    should be a few times smaller, and both are too large where the loss is at its minimum.
+    :func:`jaxcnn.insight.plots.rate_search` draws the curve.
+
+    >>> from jaxcnn.data import load
+    >>> from jaxcnn.layers import dense, flatten, serial
+    >>> data = load("digits").take(slice(0, 500))
+    >>> model = serial(flatten(), dense(10)).build(data.image_shape, rngs=nnx.Rngs(0))
+    >>> result = find_learning_rate(model, data, highest=100.0)
+    >>> 0.2 < result.suggestion < 1
+    True
+
+    Args:
+      model: As for :func:`~jaxcnn.training.make_train_step`.
+      data: What to train on.
+      optimizer: A name that :func:`~jaxcnn.training.make_optimizer` knows, or a function that is
+        given ``learning_rate=``, a schedule, and returns an Optax transformation, such as
+        ``optax.adam`` or ``functools.partial(make_optimizer, "sgd", momentum=0.95)``.
+      loss: As for :func:`~jaxcnn.training.make_train_step`; at least 0.
+      lowest: The first rate, above 0.
+      highest: The last rate, at least 100 times ``lowest``.
+      steps: How many rates, at least 20.
+      batch_size: Images per step, from 1 to the size of the data.
+      augment: As for :func:`~jaxcnn.training.make_train_step`.
+      seed: Decides the order of the images and all randomness of the training, at least 0.
+
+    Returns:
+      The rates, the losses and the suggestion.
+
+    Raises:
+      TypeError: an argument is not of its type.
+      ValueError: an argument is out of its range, or the loss did not fall while the rate grew
+        tenfold.
+    """
+    rates = _rates(lowest, highest, steps)
+    seed = shapes.whole("seed", seed, least=0)
+    batch_size = shapes.whole("batch_size", batch_size, least=1)
+    if batch_size > len(data):
+        raise ValueError(
+            "batch_size must be at most the number of images. "
+            f"Received: batch_size={batch_size} for {len(data)} images"
+        )
+    transformation = _optimizer(optimizer, rates)
+    train_step = make_train_step(
+        model,
+        transformation,
+        loss=loss,
+        augment=augment,
+        steps_per_epoch=steps_per_epoch(data, batch_size),
+    )
+    state = TrainState.create(model, transformation, jax.random.key(seed))
+    losses: list[float] = []
+    average, smoothed = 0.0, []
+    for batch in itertools.islice(_endless(data, batch_size, seed), steps):
+        state, metrics = train_step(state, batch)
+        value = float(metrics.loss)
+        if not math.isfinite(value):
+            break
+        average = _SMOOTHING * average + (1 - _SMOOTHING) * value
+        losses.append(value)
+        smoothed.append(average / (1 - _SMOOTHING ** len(losses)))
+        if smoothed[-1] > _DIVERGED * min(smoothed):
+            break
+    tried, curve = rates[: len(losses)], np.array(smoothed)
+    return RateSearch(tried, np.array(losses), curve, _steepest(rates, curve))
+
+
+def _rates(lowest: float, highest: float, steps: int) -> np.ndarray:
+    lowest = options.number("lowest", lowest, above=0)
+    highest = options.number("highest", highest, above=0)
+    if highest < 100 * lowest:
+        raise ValueError(
+            "highest must be at least 100 times lowest. "
+            f"Received: highest={highest!r} for lowest={lowest!r}"
+        )
+    return np.geomspace(lowest, highest, shapes.whole("steps", steps, least=_FEWEST_STEPS))
+
+
+def _optimizer(optimizer: str | MakeOptimizer, rates: np.ndarray) -> optax.GradientTransformation:
+    table = jnp.asarray(rates, jnp.float32)
+
+    def schedule(count: jax.Array) -> jax.Array:
+        return table[count]
+
+    if isinstance(optimizer, str):
+        return make_optimizer(optimizer, learning_rate=schedule)
+    if not callable(optimizer):
+        raise TypeError(
+            "optimizer must be a name, or a function of learning_rate such as optax.adam. "
+            f"Received: optimizer={optimizer!r}"
+        )
+    return optimizer(learning_rate=schedule)
+
+
+def _endless(data: Dataset, batch_size: int, seed: int) -> Iterator[Batch]:
+    for epoch in itertools.count():
+        yield from batches(data, batch_size, seed=seed, epoch=epoch)
+
+
+def _steepest(rates: np.ndarray, smoothed: np.ndarray) -> float:
+    """Returns the middle of the tenfold growth over which the smoothed loss falls most.
+
+    Of mnist_cnn on the digits, with five seeds, it is 0.015 to 0.064 for SGD and 0.0025 to 0.004
+    for Adam. In 4 epochs of one-cycle, of the peaks 1, 3, 10, … SGD did best with 0.01 and 0.03 and
+    failed with 0.1; Adam did well with 0.003 and best with 0.01 and 0.03. From one step to the next
+    the loss falls most anywhere from 1e-6 to 0.17.
+    """
+    tenfold = max(round((len(rates) - 1) / math.log10(rates[-1] / rates[0])), 1)
+    end = int(smoothed.argmin()) + 1 if smoothed.size else 0
+    falls = smoothed[: max(end - tenfold, 0)] - smoothed[tenfold:end]
+    # A millionth may be rounding.
+    if not falls.size or falls.max() <= 1e-6 * smoothed[0]:
+        raise ValueError(
+            "the loss must be finite and fall while the rate grows tenfold: begin with a smaller "
+            "lowest, end with a larger highest, and see that the model has an output for each "
+            f"class. Received: {len(smoothed)} finite losses without such a fall"
+        )
+    return float(rates[falls.argmax() + tenfold // 2])

@@ -1,0 +1,110 @@
+"""What a step computes in: half precision around parameters that stay float32."""
+
+from collections.abc import Hashable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxcnn import checks
+
+Arrays: TypeAlias = dict[str, Any]
+Path: TypeAlias = tuple[Hashable, ...]
+
+PRECISIONS = {"float32": None, "bfloat16": jnp.bfloat16, "float16": jnp.float16}
+_NORMS = (nnx.BatchNorm, nnx.LayerNorm, nnx.GroupNorm, nnx.InstanceNorm, nnx.RMSNorm)
+
+# As Micikevicius et al. choose them; PyTorch's GradScaler too, but for the first scale (2¹⁶).
+_FIRST_SCALE = 2.0**15
+_GOOD_STEPS_TO_DOUBLE = 2000
+
+
+class LossScale(NamedTuple):
+    """What the loss is multiplied by, so that float16 gradients are neither 0 nor infinite.
+
+    It is halved when a gradient overflows, and doubled after 2,000 steps without (Micikevicius
+    et al., 2018, arXiv 1710.03740).
+
+    Attributes:
+      value: The factor, float32, at least 1.
+      good_steps: Steps since it last changed, int32.
+    """
+
+    value: jax.Array
+    good_steps: jax.Array
+
+    @classmethod
+    def create(cls) -> "LossScale":
+        """Returns the scale before the first step."""
+        return cls(jnp.array(_FIRST_SCALE, jnp.float32), jnp.zeros((), jnp.int32))
+
+    def after(self, finite: jax.Array) -> "LossScale":
+        """Returns the scale after a step whose gradients were ``finite`` or were not."""
+        good_steps = jnp.where(finite, self.good_steps + 1, 0)
+        double = good_steps == _GOOD_STEPS_TO_DOUBLE
+        value = jnp.where(finite, self.value, jnp.maximum(self.value / 2, 1))
+        return LossScale(jnp.where(double, value * 2, value), jnp.where(double, 0, good_steps))
+
+
+class Computation(NamedTuple):
+    """The structure of a model, and what it computes in.
+
+    Attributes:
+      graphdef: Flax's.
+      dtype: Half precision, or ``None``: whatever dtypes the modules have.
+      uncast: Paths of the modules that are given their parameters as they are.
+    """
+
+    graphdef: Any
+    dtype: Any
+    uncast: frozenset[Path]
+
+    @classmethod
+    def of(cls, model: nnx.Module, precision: str) -> "Computation":
+        """Returns the computation of a model.
+
+        In half precision, parameters and images are cast at the beginning. A module that names a
+        ``dtype`` keeps its float32 parameters and computes as it says, and Flax's normalizations
+        are told to return half precision: their statistics are float32 by themselves.
+
+        Args:
+          model: Any module.
+          precision: ``"float32"``, which casts nothing, ``"bfloat16"`` or ``"float16"``.
+
+        Raises:
+          ValueError: ``precision`` is another word.
+        """
+        checks.known("precision", str(precision), PRECISIONS)
+        dtype = PRECISIONS[str(precision)]
+        if dtype is None:
+            return cls(nnx.graphdef(model), None, frozenset())
+        model = nnx.merge(*nnx.split(model))  # modules of its own, to be changed
+        uncast = []
+        for path, module in nnx.iter_modules(model):
+            if isinstance(module, _NORMS) and module.dtype is None:
+                module.dtype = dtype
+            if getattr(module, "dtype", None) is not None:
+                uncast.append(path)
+        return cls(nnx.graphdef(model), dtype, frozenset(uncast))
+
+    def model(self, params: Arrays, statistics: Arrays) -> nnx.Module:
+        """Returns the model with these arrays, parameters cast."""
+        if self.dtype is not None:
+            params = jax.tree_util.tree_map_with_path(self._cast_parameter, params)
+        return nnx.merge(self.graphdef, params, statistics)
+
+    def cast(self, array: jax.Array) -> jax.Array:
+        """Returns floating-point values in half precision, others as they are."""
+        if self.dtype is None or not jnp.issubdtype(array.dtype, jnp.floating):
+            return array
+        return array.astype(self.dtype)
+
+    def _cast_parameter(self, keys: Any, parameter: jax.Array) -> jax.Array:
+        owner = tuple(key.key for key in keys)[:-1]
+        return parameter if owner in self.uncast else self.cast(parameter)
+
+
+def with_dtype_of(old: jax.Array, new: jax.Array) -> jax.Array:
+    """Returns ``new`` in the dtype of ``old``; a key, which has no other, as it is."""
+    return new if new.dtype == old.dtype else new.astype(old.dtype)

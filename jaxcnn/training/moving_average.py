@@ -1,0 +1,74 @@
+"""The moving average of a model's weights."""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+Arrays: TypeAlias = dict[str, Any]
+
+
+class Average(NamedTuple):
+    """Exponential moving averages of the arrays of a model, float32.
+
+    average ← d · average + (1 − d) · new, d = min(decay, (1 + t) / (10 + t)) after t steps: the
+    first arrays, which are random, soon weigh nothing, as with TensorFlow's
+    ``ExponentialMovingAverage(decay, num_updates=t)``. (Averages over a training: Polyak and
+    Juditsky, 1992.)
+
+    Running means and variances are averaged like the parameters that they belong to, as timm's
+    ``ModelEmaV2`` does: a batch normalization with the last statistics and earlier weights would
+    fit neither. Counters and keys are the newest.
+
+    Attributes:
+      params: Of the parameters: nested dicts of arrays.
+      statistics: Of what else the model keeps.
+    """
+
+    params: Arrays
+    statistics: Arrays
+
+    @classmethod
+    def create(cls, params: Arrays, statistics: Arrays) -> "Average":
+        """Returns the average before the first step: copies of the arrays."""
+        return jax.tree.map(_float32_copy, cls(params, statistics))
+
+    def after(
+        self, params: Arrays, statistics: Arrays, *, decay: float, steps: jax.Array
+    ) -> "Average":
+        """Returns the average after a step.
+
+        Args:
+          params: What the step made of the parameters.
+          statistics: What it made of what else the model keeps.
+          decay: How much stays of the old average in the long run, between 0 and 1.
+          steps: Number of steps taken before, int32.
+        """
+        count = steps.astype(jnp.float32)
+        share = 1 - jnp.minimum(decay, (1 + count) / (10 + count))
+
+        def blend(old: jax.Array, new: jax.Array) -> jax.Array:
+            if not jnp.issubdtype(old.dtype, jnp.floating):
+                return new
+            return old + share * (new.astype(old.dtype) - old)
+
+        return jax.tree.map(blend, self, Average(params, statistics))
+
+
+def check_decay(average: float) -> None:
+    """Checks that ``average`` is a number between 0 and 1.
+
+    Raises:
+      TypeError: it is no number.
+      ValueError: it is not between them.
+    """
+    if isinstance(average, bool) or not isinstance(average, int | float):
+        raise TypeError(f"average must be a number or None. Received: average={average!r}")
+    if not 0 < average < 1:
+        raise ValueError(f"average must be between 0 and 1. Received: average={average!r}")
+
+
+def _float32_copy(array: jax.Array) -> jax.Array:
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        array = array.astype(jnp.promote_types(array.dtype, jnp.float32))
+    return jnp.copy(array)

@@ -1,0 +1,109 @@
+"""Where a number that is not finite comes from: a step that is computed again, layer by layer."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jaxcnn.data.batches import Batch
+from jaxcnn.training.checkpoints import names
+from jaxcnn.training.forward import Forward, Inputs
+from jaxcnn.training.step import Loss, TrainState, gradient
+
+_Record = Callable[[str, jax.Array], None]
+
+
+class _Found(Exception):
+    """Says what the first number is that is not finite."""
+
+
+def first_bad_value(
+    forward: Forward, loss: Loss, state: TrainState, batch: Batch, *, parts: int
+) -> str:
+    """Returns, in words, the first number of a step that is not finite.
+
+    Parameters, images, the output of every module in the order in which they end, and the losses
+    are looked at, then the gradients, from the last layer back.
+
+    Args:
+      forward: The step's options.
+      loss: The step's.
+      state: Before the step.
+      batch: The step's.
+      parts: In how many parts the batch goes through the model.
+    """
+    called: list[str] = []
+    try:
+        for name, parameter in names(state.params).items():
+            _check(f"the parameter {name}", parameter)
+        inputs, key = forward.inputs(state, batch)
+        _check("the images, as the model is given them", inputs.images)
+        statistics = state.statistics
+        for number, part in enumerate(_parts(inputs, parts)):
+            part_key = key if parts == 1 else jax.random.fold_in(key, number)
+            logits, statistics = forward.logits(
+                state.params,
+                statistics,
+                part.images,
+                part_key,
+                prepare=functools.partial(_observe, called=called),
+            )
+            losses = loss(logits.astype(jnp.float32), part.targets)
+            _check("the loss, of finite outputs of the model", losses[part.mask])
+        gradients, _, _ = gradient(forward, loss, state, inputs, key, parts=parts)
+        for name, array in _last_first(names(gradients), called):
+            _check(f"the gradient of {name}", array)
+    except _Found as found:
+        return str(found)
+    return "no number, where the step is computed layer by layer"
+
+
+def _parts(inputs: Inputs, parts: int) -> Iterator[Inputs]:
+    size = len(inputs.mask) // parts
+    for start in range(0, size * parts, size):
+        yield jax.tree.map(lambda rows, at=start: rows[at : at + size], inputs)
+
+
+def _check(what: str, array: jax.Array) -> None:
+    """Raises ``_Found`` if a number is not finite; what is only traced is left out."""
+    if isinstance(array, jax.core.Tracer) or not jnp.issubdtype(array.dtype, jnp.floating):
+        return
+    values = np.asarray(array.astype(jnp.float32))
+    bad = ~np.isfinite(values)
+    if bad.any():
+        kind = "NaN" if np.isnan(values[bad].flat[0]) else "infinite"
+        raise _Found(f"{what}: {bad.sum():,} of {values.size:,} values, the first of them {kind}")
+
+
+def _observe(model: nnx.Module, *, called: list[str]) -> None:
+    """Lets every module of the model look at what it returns."""
+    for path, module in list(nnx.iter_modules(model)):
+        name = ".".join(map(str, path))
+        module.__class__ = _observed(type(module), name, called)
+
+
+def _observed(kind: type[nnx.Module], name: str, called: list[str]) -> type[nnx.Module]:
+    @functools.wraps(kind.__call__)
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        y = kind.__call__(self, *arguments, **options)
+        called.append(name)
+        for array in jax.tree.leaves(y):
+            _check(f"the output of {name or 'the model'}", array)
+        return y
+
+    return type(kind.__name__, (kind,), {"__call__": call})
+
+
+def _last_first(gradients: dict[str, Any], called: list[str]) -> list[tuple[str, Any]]:
+    """Returns the gradients in the order in which they are computed."""
+    places = {name: place for place, name in enumerate(called)}
+
+    def place(entry: tuple[str, Any]) -> int:
+        module, _, _ = entry[0].rpartition(".")
+        return places.get(module, -1)
+
+    return sorted(gradients.items(), key=place, reverse=True)

@@ -1,0 +1,78 @@
+"""Recipes by name, and augmentations one after another."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcnn import augment, data
+from jaxcnn.augment.composition import apply
+
+
+@pytest.mark.parametrize("name", augment.names())
+def test_a_recipe_keeps_shape_dtype_and_bounds(key, name):
+    shape = (6, 16, 16, 3)
+    images = jnp.asarray(np.random.default_rng(0).uniform(0, 1, shape), jnp.float32)
+    result = jax.jit(functools.partial(apply, augment.named(name), epoch=1))(key, images)
+    assert (result.shape, result.dtype) == (shape, jnp.float32)
+    assert result.min() >= 0
+    assert result.max() <= 1 + 1e-6
+    assert (result != images).any() == (name != "none")
+
+
+def test_unknown_recipes_are_named():
+    with pytest.raises(ValueError, match=r"there is no recipe 'cifra'. Did you mean 'cifar'\?"):
+        augment.named("cifra")
+
+
+def test_the_parts_of_a_composition_come_in_turn(key):
+    def double(key, images):
+        return 2 * images
+
+    def add(key, images):
+        return images + 1
+
+    assert float(augment.compose(double, add)(key, jnp.float32(3))) == 7
+    assert float(augment.compose(add, double)(key, jnp.float32(3))) == 8
+    assert float(augment.compose(augment.compose(add), double, add)(key, jnp.float32(3))) == 9
+
+
+def test_each_part_has_a_key_of_its_own(key):
+    def draw(key, images):
+        return jnp.append(images, jax.random.uniform(key))
+
+    nested = augment.compose(draw, augment.compose(draw, draw), draw)
+    values = np.asarray(nested(key, jnp.zeros(0)))
+    assert len(set(values)) == 4
+    np.testing.assert_array_equal(nested(key, jnp.zeros(0)), values)
+
+
+def test_only_who_asks_is_told_the_epoch(key):
+    def plain(key, images):
+        return images
+
+    def by_epoch(key, images, *, epoch):
+        return images + epoch
+
+    def chosen(key, images, *, epoch=10):
+        return images + epoch
+
+    zero = jnp.float32(0)
+    assert float(augment.compose(plain, by_epoch, chosen)(key, zero, epoch=3)) == 13
+    assert float(augment.compose(functools.partial(by_epoch, epoch=5))(key, zero, epoch=3)) == 5
+    with pytest.raises(ValueError, match=r"give make_train_step its steps_per_epoch.*by_epoch"):
+        augment.compose(plain, by_epoch)(key, zero)
+
+
+@pytest.mark.parametrize("name", ["digits", *data.available()])
+def test_every_public_set_has_a_recipe(name):
+    recipe = augment.named(name)
+    assert recipe is augment.named(augment.default_name(name))
+    assert augment.default_name(name) != "none"
+
+
+def test_nothing_is_known_of_other_sets():
+    names = ["./digits", "pets", "/data/cifar10", "cifra", "cifar10.npz"]
+    assert {augment.default_name(name) for name in names} == {"none"}

@@ -1,0 +1,59 @@
+"""Shifted and masked sequences, measured with NumPy."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcnn.augment import channel_mask, time_mask, time_shift
+
+COUNT, LENGTH, CHANNELS = 300, 20, 8
+
+
+@pytest.fixture
+def ones():
+    return jnp.ones((COUNT, LENGTH, CHANNELS))
+
+
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+def test_a_shift_moves_all_channels_together(key, mode):
+    rng = np.random.default_rng(0)
+    sequences = rng.uniform(0.1, 1, (100, LENGTH, 2)).astype(np.float32)
+    results = np.asarray(time_shift(key, jnp.asarray(sequences), steps=3, mode=mode))
+    seen = set()
+    for sequence, result in zip(sequences, results, strict=True):
+        for steps in range(-3, 4):
+            expected = np.roll(sequence, steps, axis=0)
+            if mode == "zeros":
+                expected[slice(steps) if steps >= 0 else slice(steps, None)] = 0
+            if np.array_equal(expected, result):
+                seen.add(steps)
+                break
+        else:
+            pytest.fail("no shift explains the result")
+    assert seen == set(range(-3, 4))
+
+
+@pytest.mark.parametrize(
+    ("mask", "axis", "size"), [(time_mask, 1, LENGTH), (channel_mask, 2, CHANNELS)]
+)
+def test_a_mask_is_one_stretch(key, ones, mask, axis, size):
+    masked = np.asarray(mask(key, ones, width=5)) == 0
+    stretch = masked.all(axis=3 - axis)
+    np.testing.assert_array_equal(masked.any(axis=3 - axis), stretch)
+    widths = stretch.sum(axis=1)
+    assert np.bincount(widths) == pytest.approx(np.full(6, COUNT / 6), abs=25)
+    steps = np.abs(np.diff(np.pad(stretch, ((0, 0), (1, 1))).astype(int), axis=1)).sum(axis=1)
+    np.testing.assert_array_equal(steps, 2 * (widths > 0))
+    assert stretch.any(axis=0).all()  # every place comes up
+
+
+def test_a_mask_can_take_all(key, ones):
+    widths = (np.asarray(time_mask(key, ones, width=LENGTH)) == 0)[..., 0].sum(axis=1)
+    assert (widths.min(), widths.max()) == (0, LENGTH)
+
+
+def test_several_masks_are_drawn_by_themselves(key, ones):
+    masked = np.asarray(time_mask(key, ones, width=2, count=4))[..., 0] == 0
+    assert masked.sum(axis=1).max() > 5
+    assert masked.sum(axis=1).max() <= 8
+    np.testing.assert_array_equal(time_mask(key, ones, width=2, count=0), ones)
