@@ -4,8 +4,7 @@ This is the one user of chex. ``chex.disable_asserts()`` switches these checks o
 process; what must hold even then is a plain ``raise`` where it belongs.
 """
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -138,49 +137,6 @@ def same_dtype(**arrays: jax.Array | None) -> None:
         message += f" For float32, pass {doubles[0]}.astype(jnp.float32)."
     with _raising(TypeError(message)):
         chex.assert_type(others, first.dtype)
-
-
-def function(name: str, value: Any) -> None:
-    """Checks that ``value`` can be called, such as an initializer.
-
-    Raises:
-      TypeError: it cannot, as the name of a function cannot.
-    """
-    if not callable(value):
-        raise TypeError(
-            f"{name} must be a function of (key, shape, dtype), such as "
-            f"jax.nn.initializers.zeros. Received: {name}={value!r}"
-        )
-
-
-def known(what: str, name: str, names: Iterable[str]) -> None:
-    """Checks that ``name`` is one of ``names``.
-
-    >>> known("model", "mnist_cn", ["mnist_cnn", "pets_cnn"])
-    Traceback (most recent call last):
-    ValueError: there is no model 'mnist_cn'. Did you mean 'mnist_cnn'?
-
-    Raises:
-      TypeError: it is not text.
-      ValueError: it is none of them; the message names the nearest, or else the first 20.
-    """
-    choices = list(names)
-    if not isinstance(name, str):
-        raise TypeError(f"{what} must be text. Received: {what}={name!r}. {nearest('', choices)}")
-    if name not in choices:
-        raise ValueError(f"there is no {what} {name!r}. {nearest(name, choices)}")
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Returns what to say after a name that is none of ``names``: the nearest, or the first 20.
-
-    >>> nearest("rat", ["rate", "seed"]), nearest("x", ["rate", "seed"])
-    ("Did you mean 'rate'?", 'Known: rate, seed.')
-    """
-    choices = list(names)
-    close = difflib.get_close_matches(name, choices, n=1)
-    listed = choices if len(choices) <= 20 else [*choices[:20], "…"]
-    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(listed)}."
 
 
 @contextmanager

@@ -63,17 +63,17 @@ from jaxcnn import checks, ops
             "x and kernel must have the same dtype. Received: x float32, kernel bfloat16.",
         ),
         (
-            lambda: checks.known("model", "mnistcnn", ["pets_cnn", "mnist_cnn"]),
+            lambda: arguments.check_known("model", "mnistcnn", ["pets_cnn", "mnist_cnn"]),
             ValueError,
             "there is no model 'mnistcnn'. Did you mean 'mnist_cnn'?",
         ),
         (
-            lambda: checks.known("model", "zebra", ["pets_cnn", "mnist_cnn"]),
+            lambda: arguments.check_known("model", "zebra", ["pets_cnn", "mnist_cnn"]),
             ValueError,
             "there is no model 'zebra'. Known: pets_cnn, mnist_cnn.",
         ),
         (
-            lambda: checks.known("set", "zebra", map(str, range(30))),
+            lambda: arguments.check_known("set", "zebra", map(str, range(30))),
             ValueError,
             f"there is no set 'zebra'. Known: {', '.join(map(str, range(20)))}, ….",
         ),
@@ -92,7 +92,7 @@ def test_what_fits_passes():
     checks.channels("x", jnp.zeros((1, 2, 3)), 3)
     checks.floating("x", jnp.zeros(1, jnp.float16))
     checks.same_dtype(x=jnp.zeros(1), kernel=jnp.ones(2), bias=None)
-    checks.known("model", "a", ["a"])
+    arguments.check_known("model", "a", ["a"])
 
 
 def test_options_stay_checked_when_chex_is_switched_off():

@@ -228,12 +228,12 @@ PER_AXIS = {
 @pytest.mark.parametrize(
     ("value", "kind", "rule"),
     [
-        (2.5, TypeError, "must be a whole number"),
-        (True, TypeError, "must be a whole number"),
-        ("22", TypeError, "must be a whole number"),
-        ((2, 2.0), TypeError, "must be whole numbers"),
-        ((2, False), TypeError, "must be whole numbers"),
-        ((2, (2, 2)), TypeError, "must be whole numbers"),
+        (2.5, TypeError, "must be an integer"),
+        (True, TypeError, "must be an integer"),
+        ("22", TypeError, "must be an integer"),
+        ((2, 2.0), TypeError, "must be integers"),
+        ((2, False), TypeError, "must be integers"),
+        ((2, (2, 2)), TypeError, "must be integers"),
         (0, ValueError, "must be at least 1"),
         (-2, ValueError, "must be at least 1"),
         ((2, 0), ValueError, "must be at least 1 on every axis"),
@@ -285,9 +285,9 @@ def test_padding_of_every_axis(value, kind, rule):
 
 ERRORS = [
     (lambda: shapes.output_size(9, 3, padding=2.5), TypeError,
-     r"^padding must be a whole number. Received: padding=2.5$"),
+     r"^padding must be an integer. Received: padding=2.5$"),
     (lambda: shapes.output_size(9, 3, padding="SAME"), TypeError,
-     r"^padding must be a whole number. Received: padding='SAME'$"),
+     r"^padding must be an integer. Received: padding='SAME'$"),
     (lambda: shapes.output_size(9, 3, padding=-1), ValueError,
      r"^padding must be at least 0. Received: padding=-1$"),
     (lambda: shapes.output_size(9, 3, padding=(0, -1)), ValueError,
@@ -316,11 +316,11 @@ ERRORS = [
     (lambda: shapes.conv_shape((9, 9, 1), 0, 3), ValueError,
      r"^features must be at least 1. Received: features=0$"),
     (lambda: shapes.conv_shape((9, 9, 1), 2.0, 3), TypeError,
-     r"^features must be a whole number. Received: features=2.0$"),
+     r"^features must be an integer. Received: features=2.0$"),
     (lambda: shapes.pad_widths("widths", ((1, 2, 3),), 1), ValueError,
      r"^widths must be an int, .* \(1 here\). Received: widths=\(\(1, 2, 3\),\)$"),
     (lambda: shapes.pad_widths("widths", ((1, 2), (3, 0.5)), 2), TypeError,
-     r"^widths must be whole numbers. Received: widths=\(\(1, 2\), \(3, 0.5\)\)$"),
+     r"^widths must be integers. Received: widths=\(\(1, 2\), \(3, 0.5\)\)$"),
 ]  # fmt: skip
 
 

@@ -8,19 +8,18 @@ back bit for bit, at 0 the duller form, and above 1 the difference grows.
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import checks
+from jaxcnn import arguments, checks
 from jaxcnn.augment.composition import each_image, uniform
-from jaxcnn.augment.options import Range, interval, number
 
 
 def color_jitter(
     key: jax.Array,
     images: jax.Array,
     *,
-    brightness: Range = 0.0,
-    contrast: Range = 0.0,
-    saturation: Range = 0.0,
-    hue: Range = 0.0,
+    brightness: arguments.Range = 0.0,
+    contrast: arguments.Range = 0.0,
+    saturation: arguments.Range = 0.0,
+    hue: arguments.Range = 0.0,
 ) -> jax.Array:
     """Changes brightness, contrast, saturation and hue of each image, in this order.
 
@@ -48,10 +47,10 @@ def color_jitter(
         channels that it needs.
     """
     checks.rank("images", images, 4)
-    brighter = interval("brightness", brightness, center=1, least=0)
-    starker = interval("contrast", contrast, center=1, least=0)
-    richer = interval("saturation", saturation, center=1, least=0)
-    turn = interval("hue", hue, center=0, least=-0.5, most=0.5)
+    brighter = arguments.check_interval("brightness", brightness, center=1, minimum=0)
+    starker = arguments.check_interval("contrast", contrast, center=1, minimum=0)
+    richer = arguments.check_interval("saturation", saturation, center=1, minimum=0)
+    turn = arguments.check_interval("hue", hue, center=0, minimum=-0.5, maximum=0.5)
     steps = [
         (adjust_brightness, brighter, brighter != (1, 1)),
         (adjust_contrast, starker, starker != (1, 1)),
@@ -90,7 +89,7 @@ def gaussian_noise(key: jax.Array, images: jax.Array, *, deviation: float = 0.05
       ValueError: ``deviation`` is below 0, or ``images`` has not 4 axes.
     """
     checks.rank("images", images, 4)
-    size = number("deviation", deviation, least=0)
+    size = arguments.check_number("deviation", deviation, minimum=0)
 
     def one(key: jax.Array, image: jax.Array) -> jax.Array:
         noise = jax.random.normal(key, image.shape, image.dtype)

@@ -3,10 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, checks
 from jaxcnn.augment.composition import each_image, uniform
 from jaxcnn.augment.geometry import draw_sides
-from jaxcnn.augment.options import Range, number, positive
 
 
 def cutout(key: jax.Array, images: jax.Array, *, size: int = 8, fill: float = 0.0) -> jax.Array:
@@ -32,8 +31,8 @@ def cutout(key: jax.Array, images: jax.Array, *, size: int = 8, fill: float = 0.
       ValueError: an option is out of its range, or ``images`` has not 4 axes.
     """
     checks.rank("images", images, 4)
-    size = shapes.whole("size", size, least=0)
-    color = number("fill", fill, least=0, most=1)
+    size = arguments.check_integer("size", size, minimum=0)
+    color = arguments.check_number("fill", fill, minimum=0, maximum=1)
 
     def one(key: jax.Array, image: jax.Array) -> jax.Array:
         middle = jax.random.randint(key, (2,), 0, jnp.array(image.shape[:2]))
@@ -50,8 +49,8 @@ def random_erasing(
     images: jax.Array,
     *,
     rate: float = 0.5,
-    area: Range = (0.02, 0.33),
-    ratio: Range = (0.3, 3.3),
+    area: arguments.Range = (0.02, 0.33),
+    ratio: arguments.Range = (0.3, 3.3),
     fill: float | None = None,
 ) -> jax.Array:
     """Blots a rectangle out of some images (Zhong et al., 2017, arXiv 1708.04896).
@@ -80,9 +79,12 @@ def random_erasing(
       ValueError: an option is out of its range, or ``images`` has not 4 axes.
     """
     checks.rank("images", images, 4)
-    rate = number("rate", rate, least=0, most=1)
-    shares, ratios = positive("area", area, most=1), positive("ratio", ratio)
-    color = None if fill is None else number("fill", fill, least=0, most=1)
+    rate = arguments.check_number("rate", rate, minimum=0, maximum=1)
+    shares, ratios = (
+        arguments.check_interval("area", area, maximum=1, above=0),
+        arguments.check_interval("ratio", ratio, above=0),
+    )
+    color = None if fill is None else arguments.check_number("fill", fill, minimum=0, maximum=1)
 
     def one(key: jax.Array, image: jax.Array) -> jax.Array:
         chosen_key, sides_key, place_key, fill_key = jax.random.split(key, 4)

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcnn import checks
-from jaxcnn.augment.options import number
+from jaxcnn import arguments, checks
 
 
 def random_flip(key: jax.Array, images: jax.Array, *, rate: float = 0.5) -> jax.Array:
@@ -28,7 +27,7 @@ def random_flip(key: jax.Array, images: jax.Array, *, rate: float = 0.5) -> jax.
       ValueError: ``rate`` is outside [0, 1], or ``images`` has not 4 axes.
     """
     checks.rank("images", images, 4)
-    rate = number("rate", rate, least=0, most=1)
+    rate = arguments.check_number("rate", rate, minimum=0, maximum=1)
     return _flip(images, jax.random.bernoulli(key, rate, (len(images),)))
 
 

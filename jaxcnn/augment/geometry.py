@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.scipy.ndimage import map_coordinates
 
-from jaxcnn import checks, ops, shapes
+from jaxcnn import arguments, checks, ops
 from jaxcnn.augment.composition import each_image, uniform
-from jaxcnn.augment.options import Range, interval, positive
 
 # The vocabulary's padding modes, as SciPy calls them.
 _MODES = {"zeros": "constant", "reflect": "mirror", "replicate": "nearest", "circular": "wrap"}
@@ -35,7 +34,7 @@ def random_shift(key: jax.Array, images: jax.Array, *, pixels: int = 2) -> jax.A
       TypeError: ``pixels`` is not a whole number.
       ValueError: ``pixels`` is below 0, or ``images`` has no spatial axis.
     """
-    shapes.whole("pixels", pixels, least=0)
+    arguments.check_integer("pixels", pixels, minimum=0)
     return random_crop(key, images, padding=pixels, mode="zeros")
 
 
@@ -64,7 +63,7 @@ def random_crop(
         no spatial axis.
     """
     checks.images("images", images)
-    padded = ops.pad(images, shapes.whole("padding", padding, least=0), mode=mode)
+    padded = ops.pad(images, arguments.check_integer("padding", padding, minimum=0), mode=mode)
     offsets = jax.random.randint(key, (len(images), images.ndim - 2), 0, 2 * padding + 1)
 
     def crop(image: jax.Array, offset: jax.Array) -> jax.Array:
@@ -77,8 +76,8 @@ def random_resized_crop(
     key: jax.Array,
     images: jax.Array,
     *,
-    scale: Range = (0.08, 1.0),
-    ratio: Range = (3 / 4, 4 / 3),
+    scale: arguments.Range = (0.08, 1.0),
+    ratio: arguments.Range = (3 / 4, 4 / 3),
 ) -> jax.Array:
     """Cuts a random part out of each image and enlarges it (bilinear) to the old size.
 
@@ -104,7 +103,10 @@ def random_resized_crop(
       ValueError: an option is out of its range, or ``images`` has not 4 axes.
     """
     checks.rank("images", images, 4)
-    shares, ratios = positive("scale", scale, most=1), positive("ratio", ratio)
+    shares, ratios = (
+        arguments.check_interval("scale", scale, maximum=1, above=0),
+        arguments.check_interval("ratio", ratio, above=0),
+    )
     if shares == (1, 1):
         return images
     size = images.shape[1:3]
@@ -155,10 +157,10 @@ def random_affine(
     key: jax.Array,
     images: jax.Array,
     *,
-    rotation: Range = 0.0,
-    translation: Range = 0.0,
-    scale: Range = (1.0, 1.0),
-    shear: Range = 0.0,
+    rotation: arguments.Range = 0.0,
+    translation: arguments.Range = 0.0,
+    scale: arguments.Range = (1.0, 1.0),
+    shear: arguments.Range = 0.0,
     mode: str = "zeros",
 ) -> jax.Array:
     """Rotates, moves, scales and shears each image about its middle, read bilinearly.
@@ -187,10 +189,10 @@ def random_affine(
       ValueError: an option is out of its range, the mode is unknown, or ``images`` has not 4 axes.
     """
     checks.rank("images", images, 4)
-    degrees = interval("rotation", rotation, center=0)
-    share = interval("translation", translation, center=0, least=-1, most=1)
-    sizes = positive("scale", scale)
-    lean = interval("shear", shear, center=0, least=-80, most=80)
+    degrees = arguments.check_interval("rotation", rotation, center=0)
+    share = arguments.check_interval("translation", translation, center=0, minimum=-1, maximum=1)
+    sizes = arguments.check_interval("scale", scale, above=0)
+    lean = arguments.check_interval("shear", shear, center=0, minimum=-80, maximum=80)
     check_mode(mode)
 
     def one(key: jax.Array, image: jax.Array) -> jax.Array:
@@ -259,4 +261,4 @@ def check_mode(mode: str) -> None:
     Raises:
       ValueError: it is not.
     """
-    checks.known("padding mode", mode, _MODES)
+    arguments.check_known("padding mode", mode, _MODES)

@@ -6,9 +6,8 @@ from typing import TypeAlias
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import checks
+from jaxcnn import arguments, checks
 from jaxcnn.augment.erasing import inside
-from jaxcnn.augment.options import number
 
 Mix: TypeAlias = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
@@ -105,4 +104,4 @@ def _check(images: jax.Array, targets: jax.Array, alpha: float) -> float:
             "targets must be (batch, classes), one row per image. "
             f"Received: targets {targets.shape} for images {images.shape}"
         )
-    return number("alpha", alpha, least=0)
+    return arguments.check_number("alpha", alpha, minimum=0)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from jaxcnn import checks
+from jaxcnn import arguments
 from jaxcnn.augment.color import color_jitter
 from jaxcnn.augment.composition import Augment, compose
 from jaxcnn.augment.erasing import cutout
@@ -75,7 +75,7 @@ def named(name: str) -> Augment:
       ValueError: there is no such recipe.
     """
     name = _OF_SETS.get(_without_config(name), name)
-    checks.known("recipe", name, _RECIPES)
+    arguments.check_known("recipe", name, _RECIPES)
     return _RECIPES[name]
 
 

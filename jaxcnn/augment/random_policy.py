@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, checks
 from jaxcnn.augment import color
 from jaxcnn.augment.composition import each_image
 from jaxcnn.augment.geometry import affine_matrix, check_mode, product, warp
-from jaxcnn.augment.options import number
 
 # At full magnitude, as in the paper and in torchvision.
 _MOST_DEGREES, _MOST_SHEAR, _MOST_SHARE, _MOST_FACTOR = 30.0, 0.3, 0.45, 0.9
@@ -53,8 +52,8 @@ def rand_augment(
       ValueError: an option is out of its range, the mode is unknown, or ``images`` has not 4 axes.
     """
     checks.rank("images", images, 4)
-    num_ops = shapes.whole("num_ops", num_ops, least=0)
-    full = number("magnitude", magnitude, least=0, most=10) / 10
+    num_ops = arguments.check_integer("num_ops", num_ops, minimum=0)
+    full = arguments.check_number("magnitude", magnitude, minimum=0, maximum=10) / 10
     check_mode(mode)
     if full == 0:
         return images

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, checks
 from jaxcnn.augment.composition import each_image
 from jaxcnn.augment.geometry import random_crop
 
@@ -32,7 +32,7 @@ def time_shift(
         has not 3 axes.
     """
     checks.rank("sequences", sequences, 3)
-    shapes.whole("steps", steps, least=0)
+    arguments.check_integer("steps", steps, minimum=0)
     return random_crop(key, sequences, padding=steps, mode=mode)
 
 
@@ -91,8 +91,8 @@ def channel_mask(
 def _mask(key: jax.Array, sequences: jax.Array, axis: int, width: int, count: int) -> jax.Array:
     checks.rank("sequences", sequences, 3)
     size = sequences.shape[1 + axis]
-    width = shapes.whole("width", width, least=0)
-    count = shapes.whole("count", count, least=0)
+    width = arguments.check_integer("width", width, minimum=0)
+    count = arguments.check_integer("count", count, minimum=0)
     if width > size:
         raise ValueError(
             f"width must be at most the size of the axis, {size}. Received: width={width}"

@@ -164,7 +164,7 @@ def _shape(text: str) -> shapes.Shape:
         numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise ValueError(
-            "--input-shape must be whole numbers with commas between, such as 28,28,1. "
+            "--input-shape must be integers with commas between, such as 28,28,1. "
             f"Received: {text!r}"
         ) from None
     return shapes.check_shape(numbers)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from jaxcnn import arguments
 from jaxcnn import augment as augmentations
 from jaxcnn import data as datasets
-from jaxcnn import shapes
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.names import kind_of_name
 from jaxcnn.data.preparation import CATALOG
@@ -120,7 +120,7 @@ def show(
     data_dir: DataDir = None,
 ) -> None:
     """Draw what a recipe of augmentation makes of the first training images."""
-    count = shapes.whole("images", images, least=1)
+    count = arguments.check_integer("images", images, minimum=1)
     recipe = augmentations.named(augment)
     stored = _examples(data, count, on_error, data_dir, image_size=image_size)
     file = Path(f"{Path(data).stem}-{augment}.png") if out is None else out

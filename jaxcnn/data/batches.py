@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn import shapes
+from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.sampling import balanced_order
 
@@ -73,23 +73,23 @@ def batches(
       TypeError: a number is not whole.
       ValueError: a number is out of its range, or ``balanced`` is without what it needs.
     """
-    size = shapes.whole("batch_size", batch_size, least=1)
-    epoch = shapes.whole("epoch", epoch, least=0)
+    size = arguments.check_integer("batch_size", batch_size, minimum=1)
+    epoch = arguments.check_integer("epoch", epoch, minimum=0)
     steps = steps_per_epoch(data, size)
-    if shapes.whole("start", start, least=0) > steps:
+    if arguments.check_integer("start", start, minimum=0) > steps:
         raise ValueError(f"start must be at most the number of batches, {steps}. Received: {start}")
-    if size % shapes.whole("num_shards", num_shards, least=1):
+    if size % arguments.check_integer("num_shards", num_shards, minimum=1):
         raise ValueError(
             "num_shards must divide batch_size. "
             f"Received: num_shards={num_shards} for batch_size={size}"
         )
-    if shapes.whole("shard", shard, least=0) >= num_shards:
+    if arguments.check_integer("shard", shard, minimum=0) >= num_shards:
         raise ValueError(
             f"shard must be below num_shards. Received: shard={shard}, num_shards={num_shards}"
         )
     order = np.arange(len(data))
     if seed is not None:
-        random = np.random.default_rng((shapes.whole("seed", seed, least=0), epoch))
+        random = np.random.default_rng((arguments.check_integer("seed", seed, minimum=0), epoch))
         order = balanced_order(data.labels, random) if balanced else random.permutation(order)
     elif balanced:
         raise ValueError("balanced needs a seed, as it draws images. Received: seed=None")
@@ -121,7 +121,7 @@ def steps_per_epoch(data: Dataset, batch_size: int) -> int:
       data: The images.
       batch_size: Rows of a batch, at least 1.
     """
-    return -(-len(data) // shapes.whole("batch_size", batch_size, least=1))
+    return -(-len(data) // arguments.check_integer("batch_size", batch_size, minimum=1))
 
 
 def prefetch(
@@ -150,7 +150,7 @@ def prefetch(
       TypeError: ``ahead`` is not a whole number.
       ValueError: ``ahead`` is below 1.
     """
-    shapes.whole("ahead", ahead, least=1)
+    arguments.check_integer("ahead", ahead, minimum=1)
     return _prefetched(iter(batches), ahead, sharding)
 
 

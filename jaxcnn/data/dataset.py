@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import DTypeLike
 from PIL import Image
 
-from jaxcnn import shapes
+from jaxcnn import arguments, shapes
 from jaxcnn.data.blocks import blocks
 from jaxcnn.data.labels import Kind, check_labels, kind_of
 
@@ -258,10 +258,10 @@ def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
       TypeError: the labels are not whole numbers.
       ValueError: a label is out of range.
     """
-    shapes.whole("num_classes", num_classes, least=1)
+    arguments.check_integer("num_classes", num_classes, minimum=1)
     labels = np.asarray(labels)
     if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"labels must be whole numbers. Received: dtype {labels.dtype}")
+        raise TypeError(f"labels must be integers. Received: dtype {labels.dtype}")
     if labels.size and not (labels.min() >= 0 and labels.max() < num_classes):
         raise ValueError(
             f"labels must be in 0…{num_classes - 1}. "

@@ -14,7 +14,7 @@ Kind: TypeAlias = Literal["class", "positions", "several", "numbers"]
 VOID = 255
 
 _RULE = (
-    "labels must be whole numbers or names (N,), a class per image; whole numbers (N, *spatial), "
+    "labels must be integers or names (N,), a class per image; whole numbers (N, *spatial), "
     "a class at each position; bool (N, classes), several classes per image; or floating point "
     "(N, …), numbers or shares of the classes"
 )
@@ -59,7 +59,7 @@ def check_labels(
         labels, names = _number(labels, names)
     if labels.dtype.kind not in "iubf":
         raise TypeError(
-            "labels must be whole numbers, names of classes, bool or floating point. "
+            "labels must be integers, names of classes, bool or floating point. "
             f"Received: dtype {labels.dtype}"
         )
     _check_shape(labels, image_shapes)

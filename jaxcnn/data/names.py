@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from jaxcnn import checks
+from jaxcnn import arguments
 from jaxcnn.data.preparation.builders import stock_builder
 from jaxcnn.data.preparation.catalog import CATALOG
 
@@ -48,7 +48,7 @@ def kind_of_name(name: str | Path, data_dir: str | Path | None = None) -> Kind:
     close = difflib.get_close_matches(str(name), near) or difflib.get_close_matches(
         str(name), tfds.list_builders(with_community_datasets=False)
     )
-    hint = checks.nearest(str(name), close or near)
+    hint = arguments.nearest(str(name), close or near)
     raise ValueError(f"there is no folder, .npz archive or data set {str(name)!r}. {hint}")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxcnn import shapes
+from jaxcnn import arguments
 from jaxcnn.data.blocks import blocks
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import VOID, check_class_per_image, strata
@@ -131,7 +131,7 @@ def k_fold(data: Dataset, folds: int, *, seed: int = 0) -> Iterator[tuple[Datase
       TypeError: a number is not whole.
       ValueError: a number is out of its range.
     """
-    if shapes.whole("folds", folds, least=2) > len(data):
+    if arguments.check_integer("folds", folds, minimum=2) > len(data):
         raise ValueError(
             f"folds must be at most the number of images, {len(data)}. Received: folds={folds}"
         )
@@ -145,6 +145,6 @@ def k_fold(data: Dataset, folds: int, *, seed: int = 0) -> Iterator[tuple[Datase
 
 def _dealt(data: Dataset, seed: int) -> np.ndarray:
     """Returns all rows class by class, those of a class, or without one, in random order."""
-    random = np.random.default_rng(shapes.whole("seed", seed, least=0))
+    random = np.random.default_rng(arguments.check_integer("seed", seed, minimum=0))
     shuffled = random.permutation(len(data))
     return shuffled[np.argsort(strata(data.labels)[shuffled], kind="stable")]

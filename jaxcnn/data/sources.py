@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, shapes
 from jaxcnn.data import cache, splits
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding import First, Joined, Records, refusal
@@ -161,7 +161,7 @@ class _Form:
             size = (height, width)
         if channels not in (None, 1, 3):
             raise ValueError(f"channels must be 1, 3 or None. Received: channels={channels!r}")
-        checks.known("choice for on_error", on_error, ("raise", "skip"))
+        arguments.check_known("choice for on_error", on_error, ("raise", "skip"))
         return cls(size, channels, on_error == "skip", cache_dir)
 
     def apply(self, data: Dataset) -> Dataset:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcnn import checks
+from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import strata
 
@@ -56,7 +56,7 @@ def parse(split: str, names: Iterable[str]) -> list[Part]:
                 f"'train[100:]+test'. Received: split={split!r}"
             )
         name, start, stop = matched.groups()
-        checks.known("split", name, [*names, *({"all"} - {*names})])
+        arguments.check_known("split", name, [*names, *({"all"} - {*names})])
         named = names if name == "all" and "all" not in names else [name]
         parts += [Part(each, start, stop) for each in named]
     return parts

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
-from jaxcnn import shapes
+from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.data.dataset import Images
 from jaxcnn.data.labels import check_class_per_image
@@ -172,9 +172,9 @@ def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int
       draws: How often each image is changed, at least 1; one draw stands for one epoch.
       seed: Decides the draws, at least 0.
     """
-    draws = shapes.whole("draws", draws, least=1)
+    draws = arguments.check_integer("draws", draws, minimum=1)
     original = to_float(images)
-    keys = jax.random.split(jax.random.key(shapes.whole("seed", seed, least=0)), draws)
+    keys = jax.random.split(jax.random.key(arguments.check_integer("seed", seed, minimum=0)), draws)
     draw = jax.jit(functools.partial(apply, augment))
     drawn = [draw(key, original, epoch=epoch) for epoch, key in enumerate(keys)]
     columns = np.asarray([original, *drawn])

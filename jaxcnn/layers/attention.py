@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 import jax
 from flax import nnx
 
-from jaxcnn import modules, shapes
+from jaxcnn import arguments, modules, shapes
 from jaxcnn.layers.combinators import LayerLike, parallel, serial
 from jaxcnn.layers.convolution import conv
 from jaxcnn.layers.layer import Layer, Step, as_layer
@@ -37,7 +37,7 @@ class squeeze_excite(Layer):
     def __post_init__(self) -> None:
         """Checks the ratio and the functions."""
         super().__post_init__()
-        shapes.whole("ratio", self.ratio, least=1)
+        arguments.check_integer("ratio", self.ratio, minimum=1)
         as_layer(self.activation)
         as_layer(self.gate)
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import jax
 from flax import nnx
 
-from jaxcnn import checks, modules, shapes
+from jaxcnn import arguments, modules, shapes
 from jaxcnn.layers.layer import Layer, Step, as_layer, located
 
 LayerLike: TypeAlias = Layer | Callable[[jax.Array], jax.Array]
@@ -162,7 +162,7 @@ class parallel(Layer):
           TypeError: an argument is neither a layer nor a plain function.
           ValueError: there is no branch, a name is taken, or ``combine`` is another word.
         """
-        checks.known("combine", combine, _COMBINED_SHAPES)
+        arguments.check_known("combine", combine, _COMBINED_SHAPES)
         object.__setattr__(self, "children", _name(branches, named_branches))
         object.__setattr__(self, "combine", combine)
 
@@ -261,7 +261,7 @@ def repeat(count: int, layer: LayerLike) -> serial:
       TypeError: ``count`` is not a whole number, or ``layer`` is not a layer.
       ValueError: ``count`` is below 1.
     """
-    return serial(*[layer] * shapes.whole("count", count, least=1))
+    return serial(*[layer] * arguments.check_integer("count", count, minimum=1))
 
 
 @dataclass(frozen=True, repr=False)

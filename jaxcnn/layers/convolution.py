@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from jaxcnn import checks, modules, shapes
+from jaxcnn import arguments, modules, shapes
 from jaxcnn.layers.combinators import serial
 from jaxcnn.layers.layer import Layer, check_flags, check_padding, check_per_axis
 from jaxcnn.modules import Initializer
@@ -36,8 +36,8 @@ class _Convolution(Layer):
         super().__post_init__()
         check_per_axis(self, "kernel_size", "strides", "dilation")
         check_flags(self, "use_bias")
-        checks.function("kernel_init", self.kernel_init)
-        checks.function("bias_init", self.bias_init)
+        arguments.check_initializer("kernel_init", self.kernel_init)
+        arguments.check_initializer("bias_init", self.bias_init)
 
     def _module_options(self, input_shape: Sequence[int]) -> dict[str, Any]:
         """The fields as the module takes them: the kernel's size with one int per axis."""
@@ -74,11 +74,11 @@ class conv(_Convolution):
     def __post_init__(self) -> None:
         """Checks what can be checked before the input's shape is known."""
         super().__post_init__()
-        shapes.whole("features", self.features, least=1)
-        shapes.whole("groups", self.groups, least=1)
+        arguments.check_integer("features", self.features, minimum=1)
+        arguments.check_integer("groups", self.groups, minimum=1)
         check_padding(self)
         check_flags(self, "flip_kernel")
-        checks.known("padding_mode", self.padding_mode, MODES)
+        arguments.check_known("padding_mode", self.padding_mode, MODES)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*output_sizes, features)``; see :func:`jaxcnn.shapes.conv_shape`."""
@@ -120,10 +120,10 @@ class conv_transpose(_Convolution):
     def __post_init__(self) -> None:
         """Checks what can be checked before the input's shape is known."""
         super().__post_init__()
-        shapes.whole("features", self.features, least=1)
-        shapes.whole("groups", self.groups, least=1)
+        arguments.check_integer("features", self.features, minimum=1)
+        arguments.check_integer("groups", self.groups, minimum=1)
         check_padding(self, shapes.PADDINGS_TRANSPOSED)
-        check_per_axis(self, "output_padding", least=0)
+        check_per_axis(self, "output_padding", minimum=0)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns the shape that :func:`jaxcnn.shapes.conv_transpose_shape` gives."""
@@ -174,9 +174,9 @@ class depthwise(_Convolution):
     def __post_init__(self) -> None:
         """Checks what can be checked before the input's shape is known."""
         super().__post_init__()
-        shapes.whole("multiplier", self.multiplier, least=1)
+        arguments.check_integer("multiplier", self.multiplier, minimum=1)
         check_padding(self)
-        checks.known("padding_mode", self.padding_mode, MODES)
+        arguments.check_known("padding_mode", self.padding_mode, MODES)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*output_sizes, channels · multiplier)``."""

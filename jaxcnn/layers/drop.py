@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from flax import nnx
 
-from jaxcnn import modules, ops, shapes
+from jaxcnn import arguments, modules, ops, shapes
 from jaxcnn.layers.layer import Layer
-from jaxcnn.ops.drop import check_rate
 
 
 @dataclass(frozen=True, repr=False)
@@ -19,7 +18,7 @@ class _Drop(Layer):
     def __post_init__(self) -> None:
         """Checks the rate."""
         super().__post_init__()
-        check_rate(self.rate)
+        arguments.check_rate(self.rate)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``input_shape``."""

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxcnn import modules, ops, shapes
+from jaxcnn import arguments, modules, ops, shapes
 
 
 class Step(NamedTuple):
@@ -179,16 +179,16 @@ def located(name: str) -> Iterator[None]:
         raise located from error
 
 
-def check_per_axis(layer: Layer, *names: str, least: int = 1) -> None:
+def check_per_axis(layer: Layer, *names: str, minimum: int = 1) -> None:
     """Checks options that are one whole number or several, before their number is known.
 
     Raises:
       TypeError: a number is not whole.
-      ValueError: a number is below ``least``.
+      ValueError: a number is below `minimum`.
     """
     for name in names:
         value = getattr(layer, name)
-        shapes.per_axis(name, value, _count(value), least=least)
+        shapes.per_axis(name, value, _count(value), minimum=minimum)
 
 
 def check_padding(layer: Layer, words: Sequence[str] = shapes.PADDINGS) -> None:
@@ -209,7 +209,7 @@ def check_flags(layer: Layer, *names: str) -> None:
       TypeError: one is something else.
     """
     for name in names:
-        shapes.flag(name, getattr(layer, name))
+        arguments.check_flag(name, getattr(layer, name))
 
 
 def _count(value: Any) -> int:
@@ -218,5 +218,5 @@ def _count(value: Any) -> int:
 
 def _plain(value: Any) -> Any:
     """Returns lists as tuples, and numbers and arrays of any library as Python's."""
-    value = shapes.as_python(value)
+    value = arguments.as_python(value)
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from jaxcnn import checks, modules, shapes
+from jaxcnn import arguments, modules, shapes
 from jaxcnn.layers.layer import Layer, check_flags
 from jaxcnn.modules import Initializer
 
@@ -35,10 +35,10 @@ class dense(Layer):
     def __post_init__(self) -> None:
         """Checks the number of features."""
         super().__post_init__()
-        shapes.whole("features", self.features, least=1)
+        arguments.check_integer("features", self.features, minimum=1)
         check_flags(self, "use_bias")
-        checks.function("kernel_init", self.kernel_init)
-        checks.function("bias_init", self.bias_init)
+        arguments.check_initializer("kernel_init", self.kernel_init)
+        arguments.check_initializer("bias_init", self.bias_init)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(features,)``; the input must be flat."""

@@ -10,10 +10,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from jaxcnn import modules, shapes
+from jaxcnn import arguments, modules, shapes
 from jaxcnn.layers.layer import Layer, check_flags
 from jaxcnn.modules.linear import check_rngs
-from jaxcnn.modules.normalization import check_epsilon, check_share
 
 # Flax's default variance, E[x²] − E[x]², has no right digit left where the mean is large beside the
 # deviation, or where a group has one value.
@@ -33,7 +32,7 @@ class _Norm(Layer):
     def __post_init__(self) -> None:
         """Checks the options."""
         super().__post_init__()
-        check_epsilon(self.epsilon)
+        arguments.check_number("epsilon", self.epsilon, minimum=0)
         check_flags(self, *(name for name in ("use_scale", "use_bias") if name in vars(self)))
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
@@ -89,7 +88,7 @@ class batch_norm(_Norm):
     def __post_init__(self) -> None:
         """Checks the options."""
         super().__post_init__()
-        check_share("momentum", self.momentum)
+        arguments.check_number("momentum", self.momentum, minimum=0, maximum=1)
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
         return modules.BatchNorm(channels, rngs=rngs, **vars(self))
@@ -135,7 +134,7 @@ class group_norm(_Norm):
     def __post_init__(self) -> None:
         """Checks the number of groups."""
         super().__post_init__()
-        shapes.whole("groups", self.groups, least=1)
+        arguments.check_integer("groups", self.groups, minimum=1)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``input_shape``, whose channels the groups must divide."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, shapes
 from jaxcnn.layers.layer import OpLayer, check_flags, check_per_axis
 from jaxcnn.ops.padding import check_mode
 from jaxcnn.ops.resizing import METHODS
@@ -43,7 +43,7 @@ class pad(OpLayer):
     def __post_init__(self) -> None:
         """Checks the mode, and its value."""
         super().__post_init__()
-        check_mode("mode", self.mode, shapes.number("value", self.value), (), ())
+        check_mode("mode", self.mode, arguments.check_number("value", self.value), (), ())
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*padded, channels)``."""
@@ -76,7 +76,7 @@ class resize(OpLayer):
         super().__post_init__()
         check_per_axis(self, "size")
         check_flags(self, "antialias")
-        checks.known("method", self.method, METHODS)
+        arguments.check_known("method", self.method, METHODS)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*size, channels)``."""
@@ -103,7 +103,7 @@ class upsample(OpLayer):
         """Checks scale and method."""
         super().__post_init__()
         check_per_axis(self, "scale")
-        checks.known("method", self.method, METHODS)
+        arguments.check_known("method", self.method, METHODS)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns ``(*spatial · scale, channels)``."""
@@ -126,7 +126,7 @@ class space_to_depth(OpLayer):
     def __post_init__(self) -> None:
         """Checks the block's side."""
         super().__post_init__()
-        shapes.whole("block", self.block, least=1)
+        arguments.check_integer("block", self.block, minimum=1)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns the shape that :func:`jaxcnn.shapes.space_to_depth_shape` gives."""
@@ -149,7 +149,7 @@ class depth_to_space(OpLayer):
     def __post_init__(self) -> None:
         """Checks the block's side."""
         super().__post_init__()
-        shapes.whole("block", self.block, least=1)
+        arguments.check_integer("block", self.block, minimum=1)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Returns the shape that :func:`jaxcnn.shapes.depth_to_space_shape` gives."""

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, shapes
 from jaxcnn.layers import Layer
 
 Builder = TypeVar("Builder", bound=Callable[..., Layer])
@@ -47,7 +47,7 @@ def create(name: str, **options: Any) -> Layer:
     """
     builder = _entry(name).builder
     for option in options:
-        checks.known(f"option of {name}", option, inspect.signature(builder).parameters)
+        arguments.check_known(f"option of {name}", option, inspect.signature(builder).parameters)
     return builder(**options)
 
 
@@ -76,5 +76,5 @@ def input_shape(name: str) -> shapes.Shape:
 
 
 def _entry(name: str) -> _Entry:
-    checks.known("model", name, names())
+    arguments.check_known("model", name, names())
     return _registry[name]

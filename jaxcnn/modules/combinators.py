@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxcnn import checks, ops
+from jaxcnn import arguments, ops
 
 
 class Function(nnx.Module):
@@ -120,7 +120,7 @@ class Parallel(nnx.Module):
         Raises:
           ValueError: ``combine`` is another word.
         """
-        checks.known("combine", combine, _COMBINE)
+        arguments.check_known("combine", combine, _COMBINE)
         self.combine = combine
         self.names = tuple(branches)
         for name, branch in branches.items():

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import jax
 from flax import nnx
 
-from jaxcnn import ops
-from jaxcnn.ops.drop import check_rate
+from jaxcnn import arguments, ops
 
 
 class Dropout(nnx.Module):
@@ -29,7 +28,7 @@ class Dropout(nnx.Module):
           TypeError: ``rate`` is not a number.
           ValueError: ``rate`` is outside [0, 1).
         """
-        self.rate = check_rate(rate)
+        self.rate = arguments.check_rate(rate)
         self.op = op
 
     def __call__(

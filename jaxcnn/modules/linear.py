@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from jaxcnn import checks, ops, shapes
+from jaxcnn import arguments, checks, ops, shapes
 from jaxcnn.ops.convolution import check_groups, hashable
 from jaxcnn.ops.padding import MODES
 from jaxcnn.runtime import run_once
@@ -35,9 +35,9 @@ class _Affine(nnx.Module):
     ) -> None:
         """Creates the parameters: a kernel of the shape, and a number for each of its features."""
         self.dtype = None if dtype is None else jnp.dtype(dtype)
-        checks.function("kernel_init", kernel_init)
-        checks.function("bias_init", bias_init)
-        use_bias = shapes.flag("use_bias", use_bias)
+        arguments.check_initializer("kernel_init", kernel_init)
+        arguments.check_initializer("bias_init", bias_init)
+        use_bias = arguments.check_flag("use_bias", use_bias)
         self.kernel = parameter(kernel_init, rngs, shape, param_dtype)
         self.bias = parameter(bias_init, rngs, shape[-1:], param_dtype) if use_bias else None
 
@@ -108,13 +108,13 @@ class Conv(_Affine):
         axes = _axes(kernel_size)
         self.strides = shapes.per_axis("strides", strides, axes)
         self.padding = shapes.padding_of(padding, axes)
-        checks.known("padding_mode", padding_mode, MODES)
+        arguments.check_known("padding_mode", padding_mode, MODES)
         self.padding_mode = padding_mode
         self.dilation = shapes.per_axis("dilation", dilation, axes)
-        self.flip_kernel = shapes.flag("flip_kernel", flip_kernel)
+        self.flip_kernel = arguments.check_flag("flip_kernel", flip_kernel)
         self.precision = hashable(precision)
         shape = _kernel_shape(kernel_size, in_features, features, groups)
-        self.groups = shapes.whole("groups", groups, least=1)
+        self.groups = arguments.check_integer("groups", groups, minimum=1)
         self._own(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
 
     def __call__(
@@ -193,11 +193,11 @@ class ConvTranspose(_Affine):
         axes = _axes(kernel_size)
         self.strides = shapes.per_axis("strides", strides, axes)
         self.padding = shapes.padding_of(padding, axes, words=shapes.PADDINGS_TRANSPOSED)
-        self.output_padding = shapes.per_axis("output_padding", output_padding, axes, least=0)
+        self.output_padding = shapes.per_axis("output_padding", output_padding, axes, minimum=0)
         self.dilation = shapes.per_axis("dilation", dilation, axes)
         self.precision = hashable(precision)
         shape = _kernel_shape(kernel_size, in_features, features, groups)
-        self.groups = shapes.whole("groups", groups, least=1)
+        self.groups = arguments.check_integer("groups", groups, minimum=1)
         self._own(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
 
     def __call__(
@@ -257,8 +257,8 @@ class Dense(_Affine):
           TypeError: an option is not of its type.
           ValueError: an option is out of its range.
         """
-        in_features = shapes.whole("in_features", in_features, least=1)
-        features = shapes.whole("features", features, least=1)
+        in_features = arguments.check_integer("in_features", in_features, minimum=1)
+        features = arguments.check_integer("features", features, minimum=1)
         shape = (in_features, features)
         self._own(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
 
@@ -270,7 +270,7 @@ class Dense(_Affine):
 
 
 def _axes(kernel_size: Sequence[int]) -> int:
-    kernel_size = shapes.as_python(kernel_size)
+    kernel_size = arguments.as_python(kernel_size)
     if not isinstance(kernel_size, Sequence):
         raise TypeError(
             "kernel_size must have one int per spatial axis, such as (3, 3). "
@@ -283,8 +283,8 @@ def _kernel_shape(
     kernel_size: Sequence[int], in_features: int, features: int, groups: int
 ) -> shapes.Shape:
     size = shapes.per_axis("kernel_size", kernel_size, len(kernel_size))
-    in_features = shapes.whole("in_features", in_features, least=1)
-    features = shapes.whole("features", features, least=1)
+    in_features = arguments.check_integer("in_features", in_features, minimum=1)
+    features = arguments.check_integer("features", features, minimum=1)
     groups = check_groups(groups, in_features, features)
     return (*size, in_features // groups, features)
 

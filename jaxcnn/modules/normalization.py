@@ -9,7 +9,7 @@ from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, checks
 from jaxcnn.modules.linear import Initializer, check_rngs, zeros
 from jaxcnn.ops.primitives.channels import spread, total
 from jaxcnn.ops.primitives.summation import accumulator
@@ -65,11 +65,11 @@ class BatchNorm(nnx.BatchNorm):
         """
         check_rngs(rngs)
         super().__init__(
-            shapes.whole("features", features, least=1),
-            momentum=check_share("momentum", momentum),
-            epsilon=check_epsilon(epsilon),
-            use_scale=shapes.flag("use_scale", use_scale),
-            use_bias=shapes.flag("use_bias", use_bias),
+            arguments.check_integer("features", features, minimum=1),
+            momentum=arguments.check_number("momentum", momentum, minimum=0, maximum=1),
+            epsilon=arguments.check_number("epsilon", epsilon, minimum=0),
+            use_scale=arguments.check_flag("use_scale", use_scale),
+            use_bias=arguments.check_flag("use_bias", use_bias),
             scale_init=scale_init,
             bias_init=bias_init,
             dtype=dtype,
@@ -160,30 +160,6 @@ class RMSNorm(_Normalized, nnx.RMSNorm):  # type: ignore[misc]  # the call is ou
     >>> RMSNorm(4, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
     (1, 2, 4)
     """
-
-
-def check_share(name: str, share: float) -> float:
-    """Returns a share as a float, checked to be in [0, 1].
-
-    Raises:
-      TypeError: it is not a number.
-      ValueError: it is outside [0, 1].
-    """
-    if not 0 <= (number := shapes.number(name, share)) <= 1:
-        raise ValueError(f"{name} must be in [0, 1]. Received: {name}={share!r}")
-    return number
-
-
-def check_epsilon(epsilon: float) -> float:
-    """Returns what is added to a variance as a float, checked to be at least 0 and finite.
-
-    Raises:
-      TypeError: it is not a number.
-      ValueError: it is below 0 or infinite.
-    """
-    if not 0 <= (number := shapes.number("epsilon", epsilon)) < float("inf"):
-        raise ValueError(f"epsilon must be at least 0 and finite. Received: epsilon={epsilon!r}")
-    return number
 
 
 def _checked(x: jax.Array, features: int) -> jax.Array:

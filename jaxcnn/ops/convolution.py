@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, checks, shapes
 from jaxcnn.ops.padding import MODES, pad
 from jaxcnn.ops.primitives.channels import spread
 from jaxcnn.ops.primitives.convolution import Convolution, swapped
@@ -78,13 +78,13 @@ def conv(
         dilation=dilation,
         name="kernel_size",
     )
-    checks.known("padding_mode", padding_mode, MODES)
+    arguments.check_known("padding_mode", padding_mode, MODES)
     if padding_mode != "zeros":
         x = pad(x, window.padding, mode=padding_mode)
         window = shapes.windows(
             x.shape[1:-1], kernel.shape[:-2], strides=strides, dilation=dilation
         )
-    if shapes.flag("flip_kernel", flip_kernel):
+    if arguments.check_flag("flip_kernel", flip_kernel):
         kernel = _flip(kernel)
     convolution = Convolution(window, groups, hashable(precision))
     y = convolution.value(x, kernel)
@@ -226,7 +226,7 @@ features=6
       TypeError: ``groups`` is not a whole number.
       ValueError: it is below 1 or does not divide.
     """
-    groups = shapes.whole("groups", groups, least=1)
+    groups = arguments.check_integer("groups", groups, minimum=1)
     if in_features % groups or features % groups:
         raise ValueError(
             "groups must divide in_features and features. "

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, checks
 
 
 def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
@@ -88,27 +88,9 @@ def drop_path(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
 
 
 def _drop(key: jax.Array, x: jax.Array, rate: float, mask_shape: tuple[int, ...]) -> jax.Array:
-    rate = check_rate(rate)
+    rate = arguments.check_rate(rate)
     checks.floating("x", x)
     if rate == 0:
         return x
     keep = jnp.broadcast_to(jax.random.bernoulli(key, 1 - rate, mask_shape), x.shape)
     return jnp.where(keep, x / (1 - rate), jnp.zeros((), x.dtype))
-
-
-def check_rate(rate: float) -> float:
-    """Returns ``rate`` as a float, checked to be in [0, 1).
-
-    >>> check_rate(1.0)
-    Traceback (most recent call last):
-    ValueError: rate is the probability of dropping and must be in [0, 1). Received: rate=1.0
-
-    Raises:
-      TypeError: ``rate`` is not a number.
-      ValueError: ``rate`` is outside [0, 1).
-    """
-    if not 0 <= (number := shapes.number("rate", rate)) < 1:
-        raise ValueError(
-            f"rate is the probability of dropping and must be in [0, 1). Received: rate={rate!r}"
-        )
-    return number

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import checks
+from jaxcnn import arguments, checks
 from jaxcnn.ops.convolution import conv
 
 Rows = tuple[tuple[float, ...], ...]
@@ -63,7 +63,7 @@ def filter_image(
         )
     checks.floating("image", image)
     if isinstance(kernel, str):
-        checks.known("kernel", kernel, KERNELS)
+        arguments.check_known("kernel", kernel, KERNELS)
         kernel = KERNELS[kernel]
     weights = jnp.asarray(kernel, image.dtype)
     if weights.ndim != 2 or not all(size % 2 for size in weights.shape):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, checks, shapes
 
 # The vocabulary's words, PyTorch's, and what jax.numpy calls them.
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -50,7 +50,7 @@ def pad(
     x = checks.array("x", x)
     checks.images("x", x)
     pairs = shapes.pad_widths("widths", widths, x.ndim - 2)
-    value = shapes.number("value", value)
+    value = arguments.check_number("value", value)
     check_mode("mode", mode, value, x.shape[1:-1], pairs)
     borders = ((0, 0), *pairs, (0, 0))
     if mode == "zeros":
@@ -74,7 +74,7 @@ def check_mode(
       TypeError: the mode is not text.
       ValueError: the mode is unknown, takes no value, or a width is too large for it.
     """
-    checks.known(name, mode, MODES)
+    arguments.check_known(name, mode, MODES)
     if mode != "zeros" and value != 0:
         raise ValueError(f"value belongs to mode='zeros'. Received: mode={mode!r}, value={value}")
     for size, pair in zip(spatial, pairs, strict=True):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, checks, shapes
 from jaxcnn.ops.primitives.maximum import window_max
 from jaxcnn.ops.primitives.summation import accumulator, window_sum
 
@@ -95,7 +95,7 @@ def avg_pool(
     x = checks.array("x", x)
     resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
     checks.floating("x", x)
-    counts = _counts(resolved, shapes.flag("count_include_pad", count_include_pad))
+    counts = _counts(resolved, arguments.check_flag("count_include_pad", count_include_pad))
     total = _sum(x, resolved)
     return (total / counts.astype(total.dtype)).astype(x.dtype)
 
@@ -191,7 +191,7 @@ def check_order(p: float) -> float:
       TypeError: ``p`` is not a number.
       ValueError: it is below 1 or infinite.
     """
-    order = shapes.number("p", p)
+    order = arguments.check_number("p", p)
     if not 1 <= order < float("inf"):
         raise ValueError(f"p must be at least 1 and finite. Received: p={p!r}")
     return order
@@ -218,7 +218,7 @@ def global_max_pool(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
     x = checks.array("x", x)
     checks.images("x", x)
     checks.real("x", x)
-    keepdims = shapes.flag("keepdims", keepdims)
+    keepdims = arguments.check_flag("keepdims", keepdims)
     y = _first_largest(x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1]), axis=1)
     return y.reshape(x.shape[0], *(1 for _ in x.shape[1:-1] if keepdims), x.shape[-1])
 
@@ -243,7 +243,7 @@ def global_avg_pool(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
     x = checks.array("x", x)
     checks.images("x", x)
     checks.floating("x", x)
-    keepdims = shapes.flag("keepdims", keepdims)
+    keepdims = arguments.check_flag("keepdims", keepdims)
     return jnp.mean(x, axis=tuple(range(1, x.ndim - 1)), keepdims=keepdims)
 
 

@@ -2,7 +2,7 @@
 
 import jax
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments, checks, shapes
 
 METHODS = ("nearest", "linear", "cubic", "lanczos3", "lanczos5")
 
@@ -40,8 +40,8 @@ def resize(
     x = checks.array("x", x)
     checks.images("x", x)
     checks.floating("x", x)
-    checks.known("method", method, METHODS)
-    antialias = shapes.flag("antialias", antialias)
+    arguments.check_known("method", method, METHODS)
+    antialias = arguments.check_flag("antialias", antialias)
     sizes = shapes.per_axis("size", size, x.ndim - 2)
     shape = (x.shape[0], *sizes, x.shape[-1])
     return jax.image.resize(x, shape, method, antialias=antialias)

@@ -12,17 +12,15 @@ from typing import Any, Literal
 
 import optax
 
+from jaxcnn import arguments, models
 from jaxcnn import augment as augmentations
-from jaxcnn import checks, models, shapes
 from jaxcnn.augment import cutmix, mixup
 from jaxcnn.augment.mixing import Mix
-from jaxcnn.augment.options import number
 from jaxcnn.recipes import toml_text as toml
 from jaxcnn.recipes.toml_options import override, parse
 from jaxcnn.training import losses, metrics
 from jaxcnn.training.history import Monitor
 from jaxcnn.training.metrics import Metric
-from jaxcnn.training.moving_average import check_decay
 from jaxcnn.training.optimizers import make_optimizer, make_schedule
 from jaxcnn.training.step import Loss
 
@@ -117,11 +115,11 @@ class DataOptions:
             with _about("augment"):
                 augmentations.named(self.augment)
         for size in self.image_size or ():
-            shapes.whole("image_size", size, least=1)
+            arguments.check_integer("image_size", size, minimum=1)
         if self.alpha is not None and self.mix == "none":
             raise ValueError('alpha is the strength of a mix; give one, such as mix = "mixup"')
         if self.alpha is not None:
-            number("alpha", self.alpha, least=0)
+            arguments.check_number("alpha", self.alpha, minimum=0)
 
     def mixing(self) -> Mix | None:
         """Returns what mixes images and their labels."""
@@ -163,8 +161,8 @@ class OptimizerOptions:
 
     def __post_init__(self) -> None:
         """Checks that all of them can be made."""
-        number("learning_rate", self.learning_rate, above=0)
-        number("warmup_epochs", self.warmup_epochs, least=0)
+        arguments.check_number("learning_rate", self.learning_rate, above=0)
+        arguments.check_number("warmup_epochs", self.warmup_epochs, minimum=0)
         # In so many epochs any warm-up fits; whether it does in those of the recipe, that one says.
         self.make(epochs=10_000_000, steps_per_epoch=100)
 
@@ -292,22 +290,22 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         """Checks the ranges, and what does not go together."""
         for name in ("epochs", "batch_size", "accumulate", "keep_best"):
-            shapes.whole(name, getattr(self, name), least=1)
+            arguments.check_integer(name, getattr(self, name), minimum=1)
         for name in ("patience", "checkpoint_every"):
             if getattr(self, name) is not None:
-                shapes.whole(name, getattr(self, name), least=1)
-        shapes.whole("seed", self.seed, least=0)
+                arguments.check_integer(name, getattr(self, name), minimum=1)
+        arguments.check_integer("seed", self.seed, minimum=0)
         if self.batch_size % self.accumulate:
             raise ValueError(
                 "accumulate must divide batch_size. "
                 f"Received: accumulate={self.accumulate}, batch_size={self.batch_size}"
             )
-        number("min_improvement", self.min_improvement, least=0)
+        arguments.check_number("min_improvement", self.min_improvement, minimum=0)
         if self.average is not None:
-            check_decay(self.average)
+            arguments.check_number("average", self.average, above=0, below=1)
         with _about("metrics"):
             for metric in self.metrics:
-                checks.known("metric", metric, _METRICS)
+                arguments.check_known("metric", metric, _METRICS)
         if self.better is not None and self.monitor is None:
             raise ValueError("better says how to compare a monitor, and there is none")
         if self.min_improvement and self.patience is None:
@@ -388,7 +386,7 @@ def read(source: str | Path, *, assignments: Sequence[str] = ()) -> Recipe:
     if not path.is_file():
         if path.suffix == ".toml" or path.parent != Path():
             raise ValueError(f"there is no file {str(source)!r}")
-        checks.known("recipe", str(source), shipped)
+        arguments.check_known("recipe", str(source), shipped)
         path = shipped[str(source)]
     try:
         text = path.read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
-from jaxcnn import checks
+from jaxcnn import arguments
 from jaxcnn.recipes.toml_text import Place, dotted, line_of, load, printable, shown
 
 T = TypeVar("T")
@@ -226,7 +226,7 @@ class _Reader(NamedTuple):
         if not all(isinstance(name, str) for name in (value, *choices)):
             rule = f"one of {', '.join(map(shown, choices))}"
             raise self.wrong(ValueError, rule, value, place)
-        hint = checks.nearest(value, choices)
+        hint = arguments.nearest(value, choices)
         raise ValueError(f"{self.where(place)}there is no {dotted(place)} {value!r}. {hint}")
 
     def scalar(self, value: Any, kinds: tuple[type, ...], place: Place) -> Any:
@@ -253,7 +253,7 @@ class _Reader(NamedTuple):
 
     def unknown(self, key: str, names: Iterable[str], place: Place) -> str:
         place = (*place, key)
-        hint = f". {checks.nearest(key, names)}"
+        hint = f". {arguments.nearest(key, names)}"
         homes = set(_homes(self.kind, key))
         if len(homes) == 1:
             home = dotted(homes.pop())

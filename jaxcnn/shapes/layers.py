@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from jaxcnn.shapes.numbers import Padding, PerAxis, Shape, check_shape, image_shape, per_axis, whole
+from jaxcnn import arguments
+from jaxcnn.shapes.numbers import Padding, PerAxis, Shape, check_shape, image_shape, per_axis
 from jaxcnn.shapes.transposed import transposed_windows
 from jaxcnn.shapes.window import pool_windows, windows
 
@@ -40,7 +41,7 @@ def conv_shape(
       ValueError: an argument is out of its range, or the kernel is larger than the padded
         input; the message has the formula filled in.
     """
-    features = whole("features", features, least=1)
+    features = arguments.check_integer("features", features, minimum=1)
     *spatial, _ = image_shape(input_shape)
     resolved = windows(
         spatial,
@@ -102,7 +103,7 @@ def conv_transpose_shape(
       ValueError: an argument is out of its range, or nothing would be left of the output; the
         message has the formula filled in.
     """
-    features = whole("features", features, least=1)
+    features = arguments.check_integer("features", features, minimum=1)
     *spatial, _ = image_shape(input_shape)
     resolved = transposed_windows(
         spatial,
@@ -207,7 +208,7 @@ def space_to_depth_shape(input_shape: Sequence[int], block: int) -> Shape:
       ValueError: it is below 1 or does not divide every spatial axis.
     """
     *spatial, channels = image_shape(input_shape)
-    block = whole("block", block, least=1)
+    block = arguments.check_integer("block", block, minimum=1)
     if any(size % block for size in spatial):
         raise ValueError(
             "block must divide every spatial axis. "
@@ -231,7 +232,7 @@ def depth_to_space_shape(input_shape: Sequence[int], block: int) -> Shape:
       ValueError: it is below 1, or the block's size does not divide the channels.
     """
     *spatial, channels = image_shape(input_shape)
-    block = whole("block", block, least=1)
+    block = arguments.check_integer("block", block, minimum=1)
     pixels = block ** len(spatial)
     if channels % pixels:
         raise ValueError(

@@ -1,9 +1,9 @@
 """Numbers as options: whole ones, one or one per axis, and shapes made of them."""
 
-import numbers
-import operator
 from collections.abc import Sequence
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias
+
+from jaxcnn import arguments
 
 Shape: TypeAlias = tuple[int, ...]
 Pair: TypeAlias = tuple[int, int]
@@ -16,70 +16,7 @@ Padding: TypeAlias = str | int | Sequence[int] | Sequence[Pair]
 PADDINGS = ("VALID", "SAME", "SAME_LOWER", "CAUSAL")
 
 
-def flag(name: str, value: Any) -> bool:
-    """Returns ``value`` as a ``bool``, or raises an error that names the argument.
-
-    >>> flag("ceil_mode", True)
-    True
-
-    Args:
-      name: What the option is, for the error.
-      value: ``True`` or ``False``, Python's or NumPy's.
-
-    Raises:
-      TypeError: ``value`` is anything else, such as a word or a number.
-    """
-    if type(value).__name__ != "bool":
-        raise TypeError(f"{name} must be True or False. Received: {name}={value!r}")
-    return bool(value)
-
-
-def number(name: str, value: Any) -> float:
-    """Returns ``value`` as a ``float``, or raises an error that names the argument.
-
-    >>> number("rate", 1)
-    1.0
-
-    Args:
-      name: What the number is, for the error.
-      value: A real number, Python's, NumPy's or an array of one.
-
-    Raises:
-      TypeError: ``value`` is not a number.
-    """
-    plain = as_python(value)
-    if isinstance(plain, bool) or not isinstance(plain, numbers.Real):
-        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
-    return float(plain)
-
-
-def whole(name: str, value: Any, *, least: int) -> int:
-    """Returns ``value`` as an ``int``, or raises an error that names the argument and the rule.
-
-    >>> whole("features", 64, least=1)
-    64
-
-    Args:
-      name: What the number is, for the error.
-      value: An int, or a whole number of another library.
-      least: The smallest number allowed.
-
-    Raises:
-      TypeError: ``value`` is not a whole number.
-      ValueError: ``value`` is below ``least``.
-    """
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number. Received: {name}={value!r}") from None
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}. Received: {name}={value!r}")
-    return number
-
-
-def per_axis(name: str, value: PerAxis, axes: int, *, least: int = 1) -> Shape:
+def per_axis(name: str, value: PerAxis, axes: int, *, minimum: int = 1) -> Shape:
     """Returns one whole number per spatial axis; a single one stands for all axes.
 
     >>> per_axis("strides", 2, 3), per_axis("strides", (2, 1), 2)
@@ -89,22 +26,22 @@ def per_axis(name: str, value: PerAxis, axes: int, *, least: int = 1) -> Shape:
       name: What the number is, for the error.
       value: An int, or one int per spatial axis.
       axes: The number of spatial axes.
-      least: The smallest number allowed.
+      minimum: The smallest number allowed.
 
     Raises:
       TypeError: a number is not whole.
-      ValueError: a number is below ``least``, or there is not one per axis.
+      ValueError: a number is below `minimum`, or there is not one per axis.
     """
-    plain = as_python(value)
-    if not is_sequence(plain):
-        return (whole(name, value, least=least),) * axes
+    plain = arguments.as_python(value)
+    if not arguments.is_sequence(plain):
+        return (arguments.check_integer(name, value, minimum=minimum),) * axes
     values = tuple(plain)
     if len(values) != axes:
         raise ValueError(
             f"{name} must be one int or one per spatial axis ({axes} here). "
             f"Received: {name}={value!r}"
         )
-    return _whole_numbers(name, values, value, least)
+    return _whole_numbers(name, values, value, minimum)
 
 
 def pad_widths(
@@ -127,21 +64,24 @@ def pad_widths(
       TypeError: a number is not whole.
       ValueError: a number below 0, not one entry per axis, or a word.
     """
-    plain = as_python(value)
+    plain = arguments.as_python(value)
     listed = "".join(f"{word!r}, " for word in words)
-    here = f" ({axes} here)" if is_sequence(plain) else ""
+    here = f" ({axes} here)" if arguments.is_sequence(plain) else ""
     rule = (
         f"{name} must be {listed}an int, one int per spatial axis or one (low, high) per spatial "
         f"axis{here}. Received: {name}={value!r}"
     )
     if isinstance(plain, str):
         raise ValueError(rule)
-    if not is_sequence(plain):
+    if not arguments.is_sequence(plain):
         try:
-            return ((whole(name, value, least=0),) * 2,) * axes
+            return ((arguments.check_integer(name, value, minimum=0),) * 2,) * axes
         except TypeError:
             raise TypeError(rule) from None
-    pairs = [entry if is_sequence(entry) else (entry, entry) for entry in map(as_python, plain)]
+    pairs = [
+        entry if arguments.is_sequence(entry) else (entry, entry)
+        for entry in map(arguments.as_python, plain)
+    ]
     if len(pairs) != axes or any(len(pair) != 2 for pair in pairs):
         raise ValueError(rule)
     numbers = _whole_numbers(name, [width for pair in pairs for width in pair], value, 0)
@@ -168,14 +108,14 @@ def padding_of(padding: Padding, axes: int, *, words: Sequence[str] = PADDINGS) 
     return pad_widths("padding", padding, axes, words=words)  # type: ignore[arg-type]
 
 
-def _whole_numbers(name: str, values: Sequence[Any], received: Any, least: int) -> Shape:
+def _whole_numbers(name: str, values: Sequence[Any], received: Any, minimum: int) -> Shape:
     try:
-        return tuple(whole(name, value, least=least) for value in values)
+        return tuple(arguments.check_integer(name, value, minimum=minimum) for value in values)
     except TypeError:
-        raise TypeError(f"{name} must be whole numbers. Received: {name}={received!r}") from None
+        raise TypeError(f"{name} must be integers. Received: {name}={received!r}") from None
     except ValueError:
         raise ValueError(
-            f"{name} must be at least {least} on every axis. Received: {name}={received!r}"
+            f"{name} must be at least {minimum} on every axis. Received: {name}={received!r}"
         ) from None
 
 
@@ -192,8 +132,8 @@ def check_shape(input_shape: Sequence[int]) -> Shape:
       TypeError: it is not a sequence of whole numbers.
       ValueError: a size is below 1.
     """
-    input_shape = as_python(input_shape)
-    if not is_sequence(input_shape) or not input_shape or None in input_shape:
+    input_shape = arguments.as_python(input_shape)
+    if not arguments.is_sequence(input_shape) or not input_shape or None in input_shape:
         raise TypeError(
             "input_shape must be a sequence such as (28, 28, 1), without the batch. "
             f"Received: input_shape={input_shape!r}"
@@ -221,18 +161,3 @@ def image_shape(input_shape: Sequence[int]) -> Shape:
             f"(28, 28, 1). Received: input_shape={input_shape!r}"
         )
     return shape
-
-
-def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
-    """Whether ``value`` is one entry per axis rather than one for all."""
-    return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def as_python(value: Any) -> Any:
-    """Returns an array of any library as Python's numbers, and everything else as it is.
-
-    Args:
-      value: Anything.
-    """
-    array = hasattr(value, "tolist") and not isinstance(value, type)
-    return value.tolist() if array else value

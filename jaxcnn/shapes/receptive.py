@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxcnn.shapes.numbers import Pair, per_axis, whole
+from jaxcnn import arguments
+from jaxcnn.shapes.numbers import Pair, per_axis
 from jaxcnn.shapes.window import extent
 
 
@@ -28,11 +29,14 @@ class ReceptiveField(NamedTuple):
         >>> ReceptiveField(1, 1, 0).through(3, padding=1).through(2, stride=2)
         ReceptiveField(size=4, jump=2, start=-1)
         """
-        span = extent(whole("window", window, least=1), whole("dilation", dilation, least=1))
-        low, _ = per_axis("padding", padding, 2, least=0)
+        span = extent(
+            arguments.check_integer("window", window, minimum=1),
+            arguments.check_integer("dilation", dilation, minimum=1),
+        )
+        low, _ = per_axis("padding", padding, 2, minimum=0)
         return ReceptiveField(
             size=self.size + (span - 1) * self.jump,
-            jump=self.jump * whole("stride", stride, least=1),
+            jump=self.jump * arguments.check_integer("stride", stride, minimum=1),
             start=self.start - low * self.jump,
         )
 

@@ -69,7 +69,7 @@ def transposed_windows(
     sizes = per_axis("kernel_size", window, axes)
     steps = per_axis("strides", strides, axes)
     spread = per_axis("dilation", dilation, axes)
-    added = per_axis("output_padding", output_padding, axes, least=0)
+    added = per_axis("output_padding", output_padding, axes, minimum=0)
     if any(n and n >= max(s, d) for n, s, d in zip(added, steps, spread, strict=True)):
         raise ValueError(
             "output_padding must be smaller than the stride or the dilation, which alone leave the "

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jaxcnn import arguments
 from jaxcnn.shapes.formula import axis_names, both_text, equations, span_text
 from jaxcnn.shapes.numbers import (
     Padding,
@@ -11,11 +12,8 @@ from jaxcnn.shapes.numbers import (
     Pairs,
     PerAxis,
     Shape,
-    flag,
-    is_sequence,
     padding_of,
     per_axis,
-    whole,
 )
 
 
@@ -71,16 +69,16 @@ def output_size(
       ValueError: an argument is out of its range, or the window is larger than the padded
         input; the message has the formula filled in.
     """
-    if is_sequence(padding) and len(padding) != 2:
+    if arguments.is_sequence(padding) and len(padding) != 2:
         raise ValueError(f"padding must be an int or (low, high). Received: padding={padding!r}")
-    low, high = per_axis("padding", padding, 2, least=0)
+    low, high = per_axis("padding", padding, 2, minimum=0)
     axis = _Axis(
-        whole("size", size, least=1),
-        whole("window", window, least=1),
-        whole("stride", stride, least=1),
+        arguments.check_integer("size", size, minimum=1),
+        arguments.check_integer("window", window, minimum=1),
+        arguments.check_integer("stride", stride, minimum=1),
         (low, high),
-        whole("dilation", dilation, least=1),
-        flag("ceil_mode", ceil_mode),
+        arguments.check_integer("dilation", dilation, minimum=1),
+        arguments.check_flag("ceil_mode", ceil_mode),
     )
     return axis.checked_output_size()
 
@@ -107,9 +105,12 @@ def same_padding(size: int, window: int, *, stride: int = 1, dilation: int = 1) 
       TypeError: an argument is not a whole number.
       ValueError: an argument is below 1.
     """
-    size = whole("size", size, least=1)
-    stride = whole("stride", stride, least=1)
-    span = extent(whole("window", window, least=1), whole("dilation", dilation, least=1))
+    size = arguments.check_integer("size", size, minimum=1)
+    stride = arguments.check_integer("stride", stride, minimum=1)
+    span = extent(
+        arguments.check_integer("window", window, minimum=1),
+        arguments.check_integer("dilation", dilation, minimum=1),
+    )
     total = max((math.ceil(size / stride) - 1) * stride + span - size, 0)
     return total // 2, total - total // 2
 
@@ -209,7 +210,9 @@ def windows(
     steps = per_axis("strides", strides, axes)
     spread = per_axis("dilation", dilation, axes)
     pairs = _resolve_padding(padding, spatial, sizes, steps, spread)
-    resolved = Windows(tuple(spatial), sizes, steps, pairs, spread, flag("ceil_mode", ceil_mode))
+    resolved = Windows(
+        tuple(spatial), sizes, steps, pairs, spread, arguments.check_flag("ceil_mode", ceil_mode)
+    )
     for axis_name, axis in zip(axis_names(axes), resolved._axes(), strict=True):
         axis.checked_output_size(axis_name, name)
     return resolved

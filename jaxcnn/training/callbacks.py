@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn import shapes
+from jaxcnn import arguments
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
 from jaxcnn.training.history import Epoch
 
@@ -58,7 +58,7 @@ def tensorboard(folder: str | Path, *, every: int = 50) -> Callback:
       TypeError: ``every`` is not a whole number.
       ValueError: ``every`` is below 1.
     """
-    every = shapes.whole("every", every, least=1)
+    every = arguments.check_integer("every", every, minimum=1)
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jaxcnn import modules, shapes
+from jaxcnn import arguments, modules
 from jaxcnn.data.batches import batches
 from jaxcnn.data.dataset import Dataset, Images, check_images
 from jaxcnn.data.labels import VOID
@@ -68,7 +68,7 @@ def evaluate(
       TypeError: an argument is not of its type.
       ValueError: ``batch_size`` is below 1, or the model does not fit the data.
     """
-    batch_size = shapes.whole("batch_size", batch_size, least=1)
+    batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     metrics = {} if metrics is None else metrics
     step = make_eval_step(model, loss=loss, metrics=metrics)
     check_fits(model, data)
@@ -101,7 +101,7 @@ def predict(
       TypeError: the images, or the activation, are not of their type.
       ValueError: ``batch_size`` is below 1, or the images do not fit the model.
     """
-    batch_size = shapes.whole("batch_size", batch_size, least=1)
+    batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     if not (activation is None or callable(activation)):
         raise TypeError(
             "activation must be a function of an array, or None. "

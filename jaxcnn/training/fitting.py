@@ -12,10 +12,9 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
-from jaxcnn.augment.options import number
 from jaxcnn.data.batches import steps_per_epoch
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import check_class_per_image
@@ -139,9 +138,9 @@ def fit(
       ValueError: an argument is out of its range, or does not go with another; the model does not
         fit the data; ``run`` was begun with other arguments, is damaged, or is in use.
     """
-    epochs = shapes.whole("epochs", epochs, least=1)
-    batch_size = shapes.whole("batch_size", batch_size, least=1)
-    seed = shapes.whole("seed", seed, least=0)
+    epochs = arguments.check_integer("epochs", epochs, minimum=1)
+    batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
+    seed = arguments.check_integer("seed", seed, minimum=0)
     _check_dataset("data", data)
     if validation is not None:
         _check_dataset("validation", validation)
@@ -149,7 +148,7 @@ def fit(
     metrics = {} if metrics is None else metrics
     watched = _monitor(monitor, validation, average, metrics)
     _check_stopping(monitor, patience, restore_best, validation)
-    min_improvement = number("min_improvement", min_improvement, least=0)
+    min_improvement = arguments.check_number("min_improvement", min_improvement, minimum=0)
     if min_improvement > 0 and patience is None:
         raise ValueError(
             "min_improvement says what patience waits for, and there is none. "
@@ -274,7 +273,7 @@ def _check_batch_size(batch_size: int, accumulate: int, data: Dataset) -> None:
             "batch_size must be at most the number of images. "
             f"Received: batch_size={batch_size} for {len(data)} images"
         )
-    if batch_size % shapes.whole("accumulate", accumulate, least=1):
+    if batch_size % arguments.check_integer("accumulate", accumulate, minimum=1):
         raise ValueError(
             "accumulate must divide the batch size. "
             f"Received: accumulate={accumulate}, batch_size={batch_size}"
@@ -330,7 +329,7 @@ def _monitor(
         losses = [name for name in known if name.endswith("_loss")]
         monitor = losses[-1] if losses else "loss"
     found = Monitor.of(monitor)
-    checks.known("number to monitor", found.metric, known)
+    arguments.check_known("number to monitor", found.metric, known)
     return found
 
 
@@ -341,7 +340,7 @@ def _check_stopping(
     validation: Dataset | None,
 ) -> None:
     if patience is not None:
-        shapes.whole("patience", patience, least=1)
+        arguments.check_integer("patience", patience, minimum=1)
     if (patience is not None or restore_best) and monitor is None and validation is None:
         raise ValueError(
             "patience and restore_best need a measure of what is better: give validation, or a "
@@ -355,7 +354,7 @@ def _check_saving(
     options = {"checkpoint_every": checkpoint_every, "keep_best": keep_best}
     for name, value in options.items():
         if value is not None:
-            shapes.whole(name, value, least=1)
+            arguments.check_integer(name, value, minimum=1)
             if run is None:
                 raise ValueError(
                     f"{name} needs a folder to save in: give run. Received: {name}={value}"

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jaxcnn import shapes
+from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import named
@@ -55,7 +55,7 @@ class Forward(NamedTuple):
         if isinstance(augment, str):
             augment = named(augment)
         if steps_per_epoch is not None:
-            shapes.whole("steps_per_epoch", steps_per_epoch, least=1)
+            arguments.check_integer("steps_per_epoch", steps_per_epoch, minimum=1)
         return cls(Computation.of(model, precision), augment, mix, steps_per_epoch)
 
     def inputs(self, state: Any, batch: Batch) -> tuple[Inputs, jax.Array]:

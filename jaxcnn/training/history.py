@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxcnn import checks
+from jaxcnn import arguments
 
 
 class Epoch(NamedTuple):
@@ -80,7 +80,7 @@ class Monitor(NamedTuple):
             return cls(metric, "smaller" if metric.endswith(("loss", "error")) else "larger")
         if not isinstance(metric, Monitor):
             raise TypeError(f"monitor must be the name of a metric. Received: monitor={metric!r}")
-        checks.known("direction", metric.better, ("smaller", "larger"))
+        arguments.check_known("direction", metric.better, ("smaller", "larger"))
         return metric
 
     def value(self, row: Epoch) -> float:

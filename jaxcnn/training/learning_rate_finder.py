@@ -11,8 +11,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jaxcnn import shapes
-from jaxcnn.augment import options
+from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment
 from jaxcnn.data.batches import Batch, batches, steps_per_epoch
 from jaxcnn.data.dataset import Dataset
@@ -104,8 +103,8 @@ def find_learning_rate(
         tenfold.
     """
     rates = _rates(lowest, highest, steps)
-    seed = shapes.whole("seed", seed, least=0)
-    batch_size = shapes.whole("batch_size", batch_size, least=1)
+    seed = arguments.check_integer("seed", seed, minimum=0)
+    batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     if batch_size > len(data):
         raise ValueError(
             "batch_size must be at most the number of images. "
@@ -137,14 +136,16 @@ def find_learning_rate(
 
 
 def _rates(lowest: float, highest: float, steps: int) -> np.ndarray:
-    lowest = options.number("lowest", lowest, above=0)
-    highest = options.number("highest", highest, above=0)
+    lowest = arguments.check_number("lowest", lowest, above=0)
+    highest = arguments.check_number("highest", highest, above=0)
     if highest < 100 * lowest:
         raise ValueError(
             "highest must be at least 100 times lowest. "
             f"Received: highest={highest!r} for lowest={lowest!r}"
         )
-    return np.geomspace(lowest, highest, shapes.whole("steps", steps, least=_FEWEST_STEPS))
+    return np.geomspace(
+        lowest, highest, arguments.check_integer("steps", steps, minimum=_FEWEST_STEPS)
+    )
 
 
 def _optimizer(optimizer: str | MakeOptimizer, rates: np.ndarray) -> optax.GradientTransformation:

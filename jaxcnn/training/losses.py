@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcnn.augment import options
+from jaxcnn import arguments
 
 
 def cross_entropy(
@@ -62,7 +62,7 @@ def cross_entropy(
       ValueError: the labels do not fit the logits, or an option is out of its range.
     """
     logits, labels, counted = _logits_and_labels(logits, labels)
-    smoothing = options.number("label_smoothing", label_smoothing, least=0, most=1)
+    smoothing = arguments.check_number("label_smoothing", label_smoothing, minimum=0, maximum=1)
     if smoothing or class_weights is not None:
         losses = -jax.nn.log_softmax(logits)
         if smoothing:
@@ -114,7 +114,7 @@ def focal(
     log_p = jax.nn.log_softmax(logits)
     # Not quite 0, where a power below 1 would have an infinite gradient.
     others = jnp.maximum(-jnp.expm1(log_p), jnp.finfo(jnp.float32).tiny)
-    losses = -(others ** options.number("gamma", gamma, least=0)) * log_p
+    losses = -(others ** arguments.check_number("gamma", gamma, minimum=0)) * log_p
     if alpha is not None:
         losses = losses * _per_class("alpha", alpha, logits)
     return _per_example(_of_labels(losses, labels), counted)
@@ -232,7 +232,7 @@ def huber(predictions: jax.Array, targets: jax.Array, *, delta: float = 1.0) -> 
       ValueError: the shapes differ, or ``delta`` is not above 0.
     """
     predictions, targets = _same_shape(predictions=predictions, targets=targets)
-    delta = options.number("delta", delta, above=0)
+    delta = arguments.check_number("delta", delta, above=0)
     return _per_example(optax.huber_loss(predictions, targets, delta=delta))
 
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn import shapes
+from jaxcnn import arguments
 
 Measure: TypeAlias = Callable[[jax.Array, jax.Array, jax.Array], Any]
 Sums: TypeAlias = dict[str, Any]
@@ -80,7 +80,7 @@ def top_k(k: int) -> Metric:
       TypeError: ``k`` is not a whole number.
       ValueError: ``k`` is below 1; or, when it measures, above the number of classes.
     """
-    k = shapes.whole("k", k, least=1)
+    k = arguments.check_integer("k", k, minimum=1)
     return Metric(functools.partial(_among_largest, k=k), _accuracy)
 
 
@@ -184,7 +184,7 @@ def calibration_error(*, bins: int = 15) -> Metric:
       TypeError: ``bins`` is not a whole number.
       ValueError: ``bins`` is below 1.
     """
-    bins = shapes.whole("bins", bins, least=1)
+    bins = arguments.check_integer("bins", bins, minimum=1)
     return Metric(functools.partial(_binned, bins=bins), _calibration_error)
 
 

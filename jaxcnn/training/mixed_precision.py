@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxcnn import checks
+from jaxcnn import arguments
 
 Arrays: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[Hashable, ...]
@@ -75,7 +75,7 @@ class Computation(NamedTuple):
         Raises:
           ValueError: ``precision`` is another word.
         """
-        checks.known("precision", str(precision), PRECISIONS)
+        arguments.check_known("precision", str(precision), PRECISIONS)
         dtype = PRECISIONS[str(precision)]
         if dtype is None:
             return cls(nnx.graphdef(model), None, frozenset())

@@ -55,19 +55,6 @@ class Average(NamedTuple):
         return jax.tree.map(blend, self, Average(params, statistics))
 
 
-def check_decay(average: float) -> None:
-    """Checks that ``average`` is a number between 0 and 1.
-
-    Raises:
-      TypeError: it is no number.
-      ValueError: it is not between them.
-    """
-    if isinstance(average, bool) or not isinstance(average, int | float):
-        raise TypeError(f"average must be a number or None. Received: average={average!r}")
-    if not 0 < average < 1:
-        raise ValueError(f"average must be between 0 and 1. Received: average={average!r}")
-
-
 def _float32_copy(array: jax.Array) -> jax.Array:
     if jnp.issubdtype(array.dtype, jnp.floating):
         array = array.astype(jnp.promote_types(array.dtype, jnp.float32))

@@ -15,9 +15,7 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 
-from jaxcnn import checks, shapes
-from jaxcnn.augment import options
-from jaxcnn.shapes.numbers import is_sequence
+from jaxcnn import arguments
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "lion", "muon")
 SCHEDULES = ("constant", "cosine", "linear", "one_cycle", "piecewise")
@@ -94,12 +92,12 @@ def make_optimizer(
       ValueError: there is no such optimizer, an option is out of its range, or does not belong to
         this optimizer.
     """
-    checks.known("optimizer", str(name), OPTIMIZERS)
+    arguments.check_known("optimizer", str(name), OPTIMIZERS)
     rate = _rate(learning_rate)
     decay = _decay(name, weight_decay)
     parts = []
     if clip_norm is not None:
-        norm = options.number("clip_norm", clip_norm, above=0)
+        norm = arguments.check_number("clip_norm", clip_norm, above=0)
         parts.append(optax.clip_by_global_norm(norm))
     rule = _rule(name, _momentum(name, momentum), _betas(name, betas))
     parts += [decay, rule] if name == "sgd" else [rule, decay]
@@ -159,14 +157,16 @@ def make_schedule(
       ValueError: there is no such schedule, an option is out of its range, or does not belong to
         this schedule.
     """
-    checks.known("schedule", str(name), SCHEDULES)
-    peak = options.number("peak", peak, above=0)
-    steps = shapes.whole("steps", steps, least=1)
+    arguments.check_known("schedule", str(name), SCHEDULES)
+    peak = arguments.check_number("peak", peak, above=0)
+    steps = arguments.check_integer("steps", steps, minimum=1)
     warmup = _warmup(name, warmup_steps, steps)
     _belongs("final", final, name, ("cosine", "linear"))
     _belongs("boundaries", boundaries, name, ("piecewise",))
     _belongs("factor", factor, name, ("piecewise",))
-    final = options.number("final", 0.0 if final is None else final, least=0, most=peak)
+    final = arguments.check_number(
+        "final", 0.0 if final is None else final, minimum=0, maximum=peak
+    )
     if name == "one_cycle":
         schedule = optax.cosine_onecycle_schedule(steps, peak)
     elif name == "cosine":
@@ -174,7 +174,7 @@ def make_schedule(
     elif name == "linear":
         schedule = optax.linear_schedule(peak, final, steps - warmup)
     elif name == "piecewise":
-        factor = options.number("factor", 0.1 if factor is None else factor, above=0)
+        factor = arguments.check_number("factor", 0.1 if factor is None else factor, above=0)
         schedule = optax.piecewise_constant_schedule(
             peak, _scales(boundaries, factor, steps, warmup)
         )
@@ -227,7 +227,7 @@ def _to_muon_rms(update: jax.Array) -> jax.Array:
 
 
 def _decay(name: str, weight_decay: float) -> optax.GradientTransformation:
-    weight_decay = options.number("weight_decay", weight_decay, least=0)
+    weight_decay = arguments.check_number("weight_decay", weight_decay, minimum=0)
     if not weight_decay:
         return optax.identity()
     if name == "adam":
@@ -243,7 +243,7 @@ def _decay(name: str, weight_decay: float) -> optax.GradientTransformation:
 def _rate(learning_rate: float | optax.Schedule) -> float | optax.Schedule:
     if callable(learning_rate):
         return learning_rate
-    return options.number("learning_rate", learning_rate, above=0)
+    return arguments.check_number("learning_rate", learning_rate, above=0)
 
 
 def _momentum(name: str, momentum: float | None) -> float:
@@ -257,14 +257,14 @@ def _betas(name: str, betas: tuple[float, float] | None) -> tuple[float, float]:
     _belongs("betas", betas, name, _BETAS)
     if betas is None:
         return _BETAS.get(name, (0.0, 0.0))
-    if not is_sequence(betas) or len(betas) != 2:
+    if not arguments.is_sequence(betas) or len(betas) != 2:
         raise ValueError(f"betas must be a pair of numbers. Received: betas={betas!r}")
     first, second = betas
     return _below_1("betas", first), _below_1("betas", second)
 
 
 def _below_1(name: str, value: float) -> float:
-    number = options.number(name, value, least=0, most=1)
+    number = arguments.check_number(name, value, minimum=0, maximum=1)
     if number == 1:
         raise ValueError(f"{name} must be below 1. Received: {name}={value!r}")
     return number
@@ -279,7 +279,7 @@ def _belongs(option: str, value: Any, name: str, owners: Sequence[str] | dict[st
 
 
 def _patterns(frozen: Sequence[str]) -> tuple[str, ...]:
-    if not is_sequence(frozen) or not all(isinstance(pattern, str) for pattern in frozen):
+    if not arguments.is_sequence(frozen) or not all(isinstance(pattern, str) for pattern in frozen):
         raise TypeError(
             'frozen must be a sequence of patterns, such as ("conv_1.*",). '
             f"Received: frozen={frozen!r}"
@@ -309,7 +309,7 @@ def _labels(params: Any, patterns: Sequence[str]) -> Any:
 
 
 def _warmup(name: str, warmup_steps: int, steps: int) -> int:
-    warmup = shapes.whole("warmup_steps", warmup_steps, least=0)
+    warmup = arguments.check_integer("warmup_steps", warmup_steps, minimum=0)
     if warmup and name == "one_cycle":
         raise ValueError(
             "one_cycle has a rise of its own and no warm-up. "
@@ -326,7 +326,7 @@ def _warmup(name: str, warmup_steps: int, steps: int) -> int:
 def _scales(boundaries: Any, factor: float, steps: int, warmup: int) -> dict[int, float]:
     """Returns what the rate is multiplied by at which steps after the warm-up."""
     received = f"Received: boundaries={boundaries!r}"
-    if not is_sequence(boundaries) or not len(boundaries):
+    if not arguments.is_sequence(boundaries) or not len(boundaries):
         raise TypeError(f"boundaries must be step numbers, or shares of the run. {received}")
     if all(isinstance(share, float) for share in boundaries):
         end, rule = 1.0, "shares of the run between 0 and 1"
@@ -334,7 +334,7 @@ def _scales(boundaries: Any, factor: float, steps: int, warmup: int) -> dict[int
         places = [max(round(share * steps), 1) for share in boundaries if 0 < share < 1]
     else:
         end, rule = steps, f"step numbers from 1 to {steps - 1}"
-        places = [shapes.whole("boundaries", step, least=1) for step in boundaries]
+        places = [arguments.check_integer("boundaries", step, minimum=1) for step in boundaries]
     rising = all(low < high for low, high in zip([0, *boundaries], [*boundaries, end], strict=True))
     if not rising:
         raise ValueError(f"boundaries must be {rule}, in rising order. {received}")

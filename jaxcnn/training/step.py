@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jaxcnn import checks, shapes
+from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.data.batches import Batch
@@ -21,7 +21,7 @@ from jaxcnn.training.gradient_accumulation import accumulated
 from jaxcnn.training.losses import binary_cross_entropy, cross_entropy
 from jaxcnn.training.metrics import Metric, check_metrics, predicted_classes
 from jaxcnn.training.mixed_precision import PRECISIONS, LossScale, with_dtype_of
-from jaxcnn.training.moving_average import Average, check_decay
+from jaxcnn.training.moving_average import Average
 
 Loss: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
 Arrays: TypeAlias = dict[str, Any]
@@ -73,8 +73,8 @@ class TrainState(NamedTuple):
           average: The step's: whether there is one is what matters here.
           on_nan: The step's: a step that may leave updates out counts them.
         """
-        checks.known("precision", str(precision), PRECISIONS)
-        checks.known("on_nan", str(on_nan), _ON_NAN)
+        arguments.check_known("precision", str(precision), PRECISIONS)
+        arguments.check_known("on_nan", str(on_nan), _ON_NAN)
         # Copies, because the step donates its state and the model must outlive it.
         params, statistics, key = jax.tree.map(
             jnp.copy, (params_of(model), statistics_of(model), key)
@@ -215,10 +215,10 @@ def make_train_step(
     forward = Forward.of(
         model, augment=augment, mix=mix, steps_per_epoch=steps_per_epoch, precision=precision
     )
-    shapes.whole("accumulate", accumulate, least=1)
+    arguments.check_integer("accumulate", accumulate, minimum=1)
     if average is not None:
-        check_decay(average)
-    checks.known("on_nan", str(on_nan), _ON_NAN)
+        arguments.check_number("average", average, above=0, below=1)
+    arguments.check_known("on_nan", str(on_nan), _ON_NAN)
     needed = _needed(precision, average, on_nan)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:

@@ -100,8 +100,8 @@ def test_pixels_keep_their_dtype(key):
     ("shape", "pixels", "kind", "message"),
     [
         ((2, 4, 4, 1), -1, ValueError, "pixels must be at least 0. Received: pixels=-1"),
-        ((2, 4, 4, 1), 1.5, TypeError, "pixels must be a whole number. Received: pixels=1.5"),
-        ((2, 4, 4, 1), (1, 2), TypeError, r"pixels must be a whole number. .*pixels=\(1, 2\)"),
+        ((2, 4, 4, 1), 1.5, TypeError, "pixels must be an integer. Received: pixels=1.5"),
+        ((2, 4, 4, 1), (1, 2), TypeError, r"pixels must be an integer. .*pixels=\(1, 2\)"),
         ((2, 4), 1, ValueError, r"images must have at least 3 axes.*Received: shape \(2, 4\)"),
     ],
 )

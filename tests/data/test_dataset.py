@@ -138,7 +138,7 @@ def test_resize_to_the_same_size_changes_nothing():
         (GRAY, 0, ValueError, "image_size must be at least 1. Received: image_size=0"),
         (GRAY, (4, -1), ValueError, r"image_size must be at least 1 .*image_size=\(4, -1\)"),
         (GRAY, (4, 4, 1), ValueError, r"image_size must be one int or one .*=\(4, 4, 1\)"),
-        (GRAY, 2.5, TypeError, "image_size must be a whole number. Received: image_size=2.5"),
+        (GRAY, 2.5, TypeError, "image_size must be an integer. Received: image_size=2.5"),
         (
             GRAY[..., 0],
             4,
@@ -170,9 +170,9 @@ def test_one_hot_of_no_labels():
     [
         ([0, 3], 3, ValueError, r"labels must be in 0…2. Received: labels from 0 to 3"),
         ([-1, 1], 3, ValueError, r"labels must be in 0…2. Received: labels from -1 to 1"),
-        ([0.0, 1.0], 3, TypeError, "labels must be whole numbers. Received: dtype float64"),
+        ([0.0, 1.0], 3, TypeError, "labels must be integers. Received: dtype float64"),
         ([0], 0, ValueError, "num_classes must be at least 1. Received: num_classes=0"),
-        ([0], 3.0, TypeError, "num_classes must be a whole number. Received: num_classes=3.0"),
+        ([0], 3.0, TypeError, "num_classes must be an integer. Received: num_classes=3.0"),
     ],
 )
 def test_one_hot_errors(labels, num_classes, kind, message):

@@ -179,7 +179,7 @@ def test_labels_are_looked_through_in_blocks(monkeypatch):
 
 
 RULE = (
-    r"labels must be whole numbers or names \(N,\), a class per image; whole numbers "
+    r"labels must be integers or names \(N,\), a class per image; whole numbers "
     r"\(N, \*spatial\), a class at each position; bool \(N, classes\), several classes per image; "
     r"or floating point \(N, …\), numbers or shares of the classes. Received: "
 )
@@ -206,7 +206,7 @@ ERRORS = [
     (np.zeros((2, 0)), (), ValueError, RULE + r"float64 \(2, 0\) for images"),
     (np.zeros((2, 0, 4), int), (), ValueError, RULE + r"int64 \(2, 0, 4\) for images"),
     (np.array(["cat", None]), (), TypeError,
-     "labels must be whole numbers, names of classes, bool or floating point. "
+     "labels must be integers, names of classes, bool or floating point. "
      "Received: dtype object"),
     (np.array([["cat"], ["dog"]]), (), TypeError, "names of classes, bool.* Received: dtype <U3"),
     ([b"cat", b"dog"], (), TypeError, r"names of classes, bool.* Received: dtype \|S3"),

@@ -49,7 +49,7 @@ def write(folder, text):
 ERRORS = [
     ("[training]\nepoch = 3", "own.toml, line 2: there is no option training.epoch. Did you mean"),
     ("epochs = 3", "own.toml, line 1: there is no option epochs: 'epochs' belongs to [training]"),
-    ("[training]\n\nepochs = 'x'", 'line 3: training.epochs must be a whole number. Received: "x"'),
+    ("[training]\n\nepochs = 'x'", 'line 3: training.epochs must be an integer. Received: "x"'),
     ("[training]\nepochs = 0", "line 2: training.epochs must be at least 1. Received: epochs=0"),
     (
         "[training]\nbatch_size = 10\naccumulate = 3",

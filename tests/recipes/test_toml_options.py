@@ -201,12 +201,12 @@ WRONG = [
     ),
     ("data = {name = 3}", ", line 1: data.name must be a string. Received: 3"),
     ("data.name = 2020-01-01", ", line 1: data.name must be a string. Received: 2020-01-01"),
-    ("seed = 1.0\ndata.name = 'a'", ", line 1: seed must be a whole number. Received: 1.0"),
-    ("seed = true\ndata.name = 'a'", ", line 1: seed must be a whole number. Received: true"),
+    ("seed = 1.0\ndata.name = 'a'", ", line 1: seed must be an integer. Received: 1.0"),
+    ("seed = true\ndata.name = 'a'", ", line 1: seed must be an integer. Received: true"),
     ("[data]\nname = 'a'\nflip = 1", ", line 3: data.flip must be true or false. Received: 1"),
     (
         "[data]\nname = 'a'\nlimit = 'all'",
-        ', line 3: data.limit must be a whole number. Received: "all"',
+        ', line 3: data.limit must be an integer. Received: "all"',
     ),
     ("[data]\nname = 'a'\nshape = 3", ", line 3: data.shape must be an array. Received: 3"),
     (
@@ -296,8 +296,8 @@ WRONG_ASSIGNMENTS = [
     ),
     (["data.name=7"], "--set data.name=7: data.name must be a string. Received: 7"),
     (["data.flip=True"], '--set data.flip=True: data.flip must be true or false. Received: "True"'),
-    (["seed=none"], '--set seed=none: seed must be a whole number. Received: "none"'),
-    (["seed.x=1"], '--set seed.x=1: seed must be a whole number. Received: {"x": 1}'),
+    (["seed=none"], '--set seed=none: seed must be an integer. Received: "none"'),
+    (["seed.x=1"], '--set seed.x=1: seed must be an integer. Received: {"x": 1}'),
     (
         ["seed=1", "optimizer.lerning_rate=0.1"],
         "--set optimizer.lerning_rate=0.1: there is no option optimizer.lerning_rate. "

@@ -157,7 +157,7 @@ def test_augmentation_is_used_and_told_the_epoch():
     ("options", "kind", "message"),
     [
         ({"lowest": 0}, ValueError, "lowest must be above 0 and finite. Received: lowest=0"),
-        ({"lowest": "1"}, TypeError, "lowest must be a Python number"),
+        ({"lowest": "1"}, TypeError, "lowest must be a number"),
         ({"highest": math.inf}, ValueError, "highest must be above 0 and finite"),
         (
             {"lowest": 0.1},
@@ -165,7 +165,7 @@ def test_augmentation_is_used_and_told_the_epoch():
             "highest must be at least 100 times lowest. Received: highest=1.0 for lowest=0.1",
         ),
         ({"steps": 19}, ValueError, "steps must be at least 20. Received: steps=19"),
-        ({"steps": 50.0}, TypeError, "steps must be a whole number"),
+        ({"steps": 50.0}, TypeError, "steps must be an integer"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         (
             {"batch_size": 65},

@@ -319,7 +319,7 @@ DATA = stripes(10)
 COLOUR = cnn.Dataset(np.zeros((10, 6, 5, 3), np.uint8), DATA.labels)
 FIT_ERRORS = [
     ({"epochs": 0}, ValueError, "epochs must be at least 1. Received: epochs=0"),
-    ({"epochs": 1.5}, TypeError, "epochs must be a whole number. Received: epochs=1.5"),
+    ({"epochs": 1.5}, TypeError, "epochs must be an integer. Received: epochs=1.5"),
     ({"batch_size": 0}, ValueError, "batch_size must be at least 1. Received: batch_size=0"),
     (
         {"batch_size": 11},

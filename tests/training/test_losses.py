@@ -374,7 +374,7 @@ ERRORS = [
     (cross_entropy, (LOGITS, LABELS), {"label_smoothing": 1.1}, ValueError,
      r"label_smoothing must be in \[0, 1\]. Received: label_smoothing=1.1"),
     (cross_entropy, (LOGITS, LABELS), {"label_smoothing": "0.1"}, TypeError,
-     "label_smoothing must be a Python number. Received: label_smoothing='0.1'"),
+     "label_smoothing must be a number. Received: label_smoothing='0.1'"),
     (cross_entropy, (LOGITS, LABELS), {"class_weights": (1, 2)}, ValueError,
      r"class_weights must be one number per class \(3 here\), each at least 0 and finite. "
      r"Received: class_weights=\(1, 2\)"),

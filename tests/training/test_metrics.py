@@ -460,13 +460,13 @@ LOGITS, LABELS, MASK = jnp.zeros((2, 3)), jnp.array([0, 1]), jnp.ones(2, bool)
     ("make", "kind", "message"),
     [
         (lambda: top_k(0), ValueError, "k must be at least 1. Received: k=0"),
-        (lambda: top_k(1.0), TypeError, "k must be a whole number. Received: k=1.0"),
+        (lambda: top_k(1.0), TypeError, "k must be an integer. Received: k=1.0"),
         (
             lambda: calibration_error(bins=0),
             ValueError,
             "bins must be at least 1. Received: bins=0",
         ),
-        (lambda: calibration_error(bins="5"), TypeError, "bins must be a whole number.*bins='5'"),
+        (lambda: calibration_error(bins="5"), TypeError, "bins must be an integer.*bins='5'"),
         (
             lambda: top_k(4).measure(LOGITS, LABELS, MASK),
             ValueError,

@@ -339,7 +339,7 @@ def test_a_recipe_by_name_is_its_augmentation():
     [
         ({"augment": "digit"}, ValueError, r"there is no recipe 'digit'. Did you mean 'digits'\?"),
         ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch must be at least 1"),
-        ({"steps_per_epoch": 2.0}, TypeError, "steps_per_epoch must be a whole number"),
+        ({"steps_per_epoch": 2.0}, TypeError, "steps_per_epoch must be an integer"),
     ],
 )
 def test_option_errors_come_at_once(options, kind, message):

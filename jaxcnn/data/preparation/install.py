@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from jaxcnn import checks
+from jaxcnn import arguments
 from jaxcnn.data.preparation import builders
 from jaxcnn.data.preparation.catalog import CATALOG, Entry, command
 from jaxcnn.data.preparation.display import Display
@@ -52,7 +52,7 @@ def prepare(
       ValueError: there is no such set, a file is missing, damaged or another one, or two sources
         are named.
     """
-    checks.known("data set", name, CATALOG)
+    arguments.check_known("data set", name, CATALOG)
     if from_folder is not None and mirror is not None:
         raise ValueError(
             "from_folder and mirror cannot be given together. "
