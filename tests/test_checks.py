@@ -4,7 +4,7 @@ import chex
 import jax.numpy as jnp
 import pytest
 
-from jaxcnn import checks, ops
+from jaxcnn import arguments, checks
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_shapes_are_plain_integers():
 
 BASE = {"size": 28, "window": 3, "stride": 1, "dilation": 1}
 BAD = [
-    *[(v, TypeError, "whole number") for v in (2.5, 3.0, True, "3", None, 1j, (3, (3,)))],
+    *[(v, TypeError, "an integer") for v in (2.5, 3.0, True, "3", None, 1j, (3, (3,)))],
     *[(v, ValueError, "at least 1") for v in (0, -1)],
 ]
 
@@ -257,8 +257,8 @@ FORMS = "an int, one int per spatial axis or one (low, high) per spatial axis"
         (1.0, TypeError, "an int, one int per spatial axis"),
         (True, TypeError, "an int, one int per spatial axis"),
         (None, TypeError, "an int, one int per spatial axis"),
-        ((1, 1.5), TypeError, "whole numbers"),
-        (((0, 1), (1, "1")), TypeError, "whole numbers"),
+        ((1, 1.5), TypeError, "integers"),
+        (((0, 1), (1, "1")), TypeError, "integers"),
         (-1, ValueError, "at least 0"),
         ((1, -1), ValueError, "at least 0 on every axis"),
         (((0, 1), (-1, 0)), ValueError, "at least 0 on every axis"),
@@ -346,8 +346,8 @@ IMAGE_SHAPE = {
         ((), TypeError, "a sequence such as (28, 28, 1)"),
         ("28", TypeError, "a sequence such as (28, 28, 1)"),
         (None, TypeError, "a sequence such as (28, 28, 1)"),
-        ((28, 28.0, 1), TypeError, "whole numbers"),
-        ((28, True), TypeError, "whole numbers"),
+        ((28, 28.0, 1), TypeError, "integers"),
+        ((28, True), TypeError, "integers"),
         ((28, 0, 1), ValueError, "at least 1 on every axis"),
         ((28, -28, 1), ValueError, "at least 1 on every axis"),
     ],
