@@ -4,7 +4,7 @@ import chex
 import jax.numpy as jnp
 import pytest
 
-from jaxcnn import arguments, checks
+from jaxcnn import arguments, checks, ops
 
 
 @pytest.mark.parametrize(
