@@ -16,8 +16,8 @@ def main(epochs: int = 20, batch_size: int = 64) -> float:
 
     steps = epochs * -(-len(train) // batch_size)
     optimizer = optax.adam(optax.cosine_onecycle_schedule(steps, 3e-3))
-    state = cnn.TrainState.create(model, optimizer, jax.random.key(0))
-    train_step = cnn.make_train_step(model, optimizer, augment=cnn.augment.random_shift)
+    init, train_step = cnn.make_training(model, optimizer, augment=cnn.augment.random_shift)
+    state = init(jax.random.key(0))
     eval_step = cnn.make_eval_step(model)
 
     for epoch in range(epochs):

@@ -40,13 +40,13 @@ from jaxcnn.layers import (
     sum_pool,
     upsample,
 )
-from jaxcnn.recipes import load
 from jaxcnn.training import (
     TrainState,
     evaluate,
     fit,
+    load,
     make_eval_step,
-    make_train_step,
+    make_training,
     predict,
 )
 
@@ -81,7 +81,7 @@ __all__ = [
     "load",
     "lp_pool",
     "make_eval_step",
-    "make_train_step",
+    "make_training",
     "max_pool",
     "models",
     "modules",

@@ -10,7 +10,7 @@ from flax import nnx
 import jaxcnn as cnn
 from jaxcnn import ops, shapes
 from jaxcnn.ops.filters import KERNELS
-from jaxcnn.training.step import to_float
+from jaxcnn.training.forward import to_float
 
 ARROW = [[1, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 1, 1], [0, 0, 1, 1, 0], [0, 1, 1, 0, 0]]
 CROSS = [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
@@ -191,7 +191,7 @@ def test_networks(name, key):
     assert (summary.parameters, summary.trainable, summary.non_trainable) == (total, total, 0)
 
     model = layer.build(input_shape, rngs=nnx.Rngs(0))
-    arrays = jax.tree.leaves(cnn.training.TrainState.create(model, optax.identity(), key).params)
+    arrays = jax.tree.leaves(cnn.make_training(model, optax.identity()).init(key).params)
     assert sum(array.size for array in arrays) == total
     logits = model(jnp.zeros((2, *input_shape)))
     np.testing.assert_allclose(jax.nn.softmax(logits).sum(axis=1), 1, rtol=1e-6)

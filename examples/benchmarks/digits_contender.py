@@ -66,8 +66,8 @@ def jaxcnn() -> None:
 
     model = cnn.models.create("mnist_cnn").build((28, 28, 1), rngs=nnx.Rngs(0))
     optimizer = optax.inject_hyperparams(optax.adam)(learning_rate=PEAK)
-    state = cnn.TrainState.create(model, optimizer, jax.random.key(0))
-    step, test_step = cnn.make_train_step(model, optimizer), cnn.make_eval_step(model)
+    init, step = cnn.make_training(model, optimizer, on_nan="ignore")
+    state, test_step = init(jax.random.key(0)), cnn.make_eval_step(model)
 
     def train(images: np.ndarray, labels: np.ndarray, now: float) -> None:
         nonlocal state

@@ -45,8 +45,8 @@ def share_of_waiting(name: str) -> tuple[float, float]:
     data = cnn.Dataset(images, np.arange(20_000) % case.classes)
     model = case.network.build(case.input_shape, rngs=nnx.Rngs(0))
     optimizer = optax.adam(1e-3)
-    state = cnn.TrainState.create(model, optimizer, jax.random.key(0))
-    step = cnn.make_train_step(model, optimizer)
+    init, step = cnn.make_training(model, optimizer, on_nan="ignore")
+    state = init(jax.random.key(0))
 
     def seconds(batches: Iterator[cnn.Batch]) -> float:
         """Runs as ``fit`` does: the host two steps ahead of the device."""

@@ -56,7 +56,7 @@ def apply(
         return augment(key, images)
     if epoch is None and option.default is option.empty:
         raise ValueError(
-            "this augmentation differs from epoch to epoch: give make_train_step its "
+            "this augmentation differs from epoch to epoch: give make_training its "
             f"steps_per_epoch. Received: epoch=None for {augment!r}"
         )
     return augment(key, images, epoch=epoch)

@@ -48,7 +48,7 @@ def alternating_flip(key: jax.Array, images: jax.Array, *, epoch: jax.Array | in
       key: Not looked at: an image's way must be the same in every second epoch.
       images: ``(batch, height, width, channels)``.
       epoch: Number of the epoch, from 0. :func:`jaxcnn.fit` gives it; in a loop of one's own
-        :func:`jaxcnn.make_train_step` gives it once it knows ``steps_per_epoch``.
+        :func:`jaxcnn.make_training` gives it once it knows ``steps_per_epoch``.
 
     Returns:
       Shape and dtype of ``images``.

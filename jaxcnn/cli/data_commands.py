@@ -9,6 +9,7 @@ import typer
 from jaxcnn import arguments
 from jaxcnn import augment as augmentations
 from jaxcnn import data as datasets
+from jaxcnn.cli.option_types import DataDir, OnError
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.names import kind_of_name
 from jaxcnn.data.preparation import CATALOG
@@ -19,15 +20,6 @@ from jaxcnn.data.sources import examples
 from jaxcnn.insight import plots
 
 app = typer.Typer(help="List, describe, prepare and draw data sets.")
-DataDir = Annotated[
-    Path | None, typer.Option(help="Where TensorFlow Datasets keeps its data, if elsewhere.")
-]
-CacheDir = Annotated[
-    Path | None, typer.Option(help="Where to keep decoded pictures, if not beside their folder.")
-]
-OnError = Annotated[
-    str, typer.Option(help="Whether to raise or to skip a picture that cannot be read.")
-]
 # Pictures may have any size; so large they are shown.
 _SHOWN_SIZE = 64
 # Classes are mixed in the order of a set: so many images have some of each class.
@@ -60,24 +52,24 @@ def list_data(data_dir: DataDir = None) -> None:
 @app.command()
 def info(
     name: Annotated[str, typer.Argument(help="A folder, a file, or a name in `jaxcnn data list`.")],
-    picture: Annotated[
+    plot: Annotated[
         Path | None, typer.Option(help="Draw examples of each class into this file, such as a PNG.")
     ] = None,
     on_error: OnError = "raise",
     data_dir: DataDir = None,
 ) -> None:
     """Describe a data set: its splits, its classes, where it comes from."""
-    if picture is not None:
+    if plot is not None:
         classes = len(datasets.describe(name, data_dir=data_dir).class_names) or _EXAMPLES
         count = min(_EXAMPLES, _EXAMPLES_OF_A_CLASS * classes)
         shown = _examples(name, count, on_error, data_dir)
-        plots.contact_sheet(shown.images, shown.labels, shown.class_names).savefig(picture, dpi=120)
+        plots.contact_sheet(shown.images, shown.labels, shown.class_names).savefig(plot, dpi=120)
     if name in CATALOG and kind_of_name(name, data_dir) == "tfds":
         _describe_entry(name, data_dir)
     else:
         _describe(name, data_dir)
-    if picture is not None:
-        print(f"examples  {picture}")
+    if plot is not None:
+        print(f"examples  {plot}")
 
 
 @app.command()
@@ -102,12 +94,12 @@ def show(
         str, typer.Argument(metavar="NAME", help="A folder, a file, or a prepared data set.")
     ],
     augment: Annotated[
-        str, typer.Option(help="A recipe: " + ", ".join(augmentations.names()) + ".")
+        str, typer.Option(help="An augmentation policy: " + ", ".join(augmentations.names()) + ".")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="The picture's file.", show_default="NAME-RECIPE.png")
+        Path | None, typer.Option(help="File of the plot.", show_default="NAME-POLICY.png")
     ] = None,
-    images: Annotated[int, typer.Option(help="How many images, one to a row.")] = 6,
+    images: Annotated[int, typer.Option(help="Number of images, one per row.")] = 6,
     image_size: Annotated[
         int | None,
         typer.Option(
@@ -115,17 +107,17 @@ def show(
             show_default=f"as stored; of pictures of several sizes, {_SHOWN_SIZE}",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides all randomness.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all randomness.")] = 0,
     on_error: OnError = "raise",
     data_dir: DataDir = None,
 ) -> None:
-    """Draw what a recipe of augmentation makes of the first training images."""
+    """Draw the first training images under an augmentation policy."""
     count = arguments.check_integer("images", images, minimum=1)
-    recipe = augmentations.named(augment)
+    policy = augmentations.named(augment)
     stored = _examples(data, count, on_error, data_dir, image_size=image_size)
     file = Path(f"{Path(data).stem}-{augment}.png") if out is None else out
-    plots.augmentations(stored.images, recipe, seed=seed).savefig(file, dpi=120)
-    print(f"The picture is {file}")
+    plots.augmentations(stored.images, policy, seed=seed).savefig(file, dpi=120)
+    print(f"The plot is in {file}")
 
 
 def _examples(

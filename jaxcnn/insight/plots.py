@@ -15,7 +15,7 @@ from jaxcnn.data.dataset import Images
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.history import Epoch
-from jaxcnn.training.learning_rate_finder import RateSearch
+from jaxcnn.training.learning_rate_finder import LearningRateSearch
 
 # A contact sheet has at the most so many rows, and about so many images side by side.
 _MOST_ROWS, _IMAGES_ACROSS = 10, 12
@@ -33,7 +33,7 @@ def learning_curves(history: Sequence[Epoch]) -> Figure:
     for label, prefix in (
         ("training", ""),
         ("held out", "validation_"),
-        ("held out, average", "average_"),
+        ("held out, EMA", "ema_"),
     ):
         if getattr(history[0], f"{prefix}loss") is None:
             continue
@@ -59,7 +59,7 @@ def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
         for axes, what in ((losses, "loss"), (accuracies, "accuracy")):
             axes.plot(epochs, [getattr(row, what) for row in history], ":", color=color)
             held_out = [
-                getattr(row, f"{'validation' if row.average_loss is None else 'average'}_{what}")
+                getattr(row, f"{'validation' if row.ema_loss is None else 'ema'}_{what}")
                 for row in history
             ]
             # None, where nothing was held out, is drawn as a gap.
@@ -69,7 +69,7 @@ def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
     return figure
 
 
-def rate_search(result: RateSearch) -> Figure:
+def learning_rate_search(result: LearningRateSearch) -> Figure:
     """Draws the loss over the learning rate, and the suggested rate.
 
     Args:

@@ -1,5 +1,14 @@
-"""Trainings as files, and the folders that they leave."""
+"""Trainings as files, and training them: ``recipes.train("digits", "runs/first")``."""
 
-from jaxcnn.recipes.run import load
+from jaxcnn.recipes.running import TrainedRun, read_recipe, resume, train
+from jaxcnn.recipes.schema import Recipe, read, recipe_files
 
-__all__ = ["load"]
+__all__ = [
+    "Recipe",
+    "TrainedRun",
+    "read",
+    "read_recipe",
+    "recipe_files",
+    "resume",
+    "train",
+]

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
@@ -19,10 +19,11 @@ from jaxcnn.augment.mixing import Mix
 from jaxcnn.recipes import toml_text as toml
 from jaxcnn.recipes.toml_options import override, parse
 from jaxcnn.training import losses, metrics
-from jaxcnn.training.history import Monitor
+from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
-from jaxcnn.training.optimizers import make_optimizer, make_schedule
-from jaxcnn.training.step import Loss
+from jaxcnn.training.optimizers import make_optimizer
+from jaxcnn.training.options import TrainingOptions
+from jaxcnn.training.schedules import check_schedule, check_warmup, make_schedule
 
 _VERSION = 1
 _LOSSES: dict[str, Loss] = {
@@ -43,12 +44,12 @@ _MIXES = {"none": None, "mixup": mixup, "cutmix": cutmix}
 
 
 @contextmanager
-def _about(name: str) -> Iterator[None]:
-    """Lets errors begin with the name of a field, from which its line is found."""
+def _prefix_errors(name: str, separator: str = ": ") -> Iterator[None]:
+    """Put the name of a field before the message of an error; its line is found from it."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from error
+        raise type(error)(f"{name}{separator}{error}") from error
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,18 @@ class ModelOptions:
       options: The model's own, such as ``rate``.
       weights: The folder of a run whose weights it starts from: those of the same name and shape.
       freeze: Parameters that stay as they are: dotted names, with ``*`` for any part.
-      whiten: Whether the first convolution starts as :func:`jaxcnn.models.whiten` makes it.
     """
 
     name: str = "mnist_cnn"
     options: dict[str, Any] = field(default_factory=dict)
     weights: str | None = None
     freeze: tuple[str, ...] = ()
-    whiten: bool = False
 
     def __post_init__(self) -> None:
         """Checks the name and the options."""
-        with _about("name"):
+        with _prefix_errors("name"):
             models.input_shape(self.name)
-        with _about("options"):
+        with _prefix_errors("options"):
             models.create(self.name, **self.options)
 
 
@@ -94,7 +93,6 @@ class DataOptions:
         the one that suits the set, :func:`jaxcnn.augment.default_name`.
       mix: ``"none"``, ``"mixup"`` or ``"cutmix"``.
       alpha: Strength of ``mix``; ``None`` means its own default.
-      balanced: Whether an epoch shows every class equally often.
     """
 
     source: str = "digits"
@@ -107,12 +105,11 @@ class DataOptions:
     augment: str = "auto"
     mix: Literal["none", "mixup", "cutmix"] = "none"
     alpha: float | None = None
-    balanced: bool = False
 
     def __post_init__(self) -> None:
         """Checks the names and what does not go together."""
         if self.augment != "auto":
-            with _about("augment"):
+            with _prefix_errors("augment"):
                 augmentations.named(self.augment)
         for size in self.image_size or ():
             arguments.check_integer("image_size", size, minimum=1)
@@ -160,11 +157,17 @@ class OptimizerOptions:
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
-        """Checks that all of them can be made."""
+        """Check every option."""
         arguments.check_number("learning_rate", self.learning_rate, above=0)
         arguments.check_number("warmup_epochs", self.warmup_epochs, minimum=0)
-        # In so many epochs any warm-up fits; whether it does in those of the recipe, that one says.
-        self.make(epochs=10_000_000, steps_per_epoch=100)
+        check_schedule(
+            self.schedule,
+            peak=self.learning_rate,
+            final=self.final,
+            boundaries=self.boundaries,
+            factor=self.factor,
+        )
+        self.rule(learning_rate=self.learning_rate)
 
     def make(
         self, *, epochs: int, steps_per_epoch: int, freeze: Sequence[str] = ()
@@ -182,7 +185,7 @@ class OptimizerOptions:
         return self.rule(learning_rate=schedule, freeze=freeze)
 
     def rule(
-        self, *, learning_rate: optax.Schedule, freeze: Sequence[str] = ()
+        self, *, learning_rate: float | optax.Schedule, freeze: Sequence[str] = ()
     ) -> optax.GradientTransformation:
         """Returns the optimizer under another schedule than its own."""
         return make_optimizer(
@@ -247,79 +250,28 @@ class LossOptions:
         return {name: value for name, value in fields.items() if value is not None}
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How long and how, as :func:`jaxcnn.fit` takes it.
+@dataclass(frozen=True, kw_only=True)
+class TrainingTable(TrainingOptions):
+    """The ``[training]`` table: :class:`~jaxcnn.training.TrainingOptions`, and two options more.
 
     Attributes:
-      epochs: Passes over the data, at least 1.
-      batch_size: Images per step, at least 1.
-      seed: Decides all randomness, at least 0.
-      precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-      accumulate: In how many parts a batch goes through the model.
-      average: How much stays of the moving average of the weights.
-      on_nan: ``"raise"``, ``"skip"`` or ``"ignore"``.
-      metrics: What else is measured on the held-out images.
-      monitor: What makes an epoch the best.
-      better: Whether it shall be ``"smaller"`` or ``"larger"``.
-      patience: Epochs without anything better before the training stops.
-      min_improvement: By how much it must be better to count for ``patience``.
-      restore_best: Whether the best epoch's weights are kept in place of the last's.
-      checkpoint_every: Steps between checkpoints amid an epoch.
-      keep_best: How many of the best checkpoints are kept.
-      tensorboard: Whether event files are written, into ``tensorboard`` in the run's folder.
+      metrics: Names of further metrics of the held-out images.
+      tensorboard: Whether TensorBoard's event files are written into the run's folder.
     """
 
-    epochs: int = 20
-    batch_size: int = 64
-    seed: int = 0
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    accumulate: int = 1
-    average: float | None = None
-    on_nan: Literal["raise", "skip", "ignore"] = "raise"
     metrics: tuple[str, ...] = ()
-    monitor: str | None = None
-    better: Literal["smaller", "larger"] | None = None
-    patience: int | None = None
-    min_improvement: float = 0.0
-    restore_best: bool = False
-    checkpoint_every: int | None = None
-    keep_best: int = 1
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        """Checks the ranges, and what does not go together."""
-        for name in ("epochs", "batch_size", "accumulate", "keep_best"):
-            arguments.check_integer(name, getattr(self, name), minimum=1)
-        for name in ("patience", "checkpoint_every"):
-            if getattr(self, name) is not None:
-                arguments.check_integer(name, getattr(self, name), minimum=1)
-        arguments.check_integer("seed", self.seed, minimum=0)
-        if self.batch_size % self.accumulate:
-            raise ValueError(
-                "accumulate must divide batch_size. "
-                f"Received: accumulate={self.accumulate}, batch_size={self.batch_size}"
-            )
-        arguments.check_number("min_improvement", self.min_improvement, minimum=0)
-        if self.average is not None:
-            arguments.check_number("average", self.average, above=0, below=1)
-        with _about("metrics"):
+        """Check all options."""
+        super().__post_init__()
+        with _prefix_errors("metrics"):
             for metric in self.metrics:
                 arguments.check_known("metric", metric, _METRICS)
-        if self.better is not None and self.monitor is None:
-            raise ValueError("better says how to compare a monitor, and there is none")
-        if self.min_improvement and self.patience is None:
-            raise ValueError("min_improvement is what patience waits for, and there is none")
 
-    def measured(self) -> dict[str, Metric]:
-        """Returns the metrics by name."""
+    def make_metrics(self) -> dict[str, Metric]:
+        """Return the metrics by name."""
         return {name: _METRICS[name] for name in self.metrics}
-
-    def watched(self) -> str | Monitor | None:
-        """Returns what makes an epoch the best."""
-        if self.monitor is None or self.better is None:
-            return self.monitor
-        return Monitor(self.monitor, self.better)
 
 
 @dataclass(frozen=True)
@@ -344,18 +296,15 @@ class Recipe:
     data: DataOptions = DataOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
     loss: LossOptions = LossOptions()
-    training: TrainingOptions = TrainingOptions()
+    training: TrainingTable = TrainingTable()
 
     def __post_init__(self) -> None:
         """Checks what does not go together."""
         if not 1 <= self.version <= _VERSION:
             raise ValueError(f"version must be {_VERSION}. Received: {self.version}")
         warmup, epochs = self.optimizer.warmup_epochs, self.training.epochs
-        if warmup >= epochs:
-            raise ValueError(
-                "optimizer.warmup_epochs must be below training.epochs. "
-                f"Received: warmup_epochs={warmup!r} of epochs={epochs!r}"
-            )
+        with _prefix_errors("optimizer", "."):
+            check_warmup(self.optimizer.schedule, "warmup_epochs", warmup, epochs)
         first, *_ = self.optimizer.boundaries or (1.0,)
         if first * epochs <= warmup:
             raise ValueError(
@@ -370,12 +319,18 @@ def recipe_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def read(source: str | Path, *, assignments: Sequence[str] = ()) -> Recipe:
+def read(
+    source: str | Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    assignments: Sequence[str] = (),
+) -> Recipe:
     """Returns a recipe.
 
     Args:
       source: The path of a TOML file, or the name of a recipe that comes with the package.
-      assignments: Options to set anew, such as ``"optimizer.learning_rate=0.01"``.
+      options: Options to change by dotted name, such as ``{"training.epochs": 5}``.
+      assignments: Options to change as text, such as ``"optimizer.learning_rate=0.01"``.
 
     Raises:
       TypeError: a value is not of its type.
@@ -393,7 +348,7 @@ def read(source: str | Path, *, assignments: Sequence[str] = ()) -> Recipe:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
     _check_version(text, path.name)
-    return override(parse(text, Recipe, source=path.name), assignments)
+    return override(parse(text, Recipe, source=path.name), assignments, options=options or {})
 
 
 def _check_version(text: str, source: str) -> None:

@@ -15,9 +15,10 @@ import dataclasses
 import math
 import re
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from jaxcnn import arguments
 from jaxcnn.recipes.toml_text import Place, dotted, line_of, load, printable, shown
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 _SCALARS: dict[type, str] = {
     str: "a string",
-    int: "a whole number",
+    int: "an integer",
     float: "a number",
     bool: "true or false",
 }
@@ -74,7 +75,13 @@ def parse(text: str, kind: type[T], *, source: str = "recipe") -> T:
     return _Reader(kind, where).read(values)
 
 
-def override(value: T, assignments: Iterable[str], *, source: str = "--set") -> T:
+def override(
+    value: T,
+    assignments: Iterable[str],
+    *,
+    options: Mapping[str, Any] | None = None,
+    source: str = "--set",
+) -> T:
     """Returns a dataclass with some options set anew, all at once.
 
     >>> @dataclasses.dataclass(frozen=True)
@@ -89,30 +96,33 @@ def override(value: T, assignments: Iterable[str], *, source: str = "--set") -> 
       assignments: Each ``option=value``, as in ``optimizer.rate=0.01``; the last for an option
         counts. The value is TOML, or else a string without quotes; the bare word ``none`` empties
         what may be ``None``. An array is set as a whole.
-      source: What stands before an assignment, for errors.
+      options: Options by dotted name, with plain values; an assignment to one of them wins.
+      source: Text before an assignment, for errors.
 
     Raises:
       TypeError: as :func:`parse`, with the assignment in place of the line.
       ValueError: as :func:`parse`, or an assignment cannot be read.
     """
-    values = _plain(value)
-    given: dict[Place, str] = {}
-
-    def where(place: Place) -> str:
-        related = [
-            assignment
-            for option, assignment in given.items()
-            if option[: len(place)] == place[: len(option)]
-        ]
-        # A check may name an option that was not set, but no longer fits one that was.
-        return f"{' '.join([source, *(related or given.values())])}: "
-
+    changes: dict[Place, Any] = {
+        tuple(name.split(".")): new for name, new in (options or {}).items()
+    }
+    texts = {place: f"{dotted(place)}={new}" for place, new in changes.items()}
     for assignment in assignments:
         try:
             option, new = _assignment(assignment)
         except ValueError as error:
             raise ValueError(f"{source} {printable(assignment)}: {error}") from None
-        given[option] = printable(assignment)
+        texts[option], changes[option] = printable(assignment), new
+
+    def where(place: Place) -> str:
+        related = [
+            text for option, text in texts.items() if option[: len(place)] == place[: len(option)]
+        ]
+        # A check may name an option that was not set, but no longer fits one that was.
+        return f"{' '.join([source, *(related or texts.values())])}: "
+
+    values = _plain(value)
+    for option, new in changes.items():
         table = values
         for key in option[:-1]:
             if not isinstance(table.get(key), dict):
@@ -140,7 +150,8 @@ def dump(value: object) -> str:
     return tomlkit.dumps(_plain(checked))
 
 
-class _Reader(NamedTuple):
+@dataclass(frozen=True)
+class _Reader:
     """What makes a dataclass of plain values.
 
     Attributes:

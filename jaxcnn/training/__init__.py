@@ -2,10 +2,11 @@
 
 from jaxcnn.training.callbacks import history_csv, tensorboard
 from jaxcnn.training.evaluation import Evaluation, evaluate, predict
+from jaxcnn.training.evaluation_step import make_eval_step
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
 from jaxcnn.training.fitting import FitResult, fit
-from jaxcnn.training.history import Epoch, Monitor
-from jaxcnn.training.learning_rate_finder import RateSearch, find_learning_rate
+from jaxcnn.training.history import Epoch
+from jaxcnn.training.learning_rate_finder import LearningRateSearch, find_learning_rate
 from jaxcnn.training.losses import (
     binary_cross_entropy,
     cross_entropy,
@@ -25,8 +26,13 @@ from jaxcnn.training.metrics import (
     recall,
     top_k,
 )
-from jaxcnn.training.optimizers import make_optimizer, make_schedule
-from jaxcnn.training.step import Metrics, TrainState, make_eval_step, make_train_step
+from jaxcnn.training.optimizers import make_optimizer
+from jaxcnn.training.options import StepOptions, TrainingOptions
+from jaxcnn.training.placement import Placement
+from jaxcnn.training.run_folder import load
+from jaxcnn.training.schedules import make_schedule
+from jaxcnn.training.state import Metrics, TrainState
+from jaxcnn.training.training_step import Training, make_training
 
 __all__ = [
     "Callback",
@@ -36,13 +42,16 @@ __all__ = [
     "Evaluation",
     "Event",
     "FitResult",
+    "LearningRateSearch",
     "Metric",
     "Metrics",
-    "Monitor",
-    "RateSearch",
+    "Placement",
     "Started",
+    "StepOptions",
     "Stepped",
     "TrainState",
+    "Training",
+    "TrainingOptions",
     "accuracy",
     "binary_cross_entropy",
     "calibration_error",
@@ -56,10 +65,11 @@ __all__ = [
     "focal",
     "history_csv",
     "huber",
+    "load",
     "make_eval_step",
     "make_optimizer",
     "make_schedule",
-    "make_train_step",
+    "make_training",
     "mean_iou",
     "precision",
     "predict",

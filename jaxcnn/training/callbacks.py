@@ -11,7 +11,7 @@ from jaxcnn import arguments
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
 from jaxcnn.training.history import Epoch
 
-_FIELDS = [name for name in Epoch._fields if name != "metrics"]
+_FIELDS = [name for name in Epoch.names() if name != "metrics"]
 
 
 def history_csv(path: str | Path) -> Callback:
@@ -33,7 +33,7 @@ def history_csv(path: str | Path) -> Callback:
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
     """Writes the rows, and those of their metrics that are numbers; the file appears whole."""
-    rows = [row._asdict() | row.numbers() for row in history]
+    rows = [row.to_dict() | row.numbers() for row in history]
     metrics = dict.fromkeys(name for row in history for name in row.numbers())
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", newline="", encoding="utf-8") as file:

@@ -248,10 +248,10 @@ def _flush(folder: Path) -> None:
             os.close(descriptor)
 
 
-def names(state: Any) -> dict[str, Any]:
+def leaf_names(state: Any) -> dict[str, Any]:
     """Returns the leaves of a tree by their dotted names.
 
-    >>> names({"conv_1": {"bias": 1, "kernel": 2}})
+    >>> leaf_names({"conv_1": {"bias": 1, "kernel": 2}})
     {'conv_1.bias': 1, 'conv_1.kernel': 2}
     """
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
@@ -273,7 +273,7 @@ def _to_arrays(state: Any) -> Arrays:
     """
     return {
         name: np.array(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
-        for name, leaf in names(state).items()
+        for name, leaf in leaf_names(state).items()
         if leaf.size
     }
 
@@ -288,7 +288,7 @@ def _save(folder: Path, arrays: Arrays) -> None:
 def _restore(folder: Path, like: Any) -> Any:
     import orbax.checkpoint as ocp  # half a second
 
-    expected = {name: _stored(leaf) for name, leaf in names(like).items() if leaf.size}
+    expected = {name: _stored(leaf) for name, leaf in leaf_names(like).items() if leaf.size}
     with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
         metadata = checkpointer.metadata(folder.absolute()).item_metadata
         saved = {name: _text(leaf) for name, leaf in metadata.items()}

@@ -2,35 +2,32 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
 from jaxcnn import arguments, modules
-from jaxcnn.data.batches import batches
 from jaxcnn.data.dataset import Dataset, Images, check_images
 from jaxcnn.data.labels import VOID
+from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy
+from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
-from jaxcnn.training.step import (
-    Loss,
-    MeasuringStep,
-    TrainState,
-    forward_step,
-    make_eval_step,
-)
+from jaxcnn.training.placement import ONE_DEVICE, Placement
+from jaxcnn.training.state import TrainState, inference_state
 
 # The host prepares so many steps ahead of the device: enough to keep it busy, few enough that the
 # batches in flight need little memory and that what is shown is what happens.
 STEPS_AHEAD = 2
 
 
-class Evaluation(NamedTuple):
+@dataclass(frozen=True)
+class Evaluation:
     """Metrics over a whole data set, every image counted once.
 
     Attributes:
@@ -53,6 +50,7 @@ def evaluate(
     batch_size: int = 256,
     loss: Loss = cross_entropy,
     metrics: Mapping[str, Metric] | None = None,
+    placement: Placement = ONE_DEVICE,
 ) -> Evaluation:
     """Returns mean loss and accuracy over the whole data set, every image counted once.
 
@@ -61,8 +59,8 @@ def evaluate(
       data: What to evaluate on.
       batch_size: Images per step, at least 1; the result does not depend on it.
       loss: Maps what the model puts out and labels, of one batch, to losses ``(batch,)``.
-      metrics: What else to measure, by name, such as ``{"top-5": training.top_k(5)}``; the
-        results stand in the evaluation's ``metrics``.
+      metrics: Further metrics by name, such as ``{"top-5": training.top_k(5)}``.
+      placement: The devices on which batches and the model's arrays live.
 
     Raises:
       TypeError: an argument is not of its type.
@@ -72,8 +70,10 @@ def evaluate(
     metrics = {} if metrics is None else metrics
     step = make_eval_step(model, loss=loss, metrics=metrics)
     check_fits(model, data)
-    state = TrainState.create(model, optax.identity(), jax.random.key(0))
-    return evaluate_with(step, state, data, batch_size, metrics)
+    state = placement.put_state(inference_state(model))
+    return evaluate_state(
+        step, state, data, batch_size=batch_size, metrics=metrics, placement=placement
+    )
 
 
 def predict(
@@ -82,6 +82,7 @@ def predict(
     *,
     batch_size: int = 256,
     activation: Callable[[jax.Array], jax.Array] | None = jax.nn.softmax,
+    placement: Placement = ONE_DEVICE,
 ) -> np.ndarray:
     """Returns the probability of each class for each image: the softmax of the logits.
 
@@ -92,6 +93,7 @@ def predict(
       activation: What makes predictions of the model's float32 outputs: the softmax over the last
         axis, for one class per image or at each position; ``jax.nn.sigmoid`` for several classes
         per image; ``None`` leaves the outputs as they are, for a regression.
+      placement: The devices on which images and the model's arrays live.
 
     Returns:
       ``(N, classes)`` float32, or ``(N, …)`` as the model's outputs are; under the softmax the
@@ -110,7 +112,7 @@ def predict(
     activate = activation or (lambda outputs: outputs)
     images = check_images(images)
     shape = _output_shape(model, images)
-    state = TrainState.create(model, optax.identity(), jax.random.key(0))
+    state = placement.put_state(inference_state(model))
     forward = forward_step(nnx.graphdef(model))
     # Short of a full batch the last one is filled up, so that one program serves all.
     size = min(batch_size, max(len(images), 1))
@@ -118,7 +120,9 @@ def predict(
     for start in range(0, len(images), size):
         rows = np.asarray(images[start : start + size])
         filled = np.resize(rows, (size, *rows.shape[1:]))
-        predicted = forward(state.params, state.statistics, filled).astype(jnp.float32)
+        predicted = forward(state.params, state.statistics, placement.put_rows(filled)).astype(
+            jnp.float32
+        )
         outputs.append(np.asarray(activate(predicted))[: len(rows)])
     return np.concatenate(outputs)
 
@@ -200,16 +204,18 @@ def _widened(array: np.ndarray) -> np.ndarray:
     return array.astype(np.int64 if np.issubdtype(array.dtype, np.integer) else np.float64)
 
 
-def evaluate_with(
+def evaluate_state(
     step: MeasuringStep,
     state: TrainState,
     data: Dataset,
+    *,
     batch_size: int,
     metrics: Mapping[str, Metric],
+    placement: Placement,
 ) -> Evaluation:
-    """Returns what :func:`evaluate` returns, by a step that was made for these metrics."""
+    """Return the result of :func:`evaluate` for a state, by a step that was made for `metrics`."""
     sums = Sums()
-    for batch in batches(data, batch_size):
+    for batch in placement.batches(data, batch_size):
         sums.add(step(state, batch))
     for _ in sums.rest():
         pass

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from jaxcnn.training.history import Epoch
-from jaxcnn.training.step import Metrics, TrainState
+from jaxcnn.training.state import Metrics, TrainState
 
 
 class Started(NamedTuple):

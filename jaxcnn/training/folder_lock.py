@@ -1,18 +1,18 @@
-"""A run's folder belongs to one process at a time."""
+"""The lock by which a run's folder is held by one process at a time."""
 
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 
-def locked(folder: Path) -> FileLock:
-    """Returns the lock of a folder, held; a process that ends, however, lets go of it.
+def acquire_lock(folder: Path) -> FileLock:
+    """Acquire and return the lock of a folder; it is released when the process ends.
 
     Args:
       folder: An existing folder.
 
     Raises:
-      OSError: it cannot be written to.
+      OSError: the folder cannot be written to.
       ValueError: another process holds the lock.
     """
     lock = FileLock(folder / "lock", timeout=0)

@@ -1,7 +1,7 @@
 """The way of a batch through a step: pixels, augmentation, mixing, the model."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,8 @@ from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import named
 from jaxcnn.data.batches import Batch
 from jaxcnn.modules import call
-from jaxcnn.training.mixed_precision import Computation, with_dtype_of
-
-Arrays: TypeAlias = dict[str, Any]
+from jaxcnn.training.mixed_precision import Computation
+from jaxcnn.training.parameter_tree import ArrayTree, match_dtype, statistics_of
 
 
 class Inputs(NamedTuple):
@@ -34,7 +33,7 @@ class Inputs(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """The options of a step that decide its outputs; see :func:`make_train_step`."""
+    """The options of a step that decide its outputs; see :func:`make_training`."""
 
     computation: Computation
     augment: Augment | None
@@ -78,13 +77,13 @@ class Forward(NamedTuple):
 
     def logits(
         self,
-        params: Arrays,
-        statistics: Arrays,
+        params: ArrayTree,
+        statistics: ArrayTree,
         images: jax.Array,
         key: jax.Array,
         *,
         prepare: Callable[[nnx.Module], None] = lambda model: None,
-    ) -> tuple[jax.Array, Arrays]:
+    ) -> tuple[jax.Array, ArrayTree]:
         """Returns the model's outputs and the statistics that it leaves.
 
         Args:
@@ -100,7 +99,7 @@ class Forward(NamedTuple):
         kept = statistics_of(model)
         if self.computation.dtype is not None:
             # A module may make half-precision statistics of half-precision images.
-            kept = jax.tree.map(with_dtype_of, statistics, kept)
+            kept = jax.tree.map(match_dtype, statistics, kept)
         return logits, kept
 
 
@@ -114,18 +113,6 @@ def to_float(images: jax.Array | np.ndarray) -> jax.Array:
     """
     images = jnp.asarray(images)
     return images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
-
-
-# Plain dicts go through jit two to three times faster than nnx.State, and merging a State under a
-# gradient is an error.
-def params_of(model: nnx.Module) -> Arrays:
-    """Returns the parameters of a model as nested dicts of arrays."""
-    return nnx.to_pure_dict(nnx.state(model, nnx.Param))
-
-
-def statistics_of(model: nnx.Module) -> Arrays:
-    """Returns what else a model keeps as nested dicts of arrays."""
-    return nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
 
 
 def _real_rows(mask: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ from jax import lax
 from jaxcnn.runtime import unroll_scan
 
 
-def accumulated(
+def accumulate(
     compute: Callable[[Any, Any, jax.Array], tuple[Any, Any]],
     rows: Any,
     carried: Any,
@@ -22,7 +22,7 @@ def accumulated(
 
     >>> rows = jnp.arange(6.0)
     >>> compute = lambda rows, last, key: (rows.sum(), rows[-1] - last)
-    >>> total, last = accumulated(compute, rows, jnp.zeros(()), jax.random.key(0), parts=3)
+    >>> total, last = accumulate(compute, rows, jnp.zeros(()), jax.random.key(0), parts=3)
     >>> float(total), float(last)  # 5 − (3 − (1 − 0))
     (15.0, 3.0)
 

@@ -1,27 +1,30 @@
-"""What training measures, a row per epoch, and what follows from it: the best, and when to stop."""
+"""The history of a training, one row per epoch: which epoch is best, and when to stop."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from jaxcnn import arguments
 
 
-class Epoch(NamedTuple):
-    """One row of a run's history; accuracies are shares in [0, 1].
+@dataclass(frozen=True)
+class Epoch:
+    """One row of a history; accuracies are shares in [0, 1].
 
     Attributes:
-      epoch: Its number, from 1.
+      epoch: Number of the epoch, from 1.
       loss: Mean training loss, while the weights changed.
-      accuracy: Training accuracy, likewise; NaN where targets are not classes.
+      accuracy: Training accuracy, while the weights changed; NaN where targets are not classes.
       images_per_second: Training speed.
-      seconds: Time that the training took, without the validation.
-      validation_loss: Mean loss on the held-out images.
-      validation_accuracy: Accuracy on them.
-      average_loss: As ``validation_loss``, of the moving average of the weights.
-      average_accuracy: As ``validation_accuracy``, of the same.
-      skipped: Updates left out so far, as losses or gradients were not finite.
-      metrics: The results of the metrics that were asked for, on the held-out images.
+      seconds: Duration of the training, without validation.
+      validation_loss: Mean loss on the validation images.
+      validation_accuracy: Accuracy on the validation images.
+      ema_loss: Mean loss on the validation images under the moving average of the weights.
+      ema_accuracy: Accuracy on the validation images under the moving average of the weights.
+      skipped: Number of updates left out so far because a number was not finite.
+      metrics: Results of further metrics on the validation images, by name.
     """
 
     epoch: int
@@ -31,31 +34,41 @@ class Epoch(NamedTuple):
     seconds: float
     validation_loss: float | None = None
     validation_accuracy: float | None = None
-    average_loss: float | None = None
-    average_accuracy: float | None = None
+    ema_loss: float | None = None
+    ema_accuracy: float | None = None
     skipped: int = 0
-    metrics: Mapping[str, Any] = {}
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of the attributes."""
+        return [f.name for f in dataclasses.fields(cls)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes by name."""
+        return {name: getattr(self, name) for name in self.names()}
 
     def numbers(self) -> dict[str, float]:
-        """Returns what is measured, by name: the fields that have a value, and scalar metrics.
+        """Return the scalar quantities by name: attributes that have a value, and scalar metrics.
 
         >>> Epoch(1, 0.5, 0.8, 100.0, 2.0, metrics={"top-5": 0.9}).numbers()["top-5"]
         0.9
         """
-        fields = self._asdict()
-        metrics = fields.pop("metrics")
+        attributes = self.to_dict()
+        metrics = attributes.pop("metrics")
         return {
             name: value
-            for name, value in (fields | dict(metrics)).items()
+            for name, value in (attributes | dict(metrics)).items()
             if isinstance(value, int | float)
         }
 
 
-class Monitor(NamedTuple):
-    """What makes one epoch better than another.
+@dataclass(frozen=True)
+class Monitor:
+    """The quantity by which epochs are compared.
 
     Attributes:
-      metric: The name of a number of :meth:`Epoch.numbers`.
+      metric: Name of a quantity of :meth:`Epoch.numbers`.
       better: ``"smaller"`` or ``"larger"``.
     """
 
@@ -63,37 +76,32 @@ class Monitor(NamedTuple):
     better: str
 
     @classmethod
-    def of(cls, metric: "str | Monitor") -> "Monitor":
-        """Returns a monitor of ``metric``: losses and errors shall be small, the rest large.
+    def of(cls, metric: str, better: str | None = None) -> "Monitor":
+        """Return a monitor of `metric`.
 
         >>> Monitor.of("validation_loss").better, Monitor.of("top-5").better
         ('smaller', 'larger')
 
         Args:
-          metric: Its name, or a monitor, which is returned as it is.
-
-        Raises:
-          TypeError: it is neither.
-          ValueError: the monitor's ``better`` is another word.
+          metric: Name of a quantity.
+          better: ``"smaller"`` or ``"larger"``; ``None`` means smaller for losses and errors, else
+            larger.
         """
-        if isinstance(metric, str):
-            return cls(metric, "smaller" if metric.endswith(("loss", "error")) else "larger")
-        if not isinstance(metric, Monitor):
-            raise TypeError(f"monitor must be the name of a metric. Received: monitor={metric!r}")
-        arguments.check_known("direction", metric.better, ("smaller", "larger"))
-        return metric
+        is_loss = metric.endswith(("loss", "error"))
+        return cls(metric, better or ("smaller" if is_loss else "larger"))
 
     def value(self, row: Epoch) -> float:
-        """Returns the number, such that smaller is better; NaN counts as the worst.
+        """Return the quantity, negated where larger is better; NaN counts as the worst.
 
         Raises:
-          ValueError: the row has no number of that name.
+          ValueError: the row has no quantity of that name.
         """
         numbers = row.numbers()
         if self.metric not in numbers:
+            hint = arguments.nearest(self.metric, numbers)
             raise ValueError(
-                f"monitor must name a number of the history: {', '.join(numbers)}. "
-                f"Received: monitor={self.metric!r}"
+                f"monitor must be a quantity of the history. Received: monitor={self.metric!r}. "
+                f"{hint}"
             )
         value = numbers[self.metric]
         if math.isnan(value):
@@ -101,7 +109,7 @@ class Monitor(NamedTuple):
         return value if self.better == "smaller" else -value
 
     def best_first(self, history: Sequence[Epoch]) -> list[Epoch]:
-        """Returns the epochs, best first; of equal ones the earlier is better.
+        """Return the epochs, best first; of equal ones the earlier is better.
 
         >>> rows = [Epoch(n, loss, 0.0, 1.0, 1.0) for n, loss in enumerate((3.0, 1.0, 1.0), 1)]
         >>> [row.epoch for row in Monitor.of("loss").best_first(rows)]
@@ -110,22 +118,22 @@ class Monitor(NamedTuple):
         return sorted(history, key=self.value)
 
 
-def is_over(
+def should_stop(
     history: Sequence[Epoch], monitor: Monitor, *, patience: int, min_improvement: float = 0.0
 ) -> bool:
-    """Returns whether the last ``patience`` epochs brought nothing better.
+    """Return whether the last `patience` epochs brought no improvement.
 
-    A pure function of the history, so that a run that goes on stops where it would have stopped.
+    A pure function of the history, so that a resumed run stops where it would have stopped.
 
     >>> rows = [Epoch(n, loss, 0.0, 1.0, 1.0) for n, loss in enumerate((3.0, 1.0, 2.0, 1.5), 1)]
-    >>> is_over(rows, Monitor.of("loss"), patience=2), is_over(rows, Monitor.of("loss"), patience=3)
-    (True, False)
+    >>> [should_stop(rows, Monitor.of("loss"), patience=patience) for patience in (2, 3)]
+    [True, False]
 
     Args:
       history: One row per epoch.
-      monitor: What is compared.
-      patience: How many epochs may bring nothing, at least 1.
-      min_improvement: By how much a number must be better to count, at least 0.
+      monitor: Quantity by which epochs are compared.
+      patience: Number of epochs without improvement, at least 1.
+      min_improvement: Smallest change that counts as improvement, at least 0.
     """
     best, since = math.inf, 0
     for row in history:

@@ -13,11 +13,13 @@ from flax import nnx
 
 from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment
-from jaxcnn.data.batches import Batch, batches, steps_per_epoch
+from jaxcnn.data.batches import Batch, steps_per_epoch
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.training.losses import cross_entropy
+from jaxcnn.training.measurement import Loss
 from jaxcnn.training.optimizers import make_optimizer
-from jaxcnn.training.step import Loss, TrainState, make_train_step
+from jaxcnn.training.placement import ONE_DEVICE, Placement
+from jaxcnn.training.training_step import make_training
 
 MakeOptimizer: TypeAlias = Callable[..., optax.GradientTransformation]
 
@@ -28,7 +30,7 @@ _DIVERGED = 4
 _FEWEST_STEPS = 20
 
 
-class RateSearch(NamedTuple):
+class LearningRateSearch(NamedTuple):
     """What a range test saw: arrays of one number per step, until the loss left its range.
 
     Attributes:
@@ -56,7 +58,8 @@ def find_learning_rate(
     batch_size: int = 64,
     augment: Augment | str | None = None,
     seed: int = 0,
-) -> RateSearch:
+    placement: Placement = ONE_DEVICE,
+) -> LearningRateSearch:
     """Trains a copy of a model while the learning rate grows, and says where the loss fell most.
 
     The rate grows by the same factor at each step, from ``lowest`` to ``highest`` (Smith, 2017,
@@ -81,18 +84,19 @@ def find_learning_rate(
     True
 
     Args:
-      model: As for :func:`~jaxcnn.training.make_train_step`.
+      model: As for :func:`~jaxcnn.training.make_training`.
       data: What to train on.
       optimizer: A name that :func:`~jaxcnn.training.make_optimizer` knows, or a function that is
         given ``learning_rate=``, a schedule, and returns an Optax transformation, such as
         ``optax.adam`` or ``functools.partial(make_optimizer, "sgd", momentum=0.95)``.
-      loss: As for :func:`~jaxcnn.training.make_train_step`; at least 0.
+      loss: As for :func:`~jaxcnn.training.make_training`; at least 0.
       lowest: The first rate, above 0.
       highest: The last rate, at least 100 times ``lowest``.
       steps: How many rates, at least 20.
       batch_size: Images per step, from 1 to the size of the data.
-      augment: As for :func:`~jaxcnn.training.make_train_step`.
+      augment: As for :func:`~jaxcnn.training.make_training`.
       seed: Decides the order of the images and all randomness of the training, at least 0.
+      placement: The devices on which batches and states live.
 
     Returns:
       The rates, the losses and the suggestion.
@@ -111,18 +115,19 @@ def find_learning_rate(
             f"Received: batch_size={batch_size} for {len(data)} images"
         )
     transformation = _optimizer(optimizer, rates)
-    train_step = make_train_step(
+    init, step = make_training(
         model,
         transformation,
         loss=loss,
         augment=augment,
         steps_per_epoch=steps_per_epoch(data, batch_size),
+        on_nan="ignore",
     )
-    state = TrainState.create(model, transformation, jax.random.key(seed))
+    state = placement.put_state(init(jax.random.key(seed)))
     losses: list[float] = []
     average, smoothed = 0.0, []
-    for batch in itertools.islice(_endless(data, batch_size, seed), steps):
-        state, metrics = train_step(state, batch)
+    for batch in itertools.islice(_endless(placement, data, batch_size, seed), steps):
+        state, metrics = step(state, batch)
         value = float(metrics.loss)
         if not math.isfinite(value):
             break
@@ -132,7 +137,7 @@ def find_learning_rate(
         if smoothed[-1] > _DIVERGED * min(smoothed):
             break
     tried, curve = rates[: len(losses)], np.array(smoothed)
-    return RateSearch(tried, np.array(losses), curve, _steepest(rates, curve))
+    return LearningRateSearch(tried, np.array(losses), curve, _steepest(rates, curve))
 
 
 def _rates(lowest: float, highest: float, steps: int) -> np.ndarray:
@@ -164,9 +169,9 @@ def _optimizer(optimizer: str | MakeOptimizer, rates: np.ndarray) -> optax.Gradi
     return optimizer(learning_rate=schedule)
 
 
-def _endless(data: Dataset, batch_size: int, seed: int) -> Iterator[Batch]:
+def _endless(placement: Placement, data: Dataset, batch_size: int, seed: int) -> Iterator[Batch]:
     for epoch in itertools.count():
-        yield from batches(data, batch_size, seed=seed, epoch=epoch)
+        yield from placement.batches(data, batch_size, seed=seed, epoch=epoch)
 
 
 def _steepest(rates: np.ndarray, smoothed: np.ndarray) -> float:

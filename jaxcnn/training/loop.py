@@ -2,92 +2,66 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jaxcnn.data.batches import Batch, batches, steps_per_epoch
-from jaxcnn.data.dataset import Dataset
-from jaxcnn.training.evaluation import Evaluation, Sums, evaluate_with
+from jaxcnn.training.evaluation import Evaluation, Sums, evaluate_state
+from jaxcnn.training.evaluation_step import MeasuringStep
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.interruption import Interruption
 from jaxcnn.training.metrics import Metric
-from jaxcnn.training.run_folder import Position, RunFolder
-from jaxcnn.training.step import MeasuringStep, Metrics, TrainState, TrainStep
+from jaxcnn.training.nan_diagnosis import first_bad_value
+from jaxcnn.training.resumption import Position, RunCheckpoints
+from jaxcnn.training.state import Metrics, TrainState
+from jaxcnn.training.task import Task
+from jaxcnn.training.training_step import TrainStep
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What a training does; how far it has come is a :class:`Position`.
+    """A training from any position to its end.
 
     Attributes:
-      data: What to train on.
-      validation: What to evaluate on after each epoch.
-      epochs: Passes over the data at most.
-      batch_size: Images per step.
-      seed: Decides the order of the images.
-      balanced: Whether an epoch shows every class equally often.
-      train_step: Of the model.
-      eval_step: Of the model, for ``metrics``.
-      metrics: What else to measure.
-      is_over: Whether a history is the last.
-      explain: Says what is not finite in the step of a state with a batch; ``None`` lets a
-        training go on all the same.
-      listeners: Are told what happens.
-      folder: Where positions are saved.
-      checkpoint_every: In steps, besides the ends of epochs.
-      interruption: Whether the training is to be saved and ended.
+      task: The training task.
+      train_step: The task's training step.
+      eval_step: The task's evaluation step.
+      listeners: Functions that receive every event.
+      checkpoints: Where positions are saved, or ``None``.
+      interruption: Whether a signal asked for the training to be saved and ended.
     """
 
-    data: Dataset
-    validation: Dataset | None
-    epochs: int
-    batch_size: int
-    seed: int
-    balanced: bool
+    task: Task
     train_step: TrainStep
     eval_step: MeasuringStep
-    metrics: Mapping[str, Metric]
-    is_over: Callable[[tuple[Epoch, ...]], bool]
-    explain: Callable[[TrainState, Batch], str] | None
     listeners: tuple[Callback, ...]
-    folder: RunFolder | None
-    checkpoint_every: int | None
+    checkpoints: RunCheckpoints | None
     interruption: Interruption
 
-    @property
-    def steps(self) -> int:
-        """Steps of an epoch."""
-        return steps_per_epoch(self.data, self.batch_size)
-
     def run(self, position: Position) -> Position:
-        """Returns the position at the end."""
-        taken = len(position.history) * self.steps + position.step
-        self._tell(Started(self.epochs, self.steps, self.batch_size, taken, position.history))
+        """Return the position at the end of the training."""
+        options, steps = self.task.options, self.task.steps_per_epoch
+        taken = len(position.history) * steps + position.step
+        self._send(Started(options.epochs, steps, options.batch_size, taken, position.history))
         try:
-            while not self.has_ended(position):
+            while not self.task.has_ended(position.history):
                 position = self._epoch(position)
-                self._tell(EpochEnded(position.state, position.history))
-                self._save(position, now=self.has_ended(position))
+                self._send(EpochEnded(position.state, position.history))
+                self._save(position, now=self.task.has_ended(position.history))
         except BaseException as error:
-            self._tell(Ended(position.history, error))
+            self._send(Ended(position.history, error))
             raise
-        self._tell(Ended(position.history, None))
+        self._send(Ended(position.history, None))
         return position
 
-    def _tell(self, event: Event) -> None:
+    def _send(self, event: Event) -> None:
         for listener in self.listeners:
             listener(event)
 
-    def has_ended(self, position: Position) -> bool:
-        """Returns whether there is nothing left to do."""
-        return len(position.history) >= self.epochs or self.is_over(position.history)
-
     def _epoch(self, position: Position) -> Position:
-        """Does what is left of an epoch; returns the position after it."""
+        """Train to the end of the current epoch and validate; return the position after it."""
         state, sums = position.state, Sums(position.total)
         began, done = time.monotonic() - position.seconds, position.step
 
@@ -97,16 +71,17 @@ class Loop:
                 done += 1
                 self._note(measured, position, done, state)
 
-        for step, batch in enumerate(self._batches(position), position.step + 1):
+        for step, batch in enumerate(self.task.batches(position), position.step + 1):
             state, measured = self.train_step(state, batch)
             note(sums.add(measured))
-            if step < self.steps and self._is_to_be_saved(step):
+            if step < self.task.steps_per_epoch and self._is_checkpoint_due(step):
                 for earlier in sums.rest():
                     note(earlier)
-                amid = position._replace(
-                    state=state, step=step, total=sums.total, seconds=time.monotonic() - began
+                seconds = time.monotonic() - began
+                within = replace(
+                    position, state=state, step=step, total=sums.total, seconds=seconds
                 )
-                self._save(amid, now=True)
+                self._save(within, now=True)
         for earlier in sums.rest():
             note(earlier)
         seconds = time.monotonic() - began
@@ -115,60 +90,59 @@ class Loop:
             epoch=len(position.history) + 1,
             loss=float(losses / examples) if examples else math.nan,
             accuracy=float(correct / examples) if examples else math.nan,
-            images_per_second=len(self.data) / seconds,
+            images_per_second=len(self.task.data) / seconds,
             seconds=seconds,
             skipped=0 if state.skipped is None else int(state.skipped),
         )
-        return Position(state, (*position.history, self._validated(row, state)))
-
-    def _batches(self, position: Position) -> Any:
-        return batches(
-            self.data,
-            self.batch_size,
-            seed=self.seed,
-            epoch=len(position.history),
-            start=position.step,
-            balanced=self.balanced,
-        )
+        return Position(state, (*position.history, self._validate(row, state)))
 
     def _note(self, measured: Metrics, position: Position, done: int, state: TrainState) -> None:
-        """Tells of a step that has been computed, the ``done``-th of its epoch."""
-        number = len(position.history) * self.steps + done
-        if self.explain is not None and not measured.finite:
-            # The state stays as it was before that step.
-            batch = next(self._batches(position._replace(step=done - 1)))
-            kept = "" if self.folder is None else f". {self.folder.kept()}"
+        """Report the `done`-th step of the epoch, or raise if a number in it is not finite."""
+        number = len(position.history) * self.task.steps_per_epoch + done
+        if self.task.options.on_nan == "raise" and not measured.finite:
+            # The state is still the one before that step.
+            batch = next(self.task.batches(position.at(done - 1)))
+            cause = first_bad_value(self.task, state, batch)
+            kept = "" if self.checkpoints is None else f". {self.checkpoints.describe_newest()}"
             raise FloatingPointError(
                 f"step {number} (epoch {len(position.history) + 1}, batch {done}) gave a loss or "
-                f"gradient that is not finite. First in {self.explain(state, batch)}{kept}"
+                f"gradient that is not finite. First in {cause}{kept}"
             )
-        self._tell(Stepped(number, measured))
+        self._send(Stepped(number, measured))
 
-    def _is_to_be_saved(self, step: int) -> bool:
-        due = self.checkpoint_every is not None and step % self.checkpoint_every == 0
-        return due or self.interruption.received is not None
+    def _is_checkpoint_due(self, step: int) -> bool:
+        every = self.task.options.checkpoint_every
+        return (every is not None and step % every == 0) or self.interruption.received is not None
 
     def _save(self, position: Position, *, now: bool) -> None:
-        """Saves a position, and ends the program if that was asked for."""
-        if self.folder is not None:
-            ending = self.interruption.received is not None
-            self.folder.save(position, now=now or ending)
-            if ending:
-                self.interruption.end(f"the training is saved in {str(self.folder.folder)!r}")
+        """Save a position, and end the program if a signal asked for it."""
+        if self.checkpoints is not None:
+            is_ending = self.interruption.received is not None
+            self.checkpoints.save(position, now=now or is_ending)
+            if is_ending:
+                folder = str(self.checkpoints.folder)
+                self.interruption.end(f"the training is saved in {folder!r}")
 
-    def _validated(self, row: Epoch, state: TrainState) -> Epoch:
-        if self.validation is None:
+    def _validate(self, row: Epoch, state: TrainState) -> Epoch:
+        if self.task.validation is None:
             return row
-        evaluation = self._evaluated(state, {} if state.average else self.metrics)
-        row = row._replace(validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy)
-        if state.average is not None:
-            evaluation = self._evaluated(state.averaged(), self.metrics)
-            row = row._replace(average_loss=evaluation.loss, average_accuracy=evaluation.accuracy)
+        evaluation = self._evaluate(state, {} if state.ema else self.task.metrics)
+        row = replace(row, validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy)
+        if state.ema is not None:
+            evaluation = self._evaluate(state.averaged(), self.task.metrics)
+            row = replace(row, ema_loss=evaluation.loss, ema_accuracy=evaluation.accuracy)
         # Plain values, as they are read back from a checkpoint.
-        return row._replace(
-            metrics={name: np.asarray(value).tolist() for name, value in evaluation.metrics.items()}
-        )
+        metrics = {name: np.asarray(value).tolist() for name, value in evaluation.metrics.items()}
+        return replace(row, metrics=metrics)
 
-    def _evaluated(self, state: TrainState, metrics: Mapping[str, Metric]) -> Evaluation:
-        assert self.validation is not None
-        return evaluate_with(self.eval_step, state, self.validation, self.batch_size, metrics)
+    def _evaluate(self, state: TrainState, metrics: Mapping[str, Metric]) -> Evaluation:
+        task = self.task
+        assert task.validation is not None
+        return evaluate_state(
+            self.eval_step,
+            state,
+            task.validation,
+            batch_size=task.options.batch_size,
+            metrics=metrics,
+            placement=task.placement,
+        )

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn import arguments
+from jaxcnn.training.parameter_tree import ArrayTree
 
-Arrays: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[Hashable, ...]
 
 PRECISIONS = {"float32": None, "bfloat16": jnp.bfloat16, "float16": jnp.float16}
@@ -75,8 +75,8 @@ class Computation(NamedTuple):
         Raises:
           ValueError: ``precision`` is another word.
         """
-        arguments.check_known("precision", str(precision), PRECISIONS)
-        dtype = PRECISIONS[str(precision)]
+        arguments.check_choice("precision", precision, PRECISIONS)
+        dtype = PRECISIONS[precision]
         if dtype is None:
             return cls(nnx.graphdef(model), None, frozenset())
         model = nnx.merge(*nnx.split(model))  # modules of its own, to be changed
@@ -88,7 +88,7 @@ class Computation(NamedTuple):
                 uncast.append(path)
         return cls(nnx.graphdef(model), dtype, frozenset(uncast))
 
-    def model(self, params: Arrays, statistics: Arrays) -> nnx.Module:
+    def model(self, params: ArrayTree, statistics: ArrayTree) -> nnx.Module:
         """Returns the model with these arrays, parameters cast."""
         if self.dtype is not None:
             params = jax.tree_util.tree_map_with_path(self._cast_parameter, params)
@@ -103,8 +103,3 @@ class Computation(NamedTuple):
     def _cast_parameter(self, keys: Any, parameter: jax.Array) -> jax.Array:
         owner = tuple(key.key for key in keys)[:-1]
         return parameter if owner in self.uncast else self.cast(parameter)
-
-
-def with_dtype_of(old: jax.Array, new: jax.Array) -> jax.Array:
-    """Returns ``new`` in the dtype of ``old``; a key, which has no other, as it is."""
-    return new if new.dtype == old.dtype else new.astype(old.dtype)

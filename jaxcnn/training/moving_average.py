@@ -1,14 +1,14 @@
 """The moving average of a model's weights."""
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-Arrays: TypeAlias = dict[str, Any]
+from jaxcnn.training.parameter_tree import ArrayTree
 
 
-class Average(NamedTuple):
+class MovingAverage(NamedTuple):
     """Exponential moving averages of the arrays of a model, float32.
 
     average ← d · average + (1 − d) · new, d = min(decay, (1 + t) / (10 + t)) after t steps: the
@@ -25,17 +25,17 @@ class Average(NamedTuple):
       statistics: Of what else the model keeps.
     """
 
-    params: Arrays
-    statistics: Arrays
+    params: ArrayTree
+    statistics: ArrayTree
 
     @classmethod
-    def create(cls, params: Arrays, statistics: Arrays) -> "Average":
+    def create(cls, params: ArrayTree, statistics: ArrayTree) -> "MovingAverage":
         """Returns the average before the first step: copies of the arrays."""
         return jax.tree.map(_float32_copy, cls(params, statistics))
 
-    def after(
-        self, params: Arrays, statistics: Arrays, *, decay: float, steps: jax.Array
-    ) -> "Average":
+    def update(
+        self, params: ArrayTree, statistics: ArrayTree, *, decay: float, steps: jax.Array
+    ) -> "MovingAverage":
         """Returns the average after a step.
 
         Args:
@@ -52,7 +52,7 @@ class Average(NamedTuple):
                 return new
             return old + share * (new.astype(old.dtype) - old)
 
-        return jax.tree.map(blend, self, Average(params, statistics))
+        return jax.tree.map(blend, self, MovingAverage(params, statistics))
 
 
 def _float32_copy(array: jax.Array) -> jax.Array:

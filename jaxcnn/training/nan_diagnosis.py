@@ -1,4 +1,4 @@
-"""Where a number that is not finite comes from: a step that is computed again, layer by layer."""
+"""The first layer of a step whose numbers are not finite, found by computing the step again."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -10,35 +10,35 @@ import numpy as np
 from flax import nnx
 
 from jaxcnn.data.batches import Batch
-from jaxcnn.training.checkpoints import names
-from jaxcnn.training.forward import Forward, Inputs
-from jaxcnn.training.step import Loss, TrainState, gradient
+from jaxcnn.training.checkpoints import leaf_names
+from jaxcnn.training.forward import Inputs
+from jaxcnn.training.state import TrainState
+from jaxcnn.training.task import Task
+from jaxcnn.training.training_step import compute_gradient
 
 _Record = Callable[[str, jax.Array], None]
 
 
 class _Found(Exception):
-    """Says what the first number is that is not finite."""
+    """A description of the first number that is not finite."""
 
 
-def first_bad_value(
-    forward: Forward, loss: Loss, state: TrainState, batch: Batch, *, parts: int
-) -> str:
-    """Returns, in words, the first number of a step that is not finite.
+def first_bad_value(task: Task, state: TrainState, batch: Batch) -> str:
+    """Return a description of the first number of a step that is not finite.
 
-    Parameters, images, the output of every module in the order in which they end, and the losses
-    are looked at, then the gradients, from the last layer back.
+    The step is computed again outside of jit. Parameters, images, the output of every module in
+    the order in which they return, and the losses are examined, then the gradients, from the last
+    layer to the first.
 
     Args:
-      forward: The step's options.
-      loss: The step's.
-      state: Before the step.
-      batch: The step's.
-      parts: In how many parts the batch goes through the model.
+      task: The training task.
+      state: State before the step.
+      batch: Batch of the step.
     """
+    forward, loss, parts = task.forward, task.loss, task.options.accumulate
     called: list[str] = []
     try:
-        for name, parameter in names(state.params).items():
+        for name, parameter in leaf_names(state.params).items():
             _check(f"the parameter {name}", parameter)
         inputs, key = forward.inputs(state, batch)
         _check("the images, as the model is given them", inputs.images)
@@ -54,8 +54,8 @@ def first_bad_value(
             )
             losses = loss(logits.astype(jnp.float32), part.targets)
             _check("the loss, of finite outputs of the model", losses[part.mask])
-        gradients, _, _ = gradient(forward, loss, state, inputs, key, parts=parts)
-        for name, array in _last_first(names(gradients), called):
+        gradients, _, _ = compute_gradient(forward, loss, state, inputs, key, parts=parts)
+        for name, array in _last_first(leaf_names(gradients), called):
             _check(f"the gradient of {name}", array)
     except _Found as found:
         return str(found)
@@ -68,15 +68,15 @@ def _parts(inputs: Inputs, parts: int) -> Iterator[Inputs]:
         yield jax.tree.map(lambda rows, at=start: rows[at : at + size], inputs)
 
 
-def _check(what: str, array: jax.Array) -> None:
-    """Raises ``_Found`` if a number is not finite; what is only traced is left out."""
+def _check(place: str, array: jax.Array) -> None:
+    """Raise ``_Found`` if a number is not finite; traced arrays are left out."""
     if isinstance(array, jax.core.Tracer) or not jnp.issubdtype(array.dtype, jnp.floating):
         return
     values = np.asarray(array.astype(jnp.float32))
     bad = ~np.isfinite(values)
     if bad.any():
         kind = "NaN" if np.isnan(values[bad].flat[0]) else "infinite"
-        raise _Found(f"{what}: {bad.sum():,} of {values.size:,} values, the first of them {kind}")
+        raise _Found(f"{place}: {bad.sum():,} of {values.size:,} values, the first of them {kind}")
 
 
 def _observe(model: nnx.Module, *, called: list[str]) -> None:

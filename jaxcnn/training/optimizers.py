@@ -7,18 +7,17 @@ decay, and the learning rate says how far the step goes. What is frozen stays ou
 import difflib
 import fnmatch
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 import optax.contrib
 
 from jaxcnn import arguments
+from jaxcnn.training.schedules import allow_promotion, check_owner
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "lion", "muon")
-SCHEDULES = ("constant", "cosine", "linear", "one_cycle", "piecewise")
 
 _MOMENTUM = {"sgd": 0.9, "muon": 0.95}
 _BETAS = {
@@ -108,83 +107,7 @@ def make_optimizer(
             {"trained": optimizer, "frozen": optax.set_to_zero()},
             lambda params: _labels(params, patterns),
         )
-    return optax.GradientTransformation(optimizer.init, _promoting(optimizer.update))
-
-
-def make_schedule(
-    name: str,
-    *,
-    peak: float,
-    steps: int,
-    warmup_steps: int = 0,
-    final: float | None = None,
-    boundaries: Sequence[int] | Sequence[float] | None = None,
-    factor: float | None = None,
-) -> optax.Schedule:
-    """Returns a schedule of the learning rate by name.
-
-    - ``"constant"``: the peak.
-    - ``"cosine"``: from the peak to ``final`` along half a cosine (Loshchilov and Hutter, 2017).
-    - ``"linear"``: from the peak to ``final`` along a straight line.
-    - ``"one_cycle"`` (Smith and Topin, 2018): from a 25th of the peak to the peak in the first 30 %
-      of the steps, rounded down, and to a 250,000th of it at the end, both along half a cosine.
-      With ``total_steps=steps``, PyTorch's ``OneCycleLR`` is at its peak and at its end one step
-      earlier, and moves the momentum too.
-    - ``"piecewise"``: the peak, multiplied by ``factor`` at each of the boundaries.
-
-    >>> schedule = make_schedule("cosine", peak=0.1, steps=10, warmup_steps=2)
-    >>> [round(float(schedule(step)), 3) for step in range(0, 11, 2)]
-    [0.0, 0.1, 0.085, 0.05, 0.015, 0.0]
-
-    Args:
-      name: Of the curve.
-      peak: The largest rate, above 0.
-      steps: Of the whole run, at least 1. The rate of the last one, ``steps - 1``, is just above
-        what the curve ends with.
-      warmup_steps: How many steps, below ``steps``, the rate takes to rise from 0 to the peak along
-        a straight line, before the curve begins; ``"one_cycle"`` has a rise of its own.
-      final: What ``"cosine"`` and ``"linear"`` end with, from 0 to the peak; ``None`` means 0.
-      boundaries: Where ``"piecewise"`` changes, in rising order, counted from the start of the run
-        and after the warm-up: step numbers, or shares of the run between 0 and 1, which are
-        rounded to steps.
-      factor: What ``"piecewise"`` multiplies by, above 0; ``None`` means 0.1.
-
-    Returns:
-      A function of the number of steps taken, an int or int32, to a float32 rate.
-
-    Raises:
-      TypeError: an option is not of its type.
-      ValueError: there is no such schedule, an option is out of its range, or does not belong to
-        this schedule.
-    """
-    arguments.check_known("schedule", str(name), SCHEDULES)
-    peak = arguments.check_number("peak", peak, above=0)
-    steps = arguments.check_integer("steps", steps, minimum=1)
-    warmup = _warmup(name, warmup_steps, steps)
-    _belongs("final", final, name, ("cosine", "linear"))
-    _belongs("boundaries", boundaries, name, ("piecewise",))
-    _belongs("factor", factor, name, ("piecewise",))
-    final = arguments.check_number(
-        "final", 0.0 if final is None else final, minimum=0, maximum=peak
-    )
-    if name == "one_cycle":
-        schedule = optax.cosine_onecycle_schedule(steps, peak)
-    elif name == "cosine":
-        schedule = optax.cosine_decay_schedule(peak, steps - warmup, alpha=final / peak)
-    elif name == "linear":
-        schedule = optax.linear_schedule(peak, final, steps - warmup)
-    elif name == "piecewise":
-        factor = arguments.check_number("factor", 0.1 if factor is None else factor, above=0)
-        schedule = optax.piecewise_constant_schedule(
-            peak, _scales(boundaries, factor, steps, warmup)
-        )
-    else:
-        schedule = optax.constant_schedule(peak)
-    if warmup:
-        rise = optax.linear_schedule(0.0, peak, warmup)
-        schedule = optax.join_schedules([rise, schedule], [warmup])
-    # Where a line ends at 0, rounding may bring it below.
-    return _promoting(lambda count: jnp.maximum(jnp.asarray(schedule(count), jnp.float32), 0))
+    return optax.GradientTransformation(optimizer.init, allow_promotion(optimizer.update))
 
 
 def _rule(name: str, momentum: float, betas: tuple[float, float]) -> optax.GradientTransformation:
@@ -247,14 +170,14 @@ def _rate(learning_rate: float | optax.Schedule) -> float | optax.Schedule:
 
 
 def _momentum(name: str, momentum: float | None) -> float:
-    _belongs("momentum", momentum, name, _MOMENTUM)
+    check_owner("momentum", momentum, name, _MOMENTUM)
     if momentum is None:
         return _MOMENTUM.get(name, 0.0)
     return _below_1("momentum", momentum)
 
 
 def _betas(name: str, betas: tuple[float, float] | None) -> tuple[float, float]:
-    _belongs("betas", betas, name, _BETAS)
+    check_owner("betas", betas, name, _BETAS)
     if betas is None:
         return _BETAS.get(name, (0.0, 0.0))
     if not arguments.is_sequence(betas) or len(betas) != 2:
@@ -264,18 +187,7 @@ def _betas(name: str, betas: tuple[float, float] | None) -> tuple[float, float]:
 
 
 def _below_1(name: str, value: float) -> float:
-    number = arguments.check_number(name, value, minimum=0, maximum=1)
-    if number == 1:
-        raise ValueError(f"{name} must be below 1. Received: {name}={value!r}")
-    return number
-
-
-def _belongs(option: str, value: Any, name: str, owners: Sequence[str] | dict[str, Any]) -> None:
-    """Checks that an option that is given belongs to what is made."""
-    if value is not None and name not in owners:
-        raise ValueError(
-            f"{option} belongs to {', '.join(owners)}. Received: {option}={value!r} for {name}"
-        )
+    return arguments.check_number(name, value, minimum=0, below=1)
 
 
 def _patterns(frozen: Sequence[str]) -> tuple[str, ...]:
@@ -306,54 +218,3 @@ def _labels(params: Any, patterns: Sequence[str]) -> Any:
         )
     labels = ["frozen" if path in frozen else "trained" for path in paths]
     return jax.tree.unflatten(structure, labels)
-
-
-def _warmup(name: str, warmup_steps: int, steps: int) -> int:
-    warmup = arguments.check_integer("warmup_steps", warmup_steps, minimum=0)
-    if warmup and name == "one_cycle":
-        raise ValueError(
-            "one_cycle has a rise of its own and no warm-up. "
-            f"Received: warmup_steps={warmup_steps!r}"
-        )
-    if warmup >= steps:
-        raise ValueError(
-            f"warmup_steps must be below steps. Received: warmup_steps={warmup_steps!r} of "
-            f"steps={steps!r}"
-        )
-    return warmup
-
-
-def _scales(boundaries: Any, factor: float, steps: int, warmup: int) -> dict[int, float]:
-    """Returns what the rate is multiplied by at which steps after the warm-up."""
-    received = f"Received: boundaries={boundaries!r}"
-    if not arguments.is_sequence(boundaries) or not len(boundaries):
-        raise TypeError(f"boundaries must be step numbers, or shares of the run. {received}")
-    if all(isinstance(share, float) for share in boundaries):
-        end, rule = 1.0, "shares of the run between 0 and 1"
-        # A boundary at 0 would leave no step to the peak.
-        places = [max(round(share * steps), 1) for share in boundaries if 0 < share < 1]
-    else:
-        end, rule = steps, f"step numbers from 1 to {steps - 1}"
-        places = [arguments.check_integer("boundaries", step, minimum=1) for step in boundaries]
-    rising = all(low < high for low, high in zip([0, *boundaries], [*boundaries, end], strict=True))
-    if not rising:
-        raise ValueError(f"boundaries must be {rule}, in rising order. {received}")
-    if places[0] <= warmup:
-        raise ValueError(f"boundaries must come after the {warmup} steps of warm-up. {received}")
-    scales: dict[int, float] = {}
-    for place in places:  # of a short run, two shares may be the same step
-        scales[place - warmup] = scales.get(place - warmup, 1.0) * factor
-    return scales
-
-
-def _promoting(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the function, allowed to promote dtypes where the user has forbidden it.
-
-    Optax's Adam and schedules multiply Python's floats with an int32 count of the steps.
-    """
-
-    def promoting(*arguments: Any) -> Any:
-        with jax.numpy_dtype_promotion("standard"):
-            return function(*arguments)
-
-    return promoting

@@ -80,7 +80,7 @@ def _line(row: Epoch, epochs: int) -> str:
     for name, loss, accuracy in (
         ("", row.loss, row.accuracy),
         ("validation ", row.validation_loss, row.validation_accuracy),
-        ("average ", row.average_loss, row.average_accuracy),
+        ("average ", row.ema_loss, row.ema_accuracy),
     ):
         if loss is not None and accuracy is not None:
             text += f"  {name}loss {loss:.4f}"

@@ -1,209 +1,287 @@
-"""A run's folder: how far a training has come, kept so that it can go on from there."""
+"""The folder of a run: its files, whichever of ``fit(run=…)`` and a recipe made it.
 
-import functools
-import warnings
-from collections.abc import Mapping
+``history.csv`` has a row per epoch and ``checkpoints`` the positions from which the run can be
+resumed; a run of a recipe also has ``recipe.toml``. When the training has ended,
+``model.safetensors`` holds the weights under the names that the summary shows, and ``run.json``
+describes the run: it is written last, and marks the run as finished.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
+import jax
+import safetensors.flax
 from flax import nnx
 
-from jaxcnn.training.checkpoints import Checkpoint, Checkpoints, check_alike
-from jaxcnn.training.folder_lock import locked
-from jaxcnn.training.history import Epoch, Monitor
-from jaxcnn.training.step import Metrics, TrainState
+from jaxcnn import models, shapes
+from jaxcnn.data.pictures import Framing
+from jaxcnn.training.folder_lock import acquire_lock
+from jaxcnn.training.history import Epoch
+from jaxcnn.training.parameter_tree import flatten_names, unflatten_names
 
-# Attributes of Flax's layers that say whether a model is being trained.
-_MODES = ("deterministic", "use_running_average")
+RECIPE, HISTORY, CHECKPOINTS, PLOTS = "recipe.toml", "history.csv", "checkpoints", "plots"
+TENSORBOARD = "tensorboard"
+_DESCRIPTION, _WEIGHTS = "run.json", "model.safetensors"
+_PACKAGES = ("jaxcnn", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
-class Position(NamedTuple):
-    """How far a training has come; all that comes depends on it alone.
+@dataclass(frozen=True)
+class Run:
+    """The contents of ``run.json``.
 
     Attributes:
-      state: After the last step.
-      history: The epochs that have ended.
-      step: Steps taken of the present epoch.
-      total: Sums over them, in float64.
-      seconds: Time that they took.
+      model: Name of the model in the registry; ``None`` for a module that was made by hand.
+      options: Options of that model.
+      input_shape: Shape of one image, ``(H, W, C)``.
+      class_names: Name of each class.
+      framing: Size and position of the subjects in the training images.
+      data: Source of the data as ``jaxcnn.data.load`` takes it, with its held-out split;
+        ``None`` for a data set that was passed to ``fit``.
+      metrics: Results on the held-out images.
     """
 
-    state: TrainState
-    history: tuple[Epoch, ...] = ()
-    step: int = 0
-    total: Metrics | None = None
-    seconds: float = 0.0
+    model: str | None
+    options: dict[str, Any]
+    input_shape: shapes.Shape
+    class_names: tuple[str, ...]
+    framing: Framing
+    data: dict[str, Any] | None
+    metrics: dict[str, Any]
 
 
-class RunFolder:
-    """The folder of a run, which belongs to this process while it is open.
+def check_new_folder(folder: str | Path, *, overwrite: bool = False) -> None:
+    """Check that a run can be started in a folder; call it before long work.
 
-    It holds ``checkpoints``; what else is kept there is up to the caller.
+    Raises:
+      ValueError: the folder exists and `overwrite` is not set, or it is not a run, or is in use.
     """
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        options: Mapping[str, str],
-        steps_per_epoch: int,
-        monitor: Monitor,
-        keep_best: int,
-    ) -> None:
-        """Says what is trained; nothing is touched yet.
-
-        Args:
-          folder: It is made if need be.
-          options: What must be the same for the training to go on, by name.
-          steps_per_epoch: Steps of an epoch.
-          monitor: What makes an epoch the best.
-          keep_best: How many of the best epochs are kept.
-        """
-        self.folder = folder
-        self._options = dict(options)
-        self._steps_per_epoch = steps_per_epoch
-        self._monitor, self._keep_best = monitor, keep_best
-
-    def __enter__(self) -> "RunFolder":
-        """Takes hold of the folder.
-
-        Raises:
-          OSError: it cannot be written to.
-          ValueError: another process has it.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = locked(self.folder)
-        self._checkpoints = Checkpoints(self.folder / "checkpoints")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Lets go of the folder, after what is being written."""
-        self._checkpoints.close()
-        self._lock.release()
-
-    def resume(self, first: Position) -> Position:
-        """Returns the position of the newest undamaged checkpoint, or ``first`` if there is none.
-
-        Raises:
-          ValueError: the run was begun with other options, or no checkpoint is undamaged.
-        """
-        newest = self._checkpoints.newest(first.state, check=self._check)
-        if newest is None:
-            return first
-        progress = newest.progress
-        sums: dict[str, Any] = {
-            name: None if value is None else np.float64(value)
-            for name, value in (progress["total"] or {}).items()
-        }
-        total = Metrics(**sums) if sums else None
-        history = tuple(Epoch(**row) for row in progress["history"])
-        return Position(newest.state, history, progress["step"], total, progress["seconds"])
-
-    def save(self, position: Position, *, now: bool = False) -> None:
-        """Saves a position, soon or later; ``now`` in any case, and it returns when it is done.
-
-        Raises:
-          OSError: a checkpoint could not be written.
-        """
-        history = position.history
-        total = position.total and {
-            name: None if value is None else float(value)
-            for name, value in position.total._asdict().items()
-        }
-        progress = {
-            "options": self._options,
-            "history": [row._asdict() for row in history],
-            "step": position.step,
-            "total": total,
-            "seconds": position.seconds,
-        }
-        step = len(history) * self._steps_per_epoch + position.step
-        best = self._monitor.best_first(history)[: self._keep_best]
-        self._checkpoints.offer(
-            Checkpoint(step, position.state, progress),
-            best=[row.epoch * self._steps_per_epoch for row in best],
-            now=now,
+    folder = Path(folder)
+    if not folder.exists():
+        return
+    is_started = (folder / RECIPE).is_file()
+    if not overwrite:
+        hint = "" if is_finished(folder) or not is_started else " It is unfinished: --resume it."
+        raise ValueError(
+            f"{str(folder)!r} exists already. Choose another folder, or overwrite the run in it."
+            + hint
         )
-        if now:
-            self._checkpoints.wait()
-
-    def kept(self) -> str:
-        """Returns, in words, from where the training can go on."""
-        self._checkpoints.wait()
-        steps = self._checkpoints.steps()
-        last = f"The last checkpoint is of step {steps[0]}" if steps else "There is no checkpoint"
-        return f"{last} in {str(self.folder)!r}"
-
-    def best(self, position: Position) -> TrainState:
-        """Returns the state after the best epoch whose checkpoint is undamaged, or the last one.
-
-        A damaged one is told of by a warning that names it.
-        """
-        kept = self._checkpoints.steps()
-        for row in self._monitor.best_first(position.history):
-            step = row.epoch * self._steps_per_epoch
-            if step in kept:
-                try:
-                    return self._checkpoints.read(step, position.state).state
-                except ValueError as error:
-                    warnings.warn(f"{error}; the next best is used", stacklevel=2)
-        return position.state
-
-    def _check(self, progress: dict[str, Any]) -> None:
-        check_alike("options", progress["options"], self._options)
+    if not (is_finished(folder) or is_started):
+        raise ValueError(f"{str(folder)!r} is not a run, and is not overwritten")
+    acquire_lock(folder).release()
 
 
-def described(model: nnx.Module) -> dict[str, str]:
-    """Returns what a model is besides its arrays: the kinds and options of its layers, by name.
+@contextmanager
+def start_run(folder: str | Path, recipe: str, *, overwrite: bool = False) -> Iterator[None]:
+    """Create the folder of a new run, with its recipe in it.
 
-    How it is to behave at the moment, in training or evaluation, is left out.
-    """
-    found = {}
-    for path, module in nnx.iter_modules(model):
-        name = ".".join(map(str, ("model", *path)))
-        found[name] = type(module).__qualname__
-        for option, value in vars(module).items():
-            if _is_option(option, value):
-                found[f"{name}.{option}"] = told(value)
-    return found
-
-
-def _is_option(name: str, value: Any) -> bool:
-    if name.startswith("_") or name.endswith("_init") or name in _MODES:
-        return False
-    is_plain = value is None or isinstance(value, bool | int | float | str | tuple)
-    return is_plain or (callable(value) and not isinstance(value, nnx.Pytree | nnx.Variable))
-
-
-def told(value: Any, depth: int = 8) -> str:
-    """Returns what to call an option, the same in every process.
-
-    >>> told(functools.partial(told, value=0)), told("cifar")
-    ('told(value=0)', 'cifar')
+    A run that exists there is moved aside until the new one has ended, or failed after its first
+    checkpoint. If the new one fails earlier, the old one is moved back, or nothing is left.
 
     Args:
-      value: A function, perhaps with options set beforehand or in its closure, or a plain value.
-      depth: How deep what it is made of is looked into.
+      folder: Folder of the run.
+      recipe: Text of the recipe.
+      overwrite: Whether an existing run is replaced.
+
+    Raises:
+      ValueError: as :func:`check_new_folder`.
     """
-    if depth == 0:
-        return "…"
-    inner = functools.partial(told, depth=depth - 1)
-    if isinstance(value, functools.partial):
-        options = [*map(inner, value.args)]
-        options += [f"{name}={inner(option)}" for name, option in value.keywords.items()]
-        return f"{inner(value.func)}({', '.join(options)})"
-    if isinstance(value, tuple | list):
-        return f"({', '.join(map(inner, value))})"
-    if callable(value):
-        name = getattr(value, "__qualname__", type(value).__qualname__)
-        cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
-        return f"{name}[{', '.join(map(inner, cells))}]" if cells else name
-    text = str(value)
-    return type(value).__qualname__ if " at 0x" in text else text  # a place in memory is no name
+    folder = Path(folder)
+    check_new_folder(folder, overwrite=overwrite)
+    old = _old(folder)
+    if old.exists() and not (is_finished(folder) or can_resume(folder)):
+        # The run here was killed before its first checkpoint; the one before it stays aside.
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    is_first = not folder.parent.exists()
+    folder.mkdir(parents=True)
+    try:
+        (folder / RECIPE).write_text(recipe, encoding="utf-8")
+        yield
+    finally:
+        if can_resume(folder):
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            shutil.rmtree(folder)
+            if old.exists():
+                old.rename(folder)
+            elif is_first:
+                with suppress(OSError):  # another run was started in it
+                    folder.parent.rmdir()
+
+
+def finish_run(folder: str | Path, run: Run, model: nnx.Module) -> None:
+    """Write ``model.safetensors`` and, last, ``run.json`` into the folder of a run.
+
+    Args:
+      folder: Folder of the run.
+      run: Description of the run.
+      model: The trained module.
+    """
+    folder = Path(folder)
+    weights = safetensors.flax.save(flatten_names(nnx.state(model)))
+    description = dataclasses.asdict(run) | {
+        "framing": run.framing._asdict(),
+        "versions": {name: metadata.version(name) for name in _PACKAGES},
+        "sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+    _replace(folder / _WEIGHTS, weights)
+    _replace(folder / _DESCRIPTION, text.encode())
+    shutil.rmtree(_old(folder), ignore_errors=True)
+
+
+def is_finished(folder: str | Path) -> bool:
+    """Return whether the run in a folder has ended."""
+    return (Path(folder) / _DESCRIPTION).is_file()
+
+
+def can_resume(folder: str | Path) -> bool:
+    """Return whether the run in a folder has a checkpoint."""
+    return any((Path(folder) / CHECKPOINTS).glob("*[0-9]"))
+
+
+def find_runs(folder: str | Path) -> list[Path]:
+    """Return the folders of all runs directly within a folder, sorted."""
+    files = (RECIPE, HISTORY, _DESCRIPTION)
+    return sorted({path.parent for name in files for path in Path(folder).glob(f"*/{name}")})
+
+
+def read_run(folder: str | Path) -> Run:
+    """Return the description of the run in a folder.
+
+    Raises:
+      ValueError: there is no run, it is unfinished, or its description is damaged.
+    """
+    fields = _read_description(folder)
+    try:
+        framing = fields["framing"] | {"shape": tuple(fields["framing"]["shape"])}
+        return Run(
+            **{field.name: fields[field.name] for field in dataclasses.fields(Run)}
+            | {
+                "framing": Framing(**framing),
+                "input_shape": shapes.check_shape(fields["input_shape"]),
+                "class_names": tuple(fields["class_names"]),
+            }
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"run.json in {str(folder)!r} is damaged: {error!r}") from error
+
+
+def read_weights(folder: str | Path) -> dict[str, jax.Array]:
+    """Return the weights of a run by their dotted names.
+
+    Raises:
+      ValueError: there is no run, or a file is missing or damaged.
+    """
+    path = Path(folder) / _WEIGHTS
+    checksum = _read_description(folder).get("sha256")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != checksum:
+        raise ValueError(f"{str(path)!r} is damaged: its checksum is not the one in run.json")
+    return safetensors.flax.load(data)
+
+
+def load(folder: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
+    """Return the trained model of a run.
+
+    Args:
+      folder: Folder of the run, made by ``jaxcnn train``, :func:`jaxcnn.recipes.train` or
+        ``fit(run=…)``.
+      into: A module of the structure that was trained, such as a hand-made one; it is not changed.
+        ``None`` builds the model that the run names.
+
+    Raises:
+      ValueError: there is no run, a file is missing or damaged, the run names no model and there
+        is no `into`, or the weights are not those of the model.
+    """
+    run, weights = read_run(folder), read_weights(folder)
+    if into is None and run.model is None:
+        raise ValueError(
+            f"the run in {str(folder)!r} is of a hand-made module: pass one of the same structure, "
+            "cnn.load(folder, into=model)"
+        )
+    if into is None:
+        # Built without arrays, so that nothing is computed only to be replaced.
+        into = models.create(str(run.model), **run.options).build(run.input_shape, rngs=None)
+    graphdef, state = nnx.split(into)
+    expected = {name: leaf.shape for name, leaf in flatten_names(state).items()}
+    received = {name: leaf.shape for name, leaf in weights.items()}
+    if expected != received:
+        differing = sorted(expected.items() ^ received.items())
+        path, owner = str(Path(folder) / _WEIGHTS), run.model or "the module"
+        raise ValueError(f"{path!r} does not hold the weights of {owner!r}: {differing}")
+    return nnx.merge(graphdef, unflatten_names(weights))
+
+
+def read_history(folder: str | Path) -> tuple[Epoch, ...]:
+    """Return the completed epochs of a run, with their scalar metrics.
+
+    Raises:
+      ValueError: there is no ``history.csv``, or it is damaged.
+    """
+    path = Path(folder) / HISTORY
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return tuple(_read_epoch(row) for row in csv.DictReader(file))
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+
+
+def _read_epoch(row: dict[str, str]) -> Epoch:
+    integers = ("epoch", "skipped")
+    numbers: dict[str, Any] = {
+        name: int(text) if name in integers else float(text) for name, text in row.items() if text
+    }
+    fields = {name: numbers.pop(name) for name in Epoch.names() if name in numbers}
+    return Epoch(**fields, metrics=numbers)
+
+
+def _read_description(folder: str | Path) -> dict[str, Any]:
+    path = Path(folder) / _DESCRIPTION
+    if not path.is_file():
+        if (path.parent / RECIPE).is_file():
+            raise ValueError(
+                f"the run in {str(folder)!r} has not ended. Resume it: jaxcnn train --resume "
+                f"{folder}"
+            )
+        if (path.parent / HISTORY).is_file():
+            raise ValueError(
+                f"the run in {str(folder)!r} has not ended. Resume it: call fit again with the "
+                "same arguments"
+            )
+        raise ValueError(f"there is no run in {str(folder)!r}: it has no {_DESCRIPTION}")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+    if not isinstance(description, dict):
+        raise ValueError(f"{str(path)!r} is damaged: it must hold one object")
+    return description
+
+
+def _old(folder: Path) -> Path:
+    """Return the path to which a run is moved while another takes its place."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file so that it appears whole."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    partial.replace(path)

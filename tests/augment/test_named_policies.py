@@ -62,7 +62,7 @@ def test_only_who_asks_is_told_the_epoch(key):
     zero = jnp.float32(0)
     assert float(augment.compose(plain, by_epoch, chosen)(key, zero, epoch=3)) == 13
     assert float(augment.compose(functools.partial(by_epoch, epoch=5))(key, zero, epoch=3)) == 5
-    with pytest.raises(ValueError, match=r"give make_train_step its steps_per_epoch.*by_epoch"):
+    with pytest.raises(ValueError, match=r"give make_training its steps_per_epoch.*by_epoch"):
         augment.compose(plain, by_epoch)(key, zero)
 
 

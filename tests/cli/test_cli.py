@@ -9,10 +9,9 @@ from flax import nnx
 from PIL import Image, ImageDraw, ImageFont
 
 import jaxcnn as cnn
-from jaxcnn.cli import app as cli
+from jaxcnn.cli import run_commands
 from jaxcnn.data.pictures import Framing
-from jaxcnn.recipes import run as runs
-from jaxcnn.recipes.schema import Recipe
+from jaxcnn.training import run_folder
 
 
 def test_train_writes_a_run(trained_run):
@@ -53,19 +52,18 @@ def cat_run(tmp_path):
     """The folder of a run on ants, bees and cats, whose model takes everything for a cat."""
     model = cnn.models.create("mnist_cnn", num_classes=3).build((28, 28, 1), rngs=nnx.Rngs(0))
     model.dense_1.bias[...] = np.array([0, 0, 1000], np.float32)
-    with runs.begun(tmp_path / "run", Recipe()):
+    with run_folder.start_run(tmp_path / "run", "version = 1\n"):
         (tmp_path / "run" / "checkpoints" / "1").mkdir(parents=True)
-        run = runs.Run(
+        run = run_folder.Run(
             model="mnist_cnn",
             options={"num_classes": 3},
             input_shape=(28, 28, 1),
             class_names=("ant", "bee", "cat"),
             framing=Framing((28, 28, 1)),
-            data={"source": str(tmp_path / "animals"), "data_dir": None},
-            training={"data": {"test": "val", "on_error": "skip"}},
+            data={"source": str(tmp_path / "animals"), "test": "val", "on_error": "skip"},
             metrics={},
         )
-        runs.finish(tmp_path / "run", run, model)
+        run_folder.finish_run(tmp_path / "run", run, model)
     return tmp_path / "run"
 
 
@@ -77,7 +75,7 @@ def test_evaluate_knows_classes_by_their_names(cat_run, tmp_path, monkeypatch, c
             mode = "RGB" if number else "L"
             Image.new(mode, (9, 9 + number)).save(tmp_path / "animals" / name / f"{number}.png")
     for data in (None, str(tmp_path / "animals")):
-        cli.evaluate(cat_run, data, None, None, None, None)
+        run_commands.evaluate(cat_run, data, None, None, None, None)
         assert capsys.readouterr().out.splitlines()[::2] == [
             f"data      {tmp_path / 'animals'} (val, 4 images)",
             "accuracy  75.00%",
@@ -85,13 +83,13 @@ def test_evaluate_knows_classes_by_their_names(cat_run, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     (tmp_path / "animals" / "val" / "cat").rename(tmp_path / "animals" / "val" / "cow")
     with pytest.raises(ValueError, match=r"classes \['ant', 'bee', 'cat'\]. Received: \['cow'\]"):
-        cli.evaluate(cat_run, "animals", "all", "raise", None, tmp_path / "kept")
+        run_commands.evaluate(cat_run, "animals", "all", "raise", None, tmp_path / "kept")
     (tmp_path / "animals" / "val" / "ant" / "0.png").write_text("words")
     with (
         pytest.warns(UserWarning, match="1 of 5 images"),
         pytest.raises(ValueError, match="'cow'"),
     ):
-        cli.evaluate(cat_run, None, None, None, None, None)
+        run_commands.evaluate(cat_run, None, None, None, None, None)
 
 
 def test_load_gives_the_trained_model(trained_run):

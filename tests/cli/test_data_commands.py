@@ -27,7 +27,7 @@ def test_list_names_every_set(run_cli, tmp_path):
 
 def test_info_of_the_digits_draws_a_picture(run_cli, tmp_path):
     picture = tmp_path / "digits.png"
-    result = run_cli("data", "info", "digits", "--picture", picture)
+    result = run_cli("data", "info", "digits", "--plot", picture)
     assert result.stdout.splitlines() == [
         "digits",
         "train     1,442 images of 8×8×1",
@@ -77,7 +77,7 @@ def folder(tmp_path):
 
 
 def test_a_folder_is_described_drawn_trained_on_and_evaluated(run_cli, folder, tmp_path):
-    result = run_cli("data", "info", folder, "--picture", tmp_path / "pets.png")
+    result = run_cli("data", "info", folder, "--plot", tmp_path / "pets.png")
     assert result.stdout.splitlines() == [
         str(folder),
         "train     32 pictures",
@@ -159,8 +159,8 @@ def test_help_lists_the_commands(run_cli):
     ("arguments", "message"),
     [
         (["info", "mnits"], "data set 'mnits'. Did you mean 'mnist'?"),
-        (["info", "digits", "--picture", "sheet.docx"], "Format 'docx' is not supported"),
-        (["info", "mnist", "--picture", "sheet.png"], "Prepare it once: jaxcnn data prepare mnist"),
+        (["info", "digits", "--plot", "sheet.docx"], "Format 'docx' is not supported"),
+        (["info", "mnist", "--plot", "sheet.png"], "Prepare it once: jaxcnn data prepare mnist"),
         (["prepare", "digit"], "there is no data set 'digit'. Known: mnist,"),
         (["prepare", "mnist", "--from", "nowhere"], "there is no folder 'nowhere'"),
         (["prepare", "mnist", "--from", "."], "the folder '.' lacks train-images-idx3-ubyte.gz"),

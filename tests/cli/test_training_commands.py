@@ -1,5 +1,6 @@
 """The commands that train and that look at runs."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -14,8 +15,9 @@ from typer.testing import CliRunner
 
 from jaxcnn import training
 from jaxcnn.cli.app import app
-from jaxcnn.recipes import run as runs
+from jaxcnn.recipes import read_recipe, running
 from jaxcnn.recipes.schema import read
+from jaxcnn.training import run_folder
 
 pytestmark = pytest.mark.implicit_promotion
 
@@ -48,14 +50,14 @@ def pair(small, tmp_path_factory):
     command("train", *small, "--out", folder / "first")
     command(
         "train", *small, "--seed", 1, "--set", "optimizer.learning_rate=0.01",
-        "--set", "training.average=0.9", "--set", "training.metrics=['top-2']",
+        "--set", "training.ema=0.9", "--set", "training.metrics=['top-2']",
         "--set", "training.tensorboard=true", "--out", folder / "second",
     )  # fmt: skip
     return folder
 
 
 def test_what_was_effective_is_kept_and_repeats_the_run(pair, tmp_path):
-    recipe = runs.read_recipe(pair / "second")
+    recipe = read_recipe(pair / "second")
     assert recipe.optimizer.learning_rate == 0.01
     assert recipe.training.metrics == ("top-2",)
     assert recipe.data.image_size == (8, 8)
@@ -69,7 +71,7 @@ def test_what_was_effective_is_kept_and_repeats_the_run(pair, tmp_path):
 
 
 def test_a_run_says_what_it_came_to(pair):
-    metrics = runs.describe(pair / "second").metrics
+    metrics = run_folder.read_run(pair / "second").metrics
     assert metrics["examples"] == 8
     assert metrics["metrics"] == {"top-2": 1.0}
     assert list((pair / "second" / "tensorboard").glob("events.*"))
@@ -81,7 +83,7 @@ def test_runs_lists_them(pair):
     assert header.split() == ["run", "model", "data", "epochs", "loss", "accuracy", "seconds"]
     assert [line.split()[:2] for line in lines] == [["first", "tiny_cnn"], ["second", "tiny_cnn"]]
     loss, accuracy = lines[0].split()[4:6]
-    tested = runs.describe(pair / "first").metrics
+    tested = run_folder.read_run(pair / "first").metrics
     assert (float(loss), accuracy) == (
         pytest.approx(tested["loss"], abs=1e-4),
         f"{tested['accuracy']:.2%}",
@@ -96,24 +98,24 @@ def test_runs_lists_damaged_ones_and_those_of_python_too(pair, tmp_path):
     _, first, second, third = command("runs", tmp_path).splitlines()
     assert "tiny_cnn" in first
     assert re.fullmatch(r"second +'.*run\.json' is damaged: Expecting property name.*", second)
-    last = runs.read_history(pair / "first")[-1]
+    last = run_folder.read_history(pair / "first")[-1]
     loss, accuracy = f"{last.validation_loss:.4f}", f"{last.validation_accuracy:.2%}"
     name, epochs, *measured, _, note = re.split("  +", third)
-    assert (name, epochs, measured, note) == ("third", "2", [loss, accuracy], "made in Python")
+    assert (name, epochs, measured, note) == ("third", "2", [loss, accuracy], "has not ended")
 
 
 def test_the_seconds_of_a_run_are_those_of_all_its_epochs(small, tmp_path, monkeypatch):
     """Not of the process alone that trained the last ones."""
-    fit = training.fit
+    run_task = running.run_task
 
     def slow(*arguments, **options):
-        result = fit(*arguments, **options)
-        history = tuple(row._replace(seconds=1000.0) for row in result.history)
-        return result._replace(history=history)
+        result = run_task(*arguments, **options)
+        history = tuple(dataclasses.replace(row, seconds=1000.0) for row in result.history)
+        return dataclasses.replace(result, history=history)
 
-    monkeypatch.setattr(training, "fit", slow)
+    monkeypatch.setattr(running, "run_task", slow)
     assert "2000 s\n" in command("train", *small, "--out", tmp_path / "run")
-    assert runs.describe(tmp_path / "run").metrics["seconds"] == 2000.0
+    assert run_folder.read_run(tmp_path / "run").metrics["seconds"] == 2000.0
 
 
 def test_a_fine_tuning_goes_on_without_the_run_that_it_began_from(pair, small, tmp_path):
@@ -128,14 +130,14 @@ def test_a_fine_tuning_goes_on_without_the_run_that_it_began_from(pair, small, t
 
 def test_compare_shows_what_differs(pair, tmp_path):
     picture = tmp_path / "curves.png"
-    lines = command("compare", pair / "first", pair / "second", "--picture", picture).splitlines()
+    lines = command("compare", pair / "first", pair / "second", "--plot", picture).splitlines()
     cells = [re.split(r"  +", line) for line in lines]
     assert cells[0] == ["", "first", "second"]
     assert ["optimizer.learning_rate", "0.003", "0.01"] in cells
     assert ["training.seed", "0", "1"] in cells
-    assert ["training.average", "–", "0.9"] in cells
+    assert ["training.ema", "–", "0.9"] in cells
     assert not [row for row in cells if row[0] in ("model.name", "training.epochs")]
-    history = [runs.read_history(pair / name)[-1] for name in ("first", "second")]
+    history = [run_folder.read_history(pair / name)[-1] for name in ("first", "second")]
     assert ["validation_loss", *(f"{row.validation_loss:.6g}" for row in history)] in cells
     assert ["top-2", "–", "1"] in cells
     with Image.open(picture) as image:
@@ -148,17 +150,17 @@ def test_recipes_are_listed_and_printed(tmp_path):
     assert read(tmp_path / "own.toml") == read("digits")
 
 
-def test_find_rate_suggests_and_draws(archive, tmp_path):
+def test_find_learning_rate_suggests_and_draws(archive, tmp_path):
     picture = tmp_path / "rates.png"
     output = command(
-        "find-rate", "digits", "--set", "model.name=tiny_cnn", "--set", f"data.source={archive}",
-        "--set", "training.batch_size=8", "--steps", 30, "--picture", picture,
+        "find-learning-rate", "digits", "--set", "model.name=tiny_cnn", "--set", f"data.source={archive}",
+        "--set", "training.batch_size=8", "--steps", 30, "--plot", picture,
     )  # fmt: skip
     assert re.match(r"learning rate  \d\.?\d*(e-\d+)?\n", output)
     assert picture.is_file()
 
 
-def test_find_rate_uses_the_optimizer_of_the_recipe(archive, tmp_path, monkeypatch):
+def test_find_learning_rate_uses_the_optimizer_of_the_recipe(archive, tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(
         "jaxcnn.recipes.schema.make_optimizer",
@@ -167,11 +169,11 @@ def test_find_rate_uses_the_optimizer_of_the_recipe(archive, tmp_path, monkeypat
         ),
     )
     command(
-        "find-rate", "digits", "--set", "model.name=tiny_cnn", "--set", f"data.source={archive}",
+        "find-learning-rate", "digits", "--set", "model.name=tiny_cnn", "--set", f"data.source={archive}",
         "--set", "training.batch_size=8", "--set", "optimizer.name=sgd",
         "--set", "optimizer.momentum=0.5", "--set", "optimizer.weight_decay=0.01",
         "--set", "optimizer.clip_norm=2", "--set", "model.freeze=['conv_1.*']",
-        "--picture", tmp_path / "rates.png",
+        "--plot", tmp_path / "rates.png",
     )  # fmt: skip
     name, options = made[-1]
     assert name == "sgd"
@@ -198,7 +200,7 @@ def test_a_training_that_is_stopped_goes_on_where_it_was(small, archive, cache_f
     assert process.returncode == 128 + signal.SIGTERM
     assert "The training is saved. Go on with it: jaxcnn train --resume stopped" in output
     assert "has not ended" in command("runs", tmp_path)
-    done = len(runs.read_history(tmp_path / "stopped"))
+    done = len(run_folder.read_history(tmp_path / "stopped"))
     resumed = subprocess.run(
         [*main, "train", "--resume", "stopped"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
@@ -235,7 +237,7 @@ BAD = [
     (["compare", "one", "./one"], "compare needs runs that are not the same. Received: one, one"),
     (["compare", "one", "two"], "there is no run in 'one'"),
     (["recipes", "digit"], "there is no recipe 'digit'. Did you mean 'digits'?"),
-    (["find-rate", "--steps", "1"], "steps must be"),
+    (["find-learning-rate", "--steps", "1"], "steps must be"),
 ]
 
 

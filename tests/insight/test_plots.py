@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.insight import plots
-from jaxcnn.training import Epoch, RateSearch
+from jaxcnn.training import Epoch, LearningRateSearch
 
 
 @pytest.mark.parametrize("held_out", [True, False])
@@ -24,7 +24,7 @@ def test_learning_curves(tmp_path, held_out):
 def test_rate_search_marks_the_suggestion(tmp_path):
     rates = np.geomspace(1e-4, 1, 5)
     losses, smoothed = np.array([2, 2.2, 1, 0.5, 900]), np.array([2, 2.1, 1.5, 1, 90])
-    figure = plots.rate_search(RateSearch(rates, losses, smoothed, 0.01))
+    figure = plots.rate_search(LearningRateSearch(rates, losses, smoothed, 0.01))
     (axes,) = figure.axes
     raw, average, suggestion = axes.lines
     np.testing.assert_array_equal(raw.get_xydata(), np.stack([rates, losses], axis=1))

@@ -170,8 +170,8 @@ def test_a_residual_network_learns(key):
     model = network.build((8, 8, 4), rngs=nnx.Rngs(0))
     optimizer = optax.adam(1e-2)
     step, state = (
-        cnn.make_train_step(model, optimizer),
-        cnn.TrainState.create(model, optimizer, key),
+        cnn.make_training(model, optimizer).step,
+        cnn.make_training(model, optimizer).init(key),
     )
     images = jax.random.normal(key, (16, 8, 8, 4))
     batch = cnn.Batch(images, jnp.arange(16) % 4, jnp.ones(16, bool))

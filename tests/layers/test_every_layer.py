@@ -157,10 +157,10 @@ def test_a_step_trains_it(layer, output_shape, trainable, kept, key):
     network = serial(layer, flatten()) if len(output_shape) > 1 else layer
     model = network.build(IMAGE, rngs=nnx.Rngs(0))
     optimizer = optax.sgd(0.1)
-    state = cnn.TrainState.create(model, optimizer, key)
+    state = cnn.make_training(model, optimizer).init(key)
     before = jax.tree.map(np.asarray, (state.params, state.statistics))
     batch = cnn.Batch(images(), jnp.array([0, 1, 2]), jnp.ones(3, bool))
-    after, metrics = cnn.make_train_step(model, optimizer)(state, batch)
+    after, metrics = cnn.make_training(model, optimizer).step(state, batch)
     assert np.isfinite(metrics.loss)
     for old, new in zip(
         jax.tree.leaves(before), jax.tree.leaves((after.params, after.statistics)), strict=True

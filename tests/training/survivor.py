@@ -4,6 +4,7 @@ It prints the step that it begins at, every step that it takes, and at its end a
 parameters and history.
 """
 
+import dataclasses
 import hashlib
 import json
 import sys
@@ -34,7 +35,9 @@ def digest(result):
 
 def measured(history):
     """Returns what does not depend on the clock."""
-    return [row._replace(images_per_second=0.0, seconds=0.0)._asdict() for row in history]
+    return [
+        dataclasses.replace(row, images_per_second=0.0, seconds=0.0).to_dict() for row in history
+    ]
 
 
 def train(folder, *, epochs=EPOCHS, callbacks=(), **options):
@@ -52,7 +55,7 @@ def train(folder, *, epochs=EPOCHS, callbacks=(), **options):
         optimizer=optax.sgd(optax.linear_schedule(0.1, 0.0, EPOCHS * STEPS), momentum=0.9),
         augment=cnn.augment.random_shift,
         mix=cnn.augment.mixup,
-        average=0.9,
+        ema=0.9,
         accumulate=2,
         metrics={"top-2": top_k(2)},
         run=folder,

@@ -99,7 +99,7 @@ def test_history_csv(tmp_path):
         assert float(row["loss"]) == told.loss
         assert float(row["validation_accuracy"]) == told.validation_accuracy
         assert float(row["top-2"]) == told.metrics["top-2"]
-        assert row["average_loss"] == ""
+        assert row["ema_loss"] == ""
         assert "matrix" not in row
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
@@ -126,17 +126,17 @@ def test_tensorboard_reads_what_was_measured(tmp_path):
         if isinstance(event, Stepped):
             steps.append(float(event.metrics.loss_sum) / 4)
 
-    options = {"metrics": {"top-2": top_k(2)}, "average": 0.9}
+    options = {"metrics": {"top-2": top_k(2)}, "ema": 0.9}
     result = fit(callbacks=[tensorboard(tmp_path, every=2), note], **options)
     scalars = read(tmp_path)
     assert set(scalars) == {
-        "loss/step", "loss/training", "loss/validation", "loss/average", "accuracy/training",
-        "accuracy/validation", "accuracy/average", "metrics/top-2", "training/skipped",
+        "loss/step", "loss/training", "loss/validation", "loss/ema", "accuracy/training",
+        "accuracy/validation", "accuracy/ema", "metrics/top-2", "training/skipped",
         "training/seconds", "training/images_per_second",
     }  # fmt: skip
     assert [step for step, _ in scalars["loss/step"]] == [2, 4, 6]
     np.testing.assert_allclose([value for _, value in scalars["loss/step"]], steps[1::2], rtol=1e-6)
-    for tag, name in (("loss/training", "loss"), ("loss/average", "average_loss")):
+    for tag, name in (("loss/training", "loss"), ("loss/ema", "ema_loss")):
         assert [step for step, _ in scalars[tag]] == [3, 6]
         expected = [getattr(row, name) for row in result.history]
         np.testing.assert_allclose([value for _, value in scalars[tag]], expected, rtol=1e-6)

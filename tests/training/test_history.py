@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from jaxcnn.training import Epoch, Monitor
-from jaxcnn.training.history import is_over
+from jaxcnn.training import Epoch, TrainingOptions
+from jaxcnn.training.history import Monitor, should_stop
 
 
 def rows(*losses):
@@ -18,7 +18,7 @@ def rows(*losses):
     ("metric", "better"),
     [
         ("loss", "smaller"),
-        ("average_loss", "smaller"),
+        ("ema_loss", "smaller"),
         ("calibration_error", "smaller"),
         ("accuracy", "larger"),
         ("top-5", "larger"),
@@ -26,7 +26,7 @@ def rows(*losses):
 )
 def test_losses_and_errors_shall_be_small(metric, better):
     assert Monitor.of(metric) == Monitor(metric, better)
-    assert Monitor.of(Monitor(metric, "smaller")) == Monitor(metric, "smaller")
+    assert Monitor.of(metric, "smaller") == Monitor(metric, "smaller")
 
 
 def test_numbers_are_what_has_a_value():
@@ -63,7 +63,7 @@ def keras_stops(losses, patience, min_delta):
 def test_is_over_as_early_stopping_in_keras(losses, patience, min_improvement):
     history = rows(*losses)
     over = [
-        is_over(
+        should_stop(
             history[:count], Monitor.of("loss"), patience=patience, min_improvement=min_improvement
         )
         for count in range(1, len(history) + 1)
@@ -74,15 +74,17 @@ def test_is_over_as_early_stopping_in_keras(losses, patience, min_improvement):
 
 def test_nan_is_no_improvement():
     history = rows(math.nan, math.nan)
-    assert is_over(history, Monitor.of("loss"), patience=2)
-    assert not is_over(history, Monitor.of("loss"), patience=3)
+    assert should_stop(history, Monitor.of("loss"), patience=2)
+    assert not should_stop(history, Monitor.of("loss"), patience=3)
 
 
 def test_errors():
     with pytest.raises(TypeError, match=r"monitor must be the name.*Received: monitor=3"):
-        Monitor.of(3)
-    with pytest.raises(ValueError, match=r"there is no direction 'smal'\. Did you mean 'smaller'"):
-        Monitor.of(Monitor("loss", "smal"))
+        TrainingOptions(monitor=3)
+    with pytest.raises(
+        ValueError, match=r"better must be 'smaller' or 'larger'. .*Did you mean 's"
+    ):
+        TrainingOptions(monitor="loss", better="smal")
     row = Epoch(1, 0.5, 0.5, 1.0, 1.0, metrics={"matrix": [[1]]})
-    with pytest.raises(ValueError, match=r"monitor must name a number.*Received: monitor='matrix'"):
+    with pytest.raises(ValueError, match=r"monitor must be a quantity.*Received: monitor='matrix'"):
         Monitor.of("matrix").value(row)

@@ -331,7 +331,7 @@ FIT_ERRORS = [
     (
         {"learning_rate": 0.1},
         ValueError,
-        "learning_rate belongs to the default optimizer.*Received: learning_rate=0.1 and",
+        "learning_rate is that of the default optimizer.*Received: learning_rate=0.1 and",
     ),
     *(
         (
@@ -364,14 +364,14 @@ FIT_ERRORS = [
     (
         {"data": (DATA.images, DATA.labels)},
         TypeError,
-        r"data must be a Dataset: cnn.Dataset\(images, labels\) makes one.*of type tuple",
+        r"data must be a Dataset, as cnn.Dataset\(images, labels\) and .*of type tuple",
     ),
     ({"validation": DATA.images}, TypeError, "validation must be a Dataset.*of type ndarray"),
     ({"optimizer": "adam"}, TypeError, "must be an Optax transformation.*optimizer='adam'"),
     (
         {"min_improvement": 0.1},
         ValueError,
-        "what patience waits for, and there is none. Received: min_improvement=0.1",
+        "min_improvement needs patience, which waits for it. Received: min_improvement=0.1",
     ),
     ({"data": COLOUR}, ValueError, r"must be .*30.*Received: shape \(1, 90\)"),
     ({"validation": COLOUR}, ValueError, r"must be .*30.*Received: shape \(1, 90\)"),

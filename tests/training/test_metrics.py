@@ -440,7 +440,7 @@ def test_metrics_and_losses_made_alike_compile_once():
 def test_the_step_gives_metrics_and_sums():
     data, logits, labels = stored(5)
     step = cnn.make_eval_step(Stored(), metrics={"hits": accuracy()})
-    state = cnn.TrainState.create(Stored(), optax.identity(), jax.random.key(0))
+    state = cnn.make_training(Stored(), optax.identity()).init(jax.random.key(0))
     batch = cnn.Batch(data.images, data.labels, np.array([True] * 4 + [False]))
     metrics, sums = step(state, batch)
     right = (logits.argmax(axis=1) == labels)[:4].sum()

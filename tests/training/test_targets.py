@@ -159,7 +159,7 @@ class Stored(nnx.Module):
 def right(outputs, labels, *, loss=binary_cross_entropy):
     """Returns the accuracy of a step whose model puts these out."""
     step = cnn.make_eval_step(Stored(), loss=loss)
-    state = cnn.TrainState.create(Stored(), optax.identity(), jax.random.key(0))
+    state = cnn.make_training(Stored(), optax.identity()).init(jax.random.key(0))
     outputs = jnp.asarray(outputs, jnp.float32)
     metrics = step(state, cnn.Batch(outputs, jnp.asarray(labels), jnp.ones(len(outputs), bool)))
     return float(metrics.accuracy)

@@ -70,8 +70,8 @@ def test_training_is_the_plain_loop():
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)
         return -chosen.mean(), logits
 
-    state = cnn.TrainState.create(model, optimizer, jax.random.key(0))
-    step = cnn.make_train_step(model, optimizer)
+    state = cnn.make_training(model, optimizer).init(jax.random.key(0))
+    step = cnn.make_training(model, optimizer).step
     for batch in random_batches(5):
         images, labels = (jnp.asarray(array[batch.mask]) for array in batch[:2])
         (loss, logits), gradients = mean_loss(parameters, images, labels)
@@ -91,7 +91,7 @@ def test_training_is_the_plain_loop():
 
 def test_what_stands_in_masked_rows_does_not_matter():
     model, optimizer = small(), optax.sgd(0.5)
-    step = cnn.make_train_step(model, optimizer)
+    step = cnn.make_training(model, optimizer).step
     (batch,) = random_batches(4)[3:]
     other = batch._replace(
         image=np.where(batch.mask[:, None, None, None], batch.image, 255),
@@ -99,7 +99,7 @@ def test_what_stands_in_masked_rows_does_not_matter():
     )
     results = []
     for variant in (batch, other):
-        state = cnn.TrainState.create(model, optimizer, jax.random.key(0))
+        state = cnn.make_training(model, optimizer).init(jax.random.key(0))
         results.append(step(state, variant))
     (first, first_metrics), (second, second_metrics) = results
     jax.tree.map(np.testing.assert_array_equal, first.params, second.params)
@@ -115,9 +115,9 @@ def test_the_second_step_does_not_compile():
 
     layer = cnn.serial(counting, cnn.flatten(), cnn.dense(CLASSES))
     model = layer.build(SHAPE, rngs=nnx.Rngs(0))
-    state = cnn.TrainState.create(model, optax.sgd(0.1, momentum=0.9), jax.random.key(0))
+    state = cnn.make_training(model, optax.sgd(0.1, momentum=0.9)).init(jax.random.key(0))
     step, evaluate = (
-        cnn.make_train_step(model, optax.sgd(0.1, momentum=0.9)),
+        cnn.make_training(model, optax.sgd(0.1, momentum=0.9)).step,
         cnn.make_eval_step(model),
     )
     first, *others = random_batches(3)
@@ -146,9 +146,9 @@ def test_evaluating_an_equal_model_does_not_compile_again():
 
 def test_the_state_is_donated_and_the_model_lives_on():
     model, optimizer = small(), optax.sgd(0.1, momentum=0.9)
-    state = cnn.TrainState.create(model, optimizer, jax.random.key(0))
+    state = cnn.make_training(model, optimizer).init(jax.random.key(0))
     before = jax.tree.leaves(state)
-    after, _ = cnn.make_train_step(model, optimizer)(state, random_batches(1)[0])
+    after, _ = cnn.make_training(model, optimizer).step(state, random_batches(1)[0])
     parameters = jax.tree.leaves(state.params)
     assert parameters
     assert all(leaf.is_deleted() for leaf in parameters)
@@ -160,16 +160,16 @@ def test_the_state_is_donated_and_the_model_lives_on():
 def test_the_callers_key_lives_on(key):
     model = small()
     for _ in range(2):
-        state = cnn.TrainState.create(model, optax.sgd(0.1), key)
-        cnn.make_train_step(model, optax.sgd(0.1))(state, random_batches(1)[0])
+        state = cnn.make_training(model, optax.sgd(0.1)).init(key)
+        cnn.make_training(model, optax.sgd(0.1)).step(state, random_batches(1)[0])
     assert not key.is_deleted()
 
 
 def test_to_model_gives_the_trained_arrays():
     model = small()
-    state = cnn.TrainState.create(model, optax.sgd(0.5), jax.random.key(0))
+    state = cnn.make_training(model, optax.sgd(0.5)).init(jax.random.key(0))
     kernel = np.array(model.dense_1.kernel[...])
-    state, _ = cnn.make_train_step(model, optax.sgd(0.5))(state, random_batches(1)[0])
+    state, _ = cnn.make_training(model, optax.sgd(0.5)).step(state, random_batches(1)[0])
     trained = state.to_model(model)
     np.testing.assert_array_equal(trained.dense_1.kernel[...], state.params["dense_1"]["kernel"])
     np.testing.assert_array_equal(model.dense_1.kernel[...], kernel)
@@ -191,9 +191,9 @@ class RunningMean(nnx.Module):
 
 def test_statistics_are_updated_and_not_trained():
     model, optimizer = RunningMean(), optax.sgd(1.0, momentum=0.9)
-    state = cnn.TrainState.create(model, optimizer, jax.random.key(0))
+    state = cnn.make_training(model, optimizer).init(jax.random.key(0))
     assert set(state.params) == {"scale"}
-    step, evaluate = cnn.make_train_step(model, optimizer), cnn.make_eval_step(model)
+    step, evaluate = cnn.make_training(model, optimizer).step, cnn.make_eval_step(model)
     expected = 0.0
     for batch in random_batches(3):
         state, _ = step(state, batch)
@@ -205,11 +205,11 @@ def test_statistics_are_updated_and_not_trained():
 
 def randomness(model, **options):
     """Returns the loss sum of two steps from one state each, and of the first again."""
-    step = cnn.make_train_step(model, optax.sgd(0.0), **options)
+    step = cnn.make_training(model, optax.sgd(0.0), **options).step
     batch = random_batches(1)[0]
 
     def losses(seed):
-        state = cnn.TrainState.create(model, optax.sgd(0.0), jax.random.key(seed))
+        state = cnn.make_training(model, optax.sgd(0.0)).init(jax.random.key(seed))
         state, first = step(state, batch)
         _, second = step(state, batch)
         return float(first.loss_sum), float(second.loss_sum)
@@ -239,8 +239,8 @@ def test_augmentation_gets_float_images_and_changes_what_the_model_sees():
         return jnp.zeros_like(images)
 
     model, batch = small(), random_batches(1)[0]
-    state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
-    _, metrics = cnn.make_train_step(model, optax.sgd(0.1), augment=black)(state, batch)
+    state = cnn.make_training(model, optax.sgd(0.1)).init(jax.random.key(0))
+    _, metrics = cnn.make_training(model, optax.sgd(0.1), augment=black).step(state, batch)
     assert seen == [(jnp.float32, batch.image.shape)]
     logits = model(jnp.zeros(batch.image.shape))
     expected = numpy_cross_entropy(logits, batch.label).sum()
@@ -258,8 +258,8 @@ def test_mixing_gets_one_hot_targets_and_decides_loss_and_accuracy():
         return images, jnp.broadcast_to(target, targets.shape)
 
     model, batch = small(), random_batches(1)[0]
-    state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
-    _, metrics = cnn.make_train_step(model, optax.sgd(0.1), mix=first)(state, batch)
+    state = cnn.make_training(model, optax.sgd(0.1)).init(jax.random.key(0))
+    _, metrics = cnn.make_training(model, optax.sgd(0.1), mix=first).step(state, batch)
     assert seen == [(jnp.float32, jnp.float32, (8, CLASSES))]
     logits = model(jnp.asarray(batch.image[:1] / np.float32(255)))
     losses = [float(numpy_cross_entropy(logits, [label])[0]) for label in range(CLASSES)]
@@ -272,8 +272,8 @@ def test_mixing_with_strength_zero_is_no_mixing():
     mixes = [None, functools.partial(cnn.augment.mixup, alpha=0)]
     states = []
     for mix in mixes:
-        state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
-        states.append(cnn.make_train_step(model, optax.sgd(0.1), mix=mix)(state, batch))
+        state = cnn.make_training(model, optax.sgd(0.1)).init(jax.random.key(0))
+        states.append(cnn.make_training(model, optax.sgd(0.1), mix=mix).step(state, batch))
     for a, b in zip(*map(jax.tree.leaves, states), strict=True):
         if a.dtype == jnp.float32:
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
@@ -283,7 +283,7 @@ def test_mixing_with_strength_zero_is_no_mixing():
 @pytest.mark.parametrize("real", [1, 3])
 def test_masked_rows_are_not_mixed_into_real_ones(mix, real):
     model, optimizer = small(), optax.sgd(0.5)
-    step = cnn.make_train_step(model, optimizer, mix=functools.partial(mix, alpha=1.0))
+    step = cnn.make_training(model, optimizer, mix=functools.partial(mix, alpha=1.0)).step
     batch = random_batches(1)[0]._replace(mask=np.roll(np.arange(8) < real, 2))
     other = batch._replace(
         image=np.where(batch.mask[:, None, None, None], batch.image, 255),
@@ -291,7 +291,7 @@ def test_masked_rows_are_not_mixed_into_real_ones(mix, real):
     )
     results = []
     for variant in (batch, other):
-        state = cnn.TrainState.create(model, optimizer, jax.random.key(0))
+        state = cnn.make_training(model, optimizer).init(jax.random.key(0))
         results.append(step(state, variant))
     (first, first_metrics), (second, second_metrics) = results
     assert int(first_metrics.examples) == real
@@ -301,8 +301,8 @@ def test_masked_rows_are_not_mixed_into_real_ones(mix, real):
 
 def test_a_batch_without_real_rows_changes_nothing_in_the_metrics():
     model, batch = small(), random_batches(1)[0]
-    step = cnn.make_train_step(model, optax.sgd(0.1), mix=cnn.augment.mixup)
-    state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
+    step = cnn.make_training(model, optax.sgd(0.1), mix=cnn.augment.mixup).step
+    state = cnn.make_training(model, optax.sgd(0.1)).init(jax.random.key(0))
     _, metrics = step(state, batch._replace(mask=np.zeros(8, bool)))
     assert (float(metrics.loss_sum), float(metrics.correct), float(metrics.examples)) == (0, 0, 0)
 
@@ -312,8 +312,8 @@ def test_augmentations_are_told_the_epoch():
         return jnp.zeros_like(images) + epoch.astype(images.dtype)
 
     model, batch = small(), random_batches(1)[0]
-    state = cnn.TrainState.create(model, optax.sgd(0.0), jax.random.key(0))
-    step = cnn.make_train_step(model, optax.sgd(0.0), augment=dim, steps_per_epoch=2)
+    state = cnn.make_training(model, optax.sgd(0.0)).init(jax.random.key(0))
+    step = cnn.make_training(model, optax.sgd(0.0), augment=dim, steps_per_epoch=2).step
     losses = []
     for _ in range(6):
         state, metrics = step(state, batch)
@@ -328,8 +328,8 @@ def test_a_recipe_by_name_is_its_augmentation():
     model, batch = small(), random_batches(1)[0]
     losses = []
     for augment in ("digits", functools.partial(cnn.augment.random_shift, pixels=2)):
-        state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
-        _, metrics = cnn.make_train_step(model, optax.sgd(0.1), augment=augment)(state, batch)
+        state = cnn.make_training(model, optax.sgd(0.1)).init(jax.random.key(0))
+        _, metrics = cnn.make_training(model, optax.sgd(0.1), augment=augment).step(state, batch)
         losses.append(float(metrics.loss_sum))
     assert losses[0] == losses[1]
 
@@ -344,14 +344,14 @@ def test_a_recipe_by_name_is_its_augmentation():
 )
 def test_option_errors_come_at_once(options, kind, message):
     with pytest.raises(kind, match=message):
-        cnn.make_train_step(small(), optax.sgd(0.1), **options)
+        cnn.make_training(small(), optax.sgd(0.1), **options).step
 
 
 def test_who_needs_the_epoch_and_is_not_told_says_so():
     model, batch = small(), random_batches(1)[0]
-    step = cnn.make_train_step(model, optax.sgd(0.1), augment="airbench")
-    state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
-    with pytest.raises(ValueError, match="give make_train_step its steps_per_epoch"):
+    step = cnn.make_training(model, optax.sgd(0.1), augment="airbench").step
+    state = cnn.make_training(model, optax.sgd(0.1)).init(jax.random.key(0))
+    with pytest.raises(ValueError, match="give make_training its steps_per_epoch"):
         step(state, batch)
 
 
@@ -360,9 +360,9 @@ def test_a_loss_of_ones_own():
         return ((logits - jax.nn.one_hot(labels, CLASSES)) ** 2).sum(axis=1)
 
     model, batch = small(), random_batches(3)[2]
-    state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
+    state = cnn.make_training(model, optax.sgd(0.1)).init(jax.random.key(0))
     evaluated = cnn.make_eval_step(model, loss=squared)(state, batch)
-    _, trained = cnn.make_train_step(model, optax.sgd(0.1), loss=squared)(state, batch)
+    _, trained = cnn.make_training(model, optax.sgd(0.1), loss=squared).step(state, batch)
     logits = np.asarray(model(jnp.asarray(batch.image / np.float32(255))))
     expected = ((logits - np.eye(CLASSES)[batch.label]) ** 2).sum(axis=1)[batch.mask].sum()
     np.testing.assert_allclose(evaluated.loss_sum, expected, rtol=1e-5)
@@ -371,7 +371,7 @@ def test_a_loss_of_ones_own():
 
 def test_metrics_are_sums_that_add_up():
     model = small()
-    state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
+    state = cnn.make_training(model, optax.sgd(0.1)).init(jax.random.key(0))
     step, (whole,) = cnn.make_eval_step(model), random_batches(1)
     halves = [
         step(state, cnn.Batch(*(array[part] for array in whole)))
@@ -385,7 +385,7 @@ def test_metrics_are_sums_that_add_up():
 
 def test_floating_point_images_are_used_as_they_are():
     model, (batch,) = small(), random_batches(1)
-    state = cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0))
+    state = cnn.make_training(model, optax.sgd(0.1)).init(jax.random.key(0))
     step = cnn.make_eval_step(model)
     divided = step(state, batch._replace(image=batch.image.astype(np.float32) / 255))
     as_pixels = step(state, batch)
@@ -396,9 +396,9 @@ def test_floating_point_images_are_used_as_they_are():
 
 def test_jax_arrays_and_numpy_arrays_make_the_same_step():
     model, (batch,) = small(), random_batches(1)
-    step = cnn.make_train_step(model, optax.sgd(0.1))
+    step = cnn.make_training(model, optax.sgd(0.1)).step
     states = [
-        step(cnn.TrainState.create(model, optax.sgd(0.1), jax.random.key(0)), variant)[0]
+        step(cnn.make_training(model, optax.sgd(0.1)).init(jax.random.key(0)), variant)[0]
         for variant in (batch, jax.tree.map(jnp.asarray, batch))
     ]
     for a, b in itertools.pairwise(map(jax.tree.leaves, (s.params for s in states))):

@@ -1,0 +1,153 @@
+"""Commands that use finished runs: ``jaxcnn runs | compare | evaluate | predict``."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from jaxcnn import data as datasets
+from jaxcnn import recipes, training
+from jaxcnn.cli.option_types import CacheDir, DataDir, OnError, Plot, RunFolder
+from jaxcnn.cli.tables import flatten_tables, format_value, print_table
+from jaxcnn.data.pictures import read_picture
+from jaxcnn.insight import plots
+from jaxcnn.training import run_folder
+
+
+def list_runs(
+    folder: Annotated[Path, typer.Argument(help="The folder that holds the runs.")] = Path("runs"),
+) -> None:
+    """List the runs in a folder: their model, data and results."""
+    found = run_folder.find_runs(folder)
+    if not found:
+        raise ValueError(f"there are no runs in {str(folder)!r}")
+    header = ("run", "model", "data", "epochs", "loss", "accuracy", "seconds", "")
+    print_table([header, *map(_row, found)])
+
+
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Folders of runs.")],
+    plot: Plot = Path("compare.png"),
+) -> None:
+    """Compare runs: the options that differ, the results, and the curves."""
+    if len(folders) < 2:
+        raise ValueError("compare needs at least two runs")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        received = ", ".join(map(str, folders))
+        raise ValueError(f"compare needs different runs. Received: {received}")
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    options = [_options(folder) for folder in folders]
+    histories = {
+        name: run_folder.read_history(folder) for name, folder in zip(names, folders, strict=True)
+    }
+    differing = [
+        option
+        for option in dict.fromkeys(name for run in options for name in run)
+        if len({str(run.get(option)) for run in options}) > 1
+    ]
+    measured = [history[-1].numbers() if history else {} for history in histories.values()]
+    results = dict.fromkeys(name for row in measured for name in row)
+    rows = [("", *names)]
+    rows += [(option, *(format_value(run.get(option)) for run in options)) for option in differing]
+    rows += [(name, *(format_value(row.get(name)) for row in measured)) for name in results]
+    print_table(rows)
+    plots.comparison(histories).savefig(plot, dpi=120)
+    print(f"\nThe curves are in {plot}")
+
+
+def evaluate(
+    run: RunFolder,
+    data: Annotated[
+        str | None, typer.Option(help="Another data set.", show_default="the run's own")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, test, all, …", show_default="the images held out for testing"),
+    ] = None,
+    on_error: OnError | None = None,
+    data_dir: DataDir = None,
+    cache_dir: CacheDir = None,
+) -> None:
+    """Evaluate a trained model on held-out images, each counted once."""
+    described, model = run_folder.read_run(run), training.load(run)
+    own = {} if data or described.data is None else described.data
+    source = data or own.get("source")
+    if source is None:
+        raise ValueError(f"the run in {str(run)!r} does not name its data: give --data")
+    folder = data_dir or own.get("data_dir")
+    split = split or own.get("test") or datasets.describe(source, data_dir=folder).test
+    *image_size, channels = described.input_shape
+    test_set = datasets.load(
+        source,
+        split=split,
+        image_size=image_size,
+        channels=channels if channels in (1, 3) else None,
+        on_error=on_error or own.get("on_error", "raise"),
+        data_dir=folder,
+        cache_dir=cache_dir,
+    )
+    test_set = datasets.match_classes(test_set, described.class_names)
+    result = training.evaluate(model, test_set)
+    print(f"data      {source} ({split}, {result.examples:,} images)")
+    print(f"loss      {result.loss:.4f}")
+    print(f"accuracy  {result.accuracy:.2%}")
+
+
+def predict(
+    run: RunFolder,
+    pictures: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE…", help="Picture files of any size.")
+    ],
+) -> None:
+    """Print the most probable class of each picture, and its probability."""
+    described, model = run_folder.read_run(run), training.load(run)
+    images = np.stack([described.framing.apply(read_picture(path)) for path in pictures])
+    unlabeled = datasets.Dataset(images, np.zeros(len(images), int), described.class_names)
+    probabilities = training.predict(model, unlabeled.resize(described.input_shape[:2]).images)
+    width = max(len(str(path)) for path in pictures)
+    for path, row in zip(pictures, probabilities, strict=True):
+        print(f"{path!s:<{width}}  {described.class_names[row.argmax()]}  {row.max():.1%}")
+
+
+def _options(folder: Path) -> dict[str, object]:
+    """Return the options of a run's recipe by their dotted names; none of a run without recipe."""
+    if not (folder / run_folder.RECIPE).is_file() and run_folder.is_finished(folder):
+        return {}
+    return flatten_tables(dataclasses.asdict(recipes.read_recipe(folder)))
+
+
+def _row(folder: Path) -> tuple[str, ...]:
+    """Return a run's row of the table; of a damaged run, an error message."""
+    try:
+        return (folder.name, *_cells(folder))
+    except (OSError, TypeError, ValueError) as error:
+        return (folder.name, *[""] * 6, str(error))
+
+
+def _cells(folder: Path) -> tuple[str, ...]:
+    has_history = (folder / run_folder.HISTORY).is_file()
+    history = run_folder.read_history(folder) if has_history else ()
+    seconds = f"{sum(row.seconds for row in history):.0f}"
+    loss = history[-1].validation_loss if history else None
+    accuracy = history[-1].validation_accuracy if history else None
+    start, note = ("", "", str(len(history))), "has not ended"
+    if (folder / run_folder.RECIPE).is_file():
+        recipe = recipes.read_recipe(folder)
+        epochs = f"{len(history)}/{recipe.training.epochs}"
+        start = (recipe.model.name, recipe.data.source, epochs)
+    if run_folder.is_finished(folder):
+        run = run_folder.read_run(folder)
+        note = "" if run.model else "made with fit"
+        if run.model:
+            loss = run.metrics.get("loss", math.nan)
+            accuracy = run.metrics.get("accuracy", math.nan)
+    measured = (
+        "" if loss is None else f"{loss:.4f}",
+        "" if accuracy is None else f"{accuracy:.2%}",
+    )
+    return (*start, *measured, seconds, note)

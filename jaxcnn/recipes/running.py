@@ -1,0 +1,198 @@
+"""Training a recipe in a folder, and resuming such a training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flax import nnx
+
+from jaxcnn import training
+from jaxcnn.data import Dataset
+from jaxcnn.insight import plots, summarize
+from jaxcnn.recipes.assembly import Assembly, assemble
+from jaxcnn.recipes.schema import Recipe, read
+from jaxcnn.recipes.toml_options import dump, override
+from jaxcnn.training import run_folder
+from jaxcnn.training.evaluation import Evaluation
+from jaxcnn.training.fitting import FitResult, run_task
+from jaxcnn.training.history import Epoch
+from jaxcnn.training.metrics import confusion_matrix
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run.
+
+    Attributes:
+      folder: Folder of the run.
+      recipe: The recipe, with everything decided that it left open.
+      model: The trained model.
+      history: One row per epoch.
+      evaluation: Result on the held-out images.
+    """
+
+    folder: Path
+    recipe: Recipe
+    model: nnx.Module
+    history: tuple[Epoch, ...]
+    evaluation: Evaluation
+
+
+def train(
+    recipe: Recipe | str | Path,
+    folder: str | Path | None = None,
+    *,
+    assignments: Sequence[str] = (),
+    overwrite: bool = False,
+    callbacks: Sequence[training.Callback] = (),
+    progress: bool = True,
+) -> TrainedRun:
+    """Train a recipe and keep the run in a folder, as ``jaxcnn train`` does.
+
+    The folder holds the recipe, checkpoints, the history, plots, the weights and a description;
+    :func:`jaxcnn.load` returns its model, and :func:`resume` continues an interrupted run.
+
+    Args:
+      recipe: A recipe, the path of a TOML file, or the name of a recipe that comes with jaxcnn.
+      folder: Folder of the run; ``None`` means ``runs/MODEL-DATA-N`` with the first free N.
+      assignments: Options to change in the recipe, such as ``"optimizer.learning_rate=0.01"``.
+      overwrite: Whether to replace an existing run in `folder`.
+      callbacks: Functions that receive every event; see :mod:`jaxcnn.training.events`.
+      progress: Whether to print the summary of the model, the progress and the result.
+
+    Returns:
+      The finished run.
+
+    Raises:
+      FloatingPointError: a loss or gradient was not finite.
+      OSError: the folder cannot be written to.
+      TypeError: an option has the wrong type.
+      ValueError: there is no such recipe or data, an option is out of range or does not fit the
+        data, or `folder` exists.
+    """
+    if isinstance(recipe, Recipe):
+        recipe = override(recipe, assignments)
+    else:
+        recipe = read(recipe, assignments=assignments)
+    if folder is not None:
+        run_folder.check_new_folder(folder, overwrite=overwrite)
+    assembly = assemble(recipe)
+    target = _next_folder(assembly.recipe) if folder is None else Path(folder)
+    with run_folder.start_run(target, dump(assembly.recipe), overwrite=overwrite):
+        return _run(assembly, target, callbacks, progress)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    callbacks: Sequence[training.Callback] = (),
+    progress: bool = True,
+) -> TrainedRun:
+    """Resume the training of a recipe from its last checkpoint, as ``jaxcnn train --resume``.
+
+    Args:
+      folder: Folder of the unfinished run.
+      callbacks: Functions that receive every event; see :mod:`jaxcnn.training.events`.
+      progress: Whether to print the summary of the model, the progress and the result.
+
+    Returns:
+      The finished run.
+
+    Raises:
+      FloatingPointError: a loss or gradient was not finite.
+      OSError: the folder cannot be written to.
+      ValueError: there is no run, it has ended, or it is damaged.
+    """
+    if run_folder.is_finished(folder):
+        raise ValueError(f"the run in {str(folder)!r} has ended; there is nothing to resume")
+    assembly = assemble(read_recipe(folder), resumes=run_folder.can_resume(folder))
+    return _run(assembly, Path(folder), callbacks, progress)
+
+
+def read_recipe(folder: str | Path) -> Recipe:
+    """Return the recipe that the run in a folder was started with.
+
+    Args:
+      folder: Folder of the run.
+
+    Raises:
+      ValueError: there is no run, it has no recipe, or its recipe is damaged.
+    """
+    path = Path(folder) / run_folder.RECIPE
+    if not path.is_file():
+        raise ValueError(f"there is no run in {str(folder)!r}: it has no {run_folder.RECIPE}")
+    return read(path)
+
+
+def _run(
+    assembly: Assembly, folder: Path, callbacks: Sequence[training.Callback], progress: bool
+) -> TrainedRun:
+    """Train to the end, from the last checkpoint if there is one, and finish the run."""
+    recipe, task, test = assembly.recipe, assembly.task, assembly.test
+    say = print if progress else (lambda *_: None)
+    say(summarize(assembly.network, task.data.image_shape))
+    if assembly.fresh:
+        say(f"\nNot from {recipe.model.weights}: {', '.join(assembly.fresh)}")
+    source = recipe.data.source
+    say(f"\nTraining on {len(task.data):,} images of {source}, testing on {len(test):,}\n")
+    if recipe.training.tensorboard:
+        callbacks = [*callbacks, training.tensorboard(folder / run_folder.TENSORBOARD)]
+    try:
+        result = run_task(task, folder, callbacks=callbacks, progress=progress)
+    except (KeyboardInterrupt, SystemExit):
+        if run_folder.can_resume(folder):
+            say(f"\nThe training is saved. Resume it: jaxcnn train --resume {folder}")
+        raise
+    seconds = sum(row.seconds for row in result.history)  # of a resumed run, all of it
+    evaluation = training.evaluate(result.model, test, loss=task.loss, metrics=task.metrics)
+    _draw_plots(folder / run_folder.PLOTS, result, test)
+    run = run_folder.Run(
+        model=recipe.model.name,
+        options={"num_classes": len(task.data.class_names)} | recipe.model.options,
+        input_shape=task.data.image_shape,
+        class_names=task.data.class_names,
+        framing=assembly.framing,
+        data={
+            "source": source,
+            "data_dir": recipe.data.data_dir,
+            "test": recipe.data.test,
+            "on_error": recipe.data.on_error,
+        },
+        metrics=_to_plain(vars(evaluation) | {"seconds": round(seconds, 1)}),
+    )
+    run_folder.finish_run(folder, run, result.model)
+    correct = f"{evaluation.accuracy:.2%} of {evaluation.examples:,} test images correct"
+    say(f"\n{correct}, {seconds:.0f} s")
+    say(f"The run is in {folder}")
+    return TrainedRun(folder, recipe, result.model, result.history, evaluation)
+
+
+def _draw_plots(folder: Path, result: FitResult, data: Dataset) -> None:
+    probabilities = training.predict(result.model, data.images)
+    matrix = confusion_matrix(data.labels, probabilities.argmax(axis=1), len(data.class_names))
+    figures = {
+        "learning_curves": plots.learning_curves(result.history),
+        "confusion_matrix": plots.confusion(matrix, data.class_names),
+        "worst_mistakes": plots.worst_mistakes(
+            data.images, data.labels, probabilities, data.class_names
+        ),
+    }
+    folder.mkdir(exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=120)
+
+
+def _next_folder(recipe: Recipe) -> Path:
+    """Return the first of runs/MODEL-DATA-1, runs/MODEL-DATA-2, … that is free."""
+    name, number = f"{recipe.model.name}-{Path(recipe.data.source).stem}", 1
+    while (folder := Path("runs") / f"{name}-{number}").exists():
+        number += 1
+    return folder
+
+
+def _to_plain(value: Any) -> Any:
+    """Return a metric as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {name: _to_plain(inner) for name, inner in value.items()}
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -1,0 +1,107 @@
+"""The compiled steps of evaluation and of prediction."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, overload
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxcnn.data.batches import Batch
+from jaxcnn.modules import call
+from jaxcnn.training.forward import to_float
+from jaxcnn.training.losses import cross_entropy
+from jaxcnn.training.measurement import Loss, measure
+from jaxcnn.training.metrics import Metric, check_metrics
+from jaxcnn.training.parameter_tree import ArrayTree
+from jaxcnn.training.state import Metrics, TrainState
+
+EvalStep: TypeAlias = Callable[[TrainState, Batch], Metrics]
+MeasuringStep: TypeAlias = Callable[[TrainState, Batch], tuple[Metrics, dict[str, Any]]]
+
+
+@overload
+def make_eval_step(model: nnx.Module, *, loss: Loss = ..., metrics: None = None) -> EvalStep: ...
+
+
+@overload
+def make_eval_step(
+    model: nnx.Module, *, loss: Loss = ..., metrics: Mapping[str, Metric]
+) -> MeasuringStep: ...
+
+
+def make_eval_step(
+    model: nnx.Module,
+    *,
+    loss: Loss = cross_entropy,
+    metrics: Mapping[str, Metric] | None = None,
+) -> EvalStep | MeasuringStep:
+    """Returns the jit-compiled evaluation step of a model.
+
+    Args:
+      model: As for :func:`make_train_step`.
+      loss: Maps what the model puts out and labels, of one batch, to losses ``(batch,)``.
+      metrics: What else to measure, by name.
+
+    Returns:
+      A function ``(state, batch) -> metrics`` that counts the real rows of the batch; with
+      ``metrics`` it is ``(state, batch) -> (metrics, sums)``, where the sums of a name, added over
+      the batches, are for that metric's ``result``.
+
+    Raises:
+      TypeError: ``metrics`` does not map names to metrics.
+    """
+    measures = None
+    if metrics is not None:
+        check_metrics(metrics)
+        measures = tuple((name, _parts(metric.measure)) for name, metric in metrics.items())
+    return _eval_step(nnx.graphdef(model), _parts(loss), measures)
+
+
+_Parts: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...], tuple[tuple[str, Any], ...]]
+
+
+def _parts(function: Callable[..., Any]) -> _Parts:
+    """Returns what a function is made of, which is equal for two partials that are made alike."""
+    if isinstance(function, functools.partial):
+        parts = function.func, function.args, tuple(sorted(function.keywords.items()))
+        try:
+            hash(parts)
+        except TypeError:  # an option is an array or a list: the function is equal to itself only
+            return function, (), ()
+        return parts
+    return function, (), ()
+
+
+def _whole(parts: _Parts) -> Callable[..., Any]:
+    function, arguments, options = parts
+    return functools.partial(function, *arguments, **dict(options))
+
+
+# The steps below are kept per model structure: evaluating twice compiles once.
+@functools.lru_cache(maxsize=64)
+def _eval_step(
+    graphdef: Any, loss: _Parts, measures: tuple[tuple[str, _Parts], ...] | None
+) -> EvalStep | MeasuringStep:
+    def step(state: TrainState, batch: Batch) -> Any:
+        model = nnx.merge(graphdef, state.params, state.statistics)
+        logits = call(model, to_float(batch.image))
+        labels, mask = jnp.asarray(batch.label), jnp.asarray(batch.mask)
+        metrics = measure(logits, labels, mask, _whole(loss))
+        if measures is None:
+            return metrics
+        logits = logits.astype(jnp.float32)
+        return metrics, {name: _whole(parts)(logits, labels, mask) for name, parts in measures}
+
+    return jax.jit(step)
+
+
+@functools.lru_cache(maxsize=64)
+def forward_step(graphdef: Any) -> Callable[[ArrayTree, ArrayTree, Any], jax.Array]:
+    """Returns the jit-compiled inference of a model structure: images to outputs."""
+
+    def forward(params: ArrayTree, statistics: ArrayTree, images: jax.Array) -> jax.Array:
+        return call(nnx.merge(graphdef, params, statistics), to_float(images))
+
+    return jax.jit(forward)

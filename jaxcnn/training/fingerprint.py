@@ -1,0 +1,58 @@
+"""Descriptions of models and options that are the same in every process."""
+
+import functools
+from typing import Any
+
+from flax import nnx
+
+# Attributes of Flax's layers that switch between training and evaluation.
+_MODES = ("deterministic", "use_running_average")
+
+
+def describe_model(model: nnx.Module) -> dict[str, str]:
+    """Return the types and options of a model's layers by name.
+
+    The arrays, and whether the model is in training or evaluation mode, are left out.
+    """
+    found = {}
+    for path, module in nnx.iter_modules(model):
+        name = ".".join(map(str, ("model", *path)))
+        found[name] = type(module).__qualname__
+        for option, value in vars(module).items():
+            if _is_option(option, value):
+                found[f"{name}.{option}"] = describe_option(value)
+    return found
+
+
+def _is_option(name: str, value: Any) -> bool:
+    if name.startswith("_") or name.endswith("_init") or name in _MODES:
+        return False
+    is_plain = value is None or isinstance(value, bool | int | float | str | tuple)
+    return is_plain or (callable(value) and not isinstance(value, nnx.Pytree | nnx.Variable))
+
+
+def describe_option(value: Any, depth: int = 8) -> str:
+    """Return a description of an option that is stable across processes.
+
+    >>> describe_option(functools.partial(describe_option, value=0)), describe_option("cifar")
+    ('describe_option(value=0)', 'cifar')
+
+    Args:
+      value: A plain value, or a function, whose preset options and closure are included.
+      depth: Number of levels of such nested values that are described.
+    """
+    if depth == 0:
+        return "…"
+    inner = functools.partial(describe_option, depth=depth - 1)
+    if isinstance(value, functools.partial):
+        options = [*map(inner, value.args)]
+        options += [f"{name}={inner(option)}" for name, option in value.keywords.items()]
+        return f"{inner(value.func)}({', '.join(options)})"
+    if isinstance(value, tuple | list):
+        return f"({', '.join(map(inner, value))})"
+    if callable(value):
+        name = getattr(value, "__qualname__", type(value).__qualname__)
+        cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+        return f"{name}[{', '.join(map(inner, cells))}]" if cells else name
+    text = str(value)
+    return type(value).__qualname__ if " at 0x" in text else text  # an address is not stable

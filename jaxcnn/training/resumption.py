@@ -1,0 +1,168 @@
+"""Positions of a training, saved as checkpoints so that it can be resumed."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxcnn.training.checkpoints import Checkpoint, Checkpoints, check_alike
+from jaxcnn.training.folder_lock import acquire_lock
+from jaxcnn.training.history import Epoch, Monitor
+from jaxcnn.training.run_folder import CHECKPOINTS
+from jaxcnn.training.state import Metrics, TrainState
+
+
+@dataclass(frozen=True)
+class Position:
+    """A point of a training; everything after it is a function of it.
+
+    Attributes:
+      state: State after the last step.
+      history: The completed epochs.
+      step: Number of steps taken in the current epoch.
+      total: Sums of metrics over them, in float64.
+      seconds: Time that they took.
+    """
+
+    state: TrainState
+    history: tuple[Epoch, ...] = ()
+    step: int = 0
+    total: Metrics | None = None
+    seconds: float = 0.0
+
+    def at(self, step: int) -> "Position":
+        """Return this position at another step of the current epoch."""
+        return replace(self, step=step)
+
+
+@dataclass(frozen=True)
+class RunCheckpoints:
+    """The checkpoints of one run, in a folder that this process holds.
+
+    Attributes:
+      folder: The run's folder.
+      checkpoints: The open checkpoints in it.
+      fingerprint: Everything that must stay the same when the run is resumed, by name.
+      steps_per_epoch: Number of steps of an epoch.
+      monitor: Quantity by which epochs are compared.
+      keep_best: Number of best epochs that are kept.
+    """
+
+    folder: Path
+    checkpoints: Checkpoints
+    fingerprint: Mapping[str, str]
+    steps_per_epoch: int
+    monitor: Monitor
+    keep_best: int
+
+    def resume(self, first: Position) -> Position:
+        """Return the position of the newest undamaged checkpoint, or `first` if there is none.
+
+        Raises:
+          ValueError: the run was started with other options, or every checkpoint is damaged.
+        """
+        newest = self.checkpoints.newest(first.state, check=self._check)
+        if newest is None:
+            return first
+        progress = newest.progress
+        sums: dict[str, Any] = {
+            name: None if value is None else np.float64(value)
+            for name, value in (progress["total"] or {}).items()
+        }
+        total = Metrics(**sums) if sums else None
+        history = tuple(Epoch(**row) for row in progress["history"])
+        return Position(newest.state, history, progress["step"], total, progress["seconds"])
+
+    def save(self, position: Position, *, now: bool = False) -> None:
+        """Queue a checkpoint; the caller may reuse the state as soon as this returns.
+
+        Args:
+          position: The position to save. It may be left out if saving takes too much of the time.
+          now: Whether to write it in any case, and return when it is written.
+
+        Raises:
+          OSError: a checkpoint could not be written.
+        """
+        history = position.history
+        total = position.total and {
+            name: None if value is None else float(value)
+            for name, value in position.total._asdict().items()
+        }
+        progress = {
+            "options": dict(self.fingerprint),
+            "history": [row.to_dict() for row in history],
+            "step": position.step,
+            "total": total,
+            "seconds": position.seconds,
+        }
+        step = len(history) * self.steps_per_epoch + position.step
+        best = self.monitor.best_first(history)[: self.keep_best]
+        self.checkpoints.offer(
+            Checkpoint(step, position.state, progress),
+            best=[row.epoch * self.steps_per_epoch for row in best],
+            now=now,
+        )
+        if now:
+            self.checkpoints.wait()
+
+    def describe_newest(self) -> str:
+        """Return a sentence about the step from which the training can be resumed."""
+        self.checkpoints.wait()
+        steps = self.checkpoints.steps()
+        newest = f"The last checkpoint is of step {steps[0]}" if steps else "There is no checkpoint"
+        return f"{newest} in {str(self.folder)!r}"
+
+    def best(self, position: Position) -> TrainState:
+        """Return the state after the best epoch whose checkpoint is undamaged, or the last one.
+
+        A warning names each damaged checkpoint.
+        """
+        kept = self.checkpoints.steps()
+        for row in self.monitor.best_first(position.history):
+            step = row.epoch * self.steps_per_epoch
+            if step in kept:
+                try:
+                    return self.checkpoints.read(step, position.state).state
+                except ValueError as error:
+                    warnings.warn(f"{error}; the next best is used", stacklevel=2)
+        return position.state
+
+    def _check(self, progress: dict[str, Any]) -> None:
+        check_alike("options", progress["options"], dict(self.fingerprint))
+
+
+@contextmanager
+def open_checkpoints(
+    folder: Path,
+    *,
+    fingerprint: Mapping[str, str],
+    steps_per_epoch: int,
+    monitor: Monitor,
+    keep_best: int,
+) -> Iterator[RunCheckpoints]:
+    """Hold a run's folder, which is created if needed, and open its checkpoints.
+
+    Args:
+      folder: The run's folder.
+      fingerprint: Everything that must stay the same when the run is resumed, by name.
+      steps_per_epoch: Number of steps of an epoch.
+      monitor: Quantity by which epochs are compared.
+      keep_best: Number of best epochs that are kept.
+
+    Raises:
+      OSError: the folder cannot be written to.
+      ValueError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = acquire_lock(folder)
+    try:
+        with closing(Checkpoints(folder / CHECKPOINTS)) as checkpoints:
+            yield RunCheckpoints(
+                folder, checkpoints, fingerprint, steps_per_epoch, monitor, keep_best
+            )
+    finally:
+        lock.release()

@@ -1,0 +1,259 @@
+"""A training task: a model, data and options, checked against one another before any long work."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from flax import nnx
+
+from jaxcnn import arguments
+from jaxcnn.augment.composition import Augment
+from jaxcnn.augment.mixing import Mix
+from jaxcnn.data.batches import Batch, steps_per_epoch
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.labels import check_class_per_image
+from jaxcnn.training.evaluation import check_fits
+from jaxcnn.training.fingerprint import describe_model, describe_option
+from jaxcnn.training.forward import Forward
+from jaxcnn.training.history import Epoch, Monitor, should_stop
+from jaxcnn.training.losses import cross_entropy
+from jaxcnn.training.measurement import Loss
+from jaxcnn.training.metrics import Metric, check_metrics
+from jaxcnn.training.options import TrainingOptions
+from jaxcnn.training.placement import ONE_DEVICE, Placement
+from jaxcnn.training.resumption import Position
+from jaxcnn.training.state import TrainState, initial_state
+
+_DEFAULT_LEARNING_RATE = 3e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A training task; the attributes are the arguments of :func:`jaxcnn.fit`.
+
+    Raises:
+      TypeError: an attribute has the wrong type.
+      ValueError: the attributes do not go together.
+    """
+
+    model: nnx.Module
+    data: Dataset
+    validation: Dataset | None = None
+    optimizer: optax.GradientTransformation | None = None
+    learning_rate: float | None = None
+    loss: Loss = cross_entropy
+    augment: Augment | str | None = None
+    mix: Mix | None = None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    placement: Placement = ONE_DEVICE
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+
+    def __post_init__(self) -> None:
+        """Check that model, data and options go together."""
+        _check_dataset("data", self.data)
+        if self.validation is not None:
+            _check_dataset("validation", self.validation)
+        _check_batch_size(self.options.batch_size, self.data)
+        check_metrics(self.metrics)
+        _check_metric_names(self.metrics, self.validation)
+        self.monitor  # noqa: B018  # its rules are checked when it is made
+        _check_stopping(self.options, self.validation)
+        _check_optimizer(self.optimizer, self.learning_rate)
+        check_fits(self.model, self.data)
+        if self.validation is not None:
+            check_fits(self.model, self.validation)
+            _check_classes(self.data, self.validation)
+        if self.mix is not None:
+            check_class_per_image(self.data.labels, "mix")
+        _check_default_loss(self.loss, self.data)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps of an epoch."""
+        return steps_per_epoch(self.data, self.options.batch_size)
+
+    @cached_property
+    def transformation(self) -> optax.GradientTransformation:
+        """The optimizer; by default Adam under a one-cycle learning rate."""
+        if self.optimizer is not None:
+            return self.optimizer
+        steps = self.options.epochs * self.steps_per_epoch
+        return optax.adam(optax.cosine_onecycle_schedule(steps, self._peak))
+
+    @property
+    def _peak(self) -> float:
+        return _DEFAULT_LEARNING_RATE if self.learning_rate is None else float(self.learning_rate)
+
+    @cached_property
+    def forward(self) -> Forward:
+        """The way of a batch through the step."""
+        return Forward.of(
+            self.model,
+            augment=self.augment,
+            mix=self.mix,
+            steps_per_epoch=self.steps_per_epoch,
+            precision=self.options.precision,
+        )
+
+    @cached_property
+    def monitor(self) -> Monitor:
+        """The quantity by which epochs are compared."""
+        return _choose_monitor(self.options, self.validation is not None, self.metrics)
+
+    def first_state(self) -> TrainState:
+        """Return the state before the first step, where states live."""
+        key = jax.random.key(self.options.seed)
+        state = initial_state(self.model, self.transformation, key, self.options)
+        return self.placement.put_state(state)
+
+    def batches(self, position: Position) -> Iterator[Batch]:
+        """Yield the remaining batches of the epoch of a position, where batches live."""
+        options = self.options
+        return self.placement.batches(
+            self.data,
+            options.batch_size,
+            seed=options.seed,
+            epoch=len(position.history),
+            start=position.step,
+            balanced=options.balanced,
+        )
+
+    def has_ended(self, history: tuple[Epoch, ...]) -> bool:
+        """Return whether a training with this history is complete."""
+        patience, min_improvement = self.options.patience, self.options.min_improvement
+        return len(history) >= self.options.epochs or (
+            patience is not None
+            and should_stop(
+                history, self.monitor, patience=patience, min_improvement=min_improvement
+            )
+        )
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return everything that must stay the same when the training is resumed, by name."""
+        optimizer = "given" if self.optimizer is not None else f"Adam({self._peak})"
+        described: dict[str, Any] = self.options.fixed() | {
+            "monitor": self.monitor.metric,
+            "better": self.monitor.better,
+            "optimizer": optimizer,
+            "loss": self.loss,
+            "augment": self.augment,
+            "mix": self.mix,
+            "metrics": tuple(self.metrics),
+            "data": self.data.fingerprint(),
+            "validation": self.validation and self.validation.fingerprint(),
+        }
+        if self.optimizer is not None:
+            del described["epochs"]  # only the default learning rate depends on their number
+        model = describe_model(self.model)
+        return model | {name: describe_option(value) for name, value in described.items()}
+
+
+def _check_dataset(name: str, given: Any) -> None:
+    if not isinstance(given, Dataset):
+        raise TypeError(
+            f"{name} must be a Dataset, as cnn.Dataset(images, labels) and cnn.data.load return. "
+            f"Received: {name} of type {type(given).__name__}"
+        )
+
+
+def _check_batch_size(batch_size: int, data: Dataset) -> None:
+    if batch_size > len(data):
+        raise ValueError(
+            "batch_size must be at most the number of images. "
+            f"Received: batch_size={batch_size} for {len(data)} images"
+        )
+
+
+def _check_classes(data: Dataset, validation: Dataset) -> None:
+    if data.class_names != validation.class_names:
+        raise ValueError(
+            "validation must number its classes as the data does; use "
+            "data.match_classes(validation, data.class_names). "
+            f"Received: {_shorten(data.class_names)} and {_shorten(validation.class_names)}"
+        )
+
+
+def _shorten(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _check_default_loss(loss: Callable[..., jax.Array], data: Dataset) -> None:
+    """Raise an error if numbers to predict would be taken for shares of classes."""
+    if (
+        loss is cross_entropy
+        and data.kind == "numbers"
+        and not np.allclose(data.labels.sum(axis=-1), 1, atol=0.01)
+    ):
+        raise ValueError(
+            "loss is the cross-entropy by default, of shares of classes that sum to 1; for numbers "
+            "to predict use squared_error or huber. "
+            f"Received: labels {data.labels.dtype} {data.labels.shape}"
+        )
+
+
+def _check_metric_names(metrics: Mapping[str, Metric], validation: Dataset | None) -> None:
+    if metrics and validation is None:
+        raise ValueError(
+            f"metrics are measured on the validation images: give validation. "
+            f"Received: metrics={list(metrics)}"
+        )
+    for name in metrics:
+        if name in Epoch.names():
+            raise ValueError(
+                f"metrics must not use a name of the history's own. Received: {name!r}"
+            )
+
+
+def _choose_monitor(
+    options: TrainingOptions, validates: bool, metrics: Mapping[str, Metric]
+) -> Monitor:
+    known = ["loss", "accuracy"]
+    if validates:
+        known += ["validation_loss", "validation_accuracy", *metrics]
+        known += ["ema_loss", "ema_accuracy"] * (options.ema is not None)
+    if options.monitor is None:
+        losses = [name for name in known if name.endswith("_loss")]
+        return Monitor.of(losses[-1] if losses else "loss")
+    if options.monitor not in known:
+        hint = arguments.nearest(options.monitor, known)
+        raise ValueError(
+            f"monitor must be a quantity of the history. Received: monitor={options.monitor!r}. "
+            f"{hint}"
+        )
+    return Monitor.of(options.monitor, options.better)
+
+
+def _check_stopping(options: TrainingOptions, validation: Dataset | None) -> None:
+    if (
+        (options.patience is not None or options.restore_best)
+        and options.monitor is None
+        and validation is None
+    ):
+        raise ValueError(
+            "patience and restore_best need a quantity to compare: give validation, or a monitor. "
+            f"Received: patience={options.patience}, restore_best={options.restore_best}"
+        )
+
+
+def _check_optimizer(
+    optimizer: optax.GradientTransformation | None, learning_rate: float | None
+) -> None:
+    if optimizer is None:
+        if learning_rate is not None:
+            arguments.check_number("learning_rate", learning_rate, above=0)
+        return
+    if learning_rate is not None:
+        raise ValueError(
+            "learning_rate is that of the default optimizer; set the learning rate of your own "
+            f"optimizer where you make it. Received: learning_rate={learning_rate!r} and an "
+            "optimizer"
+        )
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(
+            "optimizer must be an Optax transformation, such as optax.sgd(0.1) or "
+            f"make_optimizer('sgd', learning_rate=0.1). Received: optimizer={optimizer!r}"
+        )
