@@ -56,7 +56,7 @@ def parse(text: str, kind: type[T], *, source: str = "recipe") -> T:
       source: Where the text is from, for errors.
 
     Returns:
-      A ``kind``. Arrays are tuples, and whole numbers in float fields are floats.
+      A ``kind``. Arrays are tuples, and integers in float fields are floats.
 
     Raises:
       TypeError: a value has the wrong type.

@@ -226,7 +226,7 @@ WRONG = [
     ),
     (
         "data.name = 'a'\n[optimizer.options]\na = [1, {b = 10:00:00}]",
-        ", line 3: optimizer.options.a[1].b must be a string or a whole number or a number or true "
+        ", line 3: optimizer.options.a[1].b must be a string or an integer or a number or true "
         "or false. Received: 10:00:00",
     ),
     (

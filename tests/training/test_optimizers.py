@@ -498,7 +498,7 @@ def test_the_shortest_runs(name, steps):
             "piecewise",
             {"boundaries": [5, 5]},
             ValueError,
-            "boundaries must be step numbers from 1 to 9, in rising order. Received: "
+            "boundaries must be step numbers of at least 1, in rising order. Received: "
             "boundaries=[5, 5]",
         ),
         ("piecewise", {"boundaries": [5, 10]}, ValueError, "step numbers from 1 to 9"),
