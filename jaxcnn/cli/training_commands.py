@@ -40,29 +40,31 @@ def train(
 ) -> None:
     """Train a model, and keep the run in a folder."""
     options = {
-        "model.name": model,
-        "data.source": data,
-        "data.data_dir": data_dir and str(data_dir),
-        "data.cache_dir": cache_dir and str(cache_dir),
-        "data.on_error": on_error,
-        "data.augment": augment,
-        "optimizer.learning_rate": learning_rate,
-        "training.epochs": epochs,
-        "training.batch_size": batch_size,
-        "training.seed": seed,
+        "--model": ("model.name", model),
+        "--data": ("data.source", data),
+        "--data-dir": ("data.data_dir", data_dir and str(data_dir)),
+        "--cache-dir": ("data.cache_dir", cache_dir and str(cache_dir)),
+        "--on-error": ("data.on_error", on_error),
+        "--augment": ("data.augment", augment),
+        "--learning-rate": ("optimizer.learning_rate", learning_rate),
+        "--epochs": ("training.epochs", epochs),
+        "--batch-size": ("training.batch_size", batch_size),
+        "--seed": ("training.seed", seed),
     }
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {flag: option for flag, option in options.items() if option[1] is not None}
     if resume is None:
-        # The options and the assignments may need one another, so that neither is checked first.
-        chosen = recipes.read(recipe or "digits", options=given, assignments=assignments or ())
+        # Options and assignments may depend on one another, so they are checked together.
+        chosen = recipes.read(
+            recipe or "digits", options=dict(given.values()), assignments=assignments or ()
+        )
         recipes.train(chosen, out, overwrite=overwrite)
         return
-    others = {"recipe": recipe, "--set": assignments, "out": out, "overwrite": overwrite}
-    not_alone = [*(name for name, value in others.items() if value), *given]
-    if not_alone:
+    others = {"RECIPE": recipe, "--set": assignments, "--out": out, "--overwrite": overwrite}
+    received = [*(flag for flag, value in others.items() if value), *given]
+    if received:
         raise ValueError(
             "--resume uses the run's own recipe; no option can be changed. "
-            f"Received: {', '.join(not_alone)}"
+            f"Received: {', '.join(received)}"
         )
     if run_folder.is_finished(resume):
         print(f"The run in {resume} has ended; there is nothing to resume.")

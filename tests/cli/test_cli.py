@@ -27,8 +27,8 @@ def test_train_writes_a_run(trained_run):
     }
     described = json.loads((trained_run / "run.json").read_text())
     assert described["model"] == "mnist_cnn"
-    assert described["training"]["training"]["seed"] == 0
-    assert described["training"]["data"]["augment"] == "digits"
+    recipe = cnn.recipes.read_recipe(trained_run)
+    assert (recipe.training.seed, recipe.data.augment) == (0, "digits")
     assert described["metrics"]["accuracy"] > 0.97
     assert {"jax", "flax", "jaxcnn"} <= described["versions"].keys()
     assert len((trained_run / "history.csv").read_text().splitlines()) == 11
@@ -155,7 +155,7 @@ def test_models_lists_parameters_that_are_trained(run_cli):
 def test_data_show_draws_a_picture(run_cli, tmp_path):
     options = ("--augment", "cifar", "--images", 2)
     result = run_cli("data", "show", "digits", *options, cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (0, "The picture is digits-cifar.png\n")
+    assert (result.returncode, result.stdout) == (0, "The plot is in digits-cifar.png\n")
     with Image.open(tmp_path / "digits-cifar.png") as picture:
         assert picture.size == (round(8 * 1.3 * 120), round((2 * 1.3 + 0.4) * 120))
     named = run_cli("data", "show", "digits", *options, "--out", "a.png", cwd=tmp_path)

@@ -87,11 +87,11 @@ def test_a_folder_is_described_drawn_trained_on_and_evaluated(run_cli, folder, t
     ]
     out = tmp_path / "cifar.png"
     result = run_cli("data", "show", folder, "--augment", "cifar", "--out", out)
-    assert (result.stdout, result.stderr) == (f"The picture is {out}\n", "")
+    assert (result.stdout, result.stderr) == (f"The plot is in {out}\n", "")
     options = ["--data", folder, "--epochs", "15", "--batch-size", "16", "--out", tmp_path / "run"]
     result = run_cli("train", *options)
     assert "Training on 32 images" in result.stdout
-    assert "100.00% of 8 test images right" in result.stdout
+    assert "100.00% of 8 test images correct" in result.stdout
     assert "accuracy  100.00%" in run_cli("evaluate", tmp_path / "run").stdout
     result = run_cli("predict", tmp_path / "run", folder / "dog" / "1.png")
     assert result.stdout.split()[1] == "dog"
@@ -130,12 +130,12 @@ def test_info_and_show_of_whatever_load_takes(tmp_path, prepare_tfds, capsys, mo
     ]:  # fmt: skip
         options = {"on_error": "skip", "data_dir": data_dir}
         with pytest.warns(match="of 16 .* left out") if name == "./digits" else nullcontext():
-            data_commands.info(name, picture=sheet, **options)
+            data_commands.info(name, plot=sheet, **options)
         assert capsys.readouterr().out.splitlines() == [name, *lines, f"examples  {sheet}"]
         sheet.unlink()
         with pytest.warns(match="of 2 .* left out") if name == "./digits" else nullcontext():
             data_commands.show(name, "none", sheet, images=2, image_size=None, seed=0, **options)
-        assert capsys.readouterr().out == f"The picture is {sheet}\n"
+        assert capsys.readouterr().out == f"The plot is in {sheet}\n"
         sheet.unlink()
     assert not [path for path in tmp_path.rglob("*") if "jaxcnn-cache" in path.name]
 

@@ -198,7 +198,7 @@ def test_a_training_that_is_stopped_goes_on_where_it_was(small, archive, cache_f
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "The training is saved. Go on with it: jaxcnn train --resume stopped" in output
+    assert "The training is saved. Resume it: jaxcnn train --resume stopped" in output
     assert "has not ended" in command("runs", tmp_path)
     done = len(run_folder.read_history(tmp_path / "stopped"))
     resumed = subprocess.run(
@@ -207,7 +207,7 @@ def test_a_training_that_is_stopped_goes_on_where_it_was(small, archive, cache_f
     ).stdout  # fmt: skip
     epochs = [int(number) for number in re.findall(r"epoch (\d+)/150  [\d,]+ images", resumed)]
     assert epochs == list(range(done + 1, 151))
-    assert "has ended; there is nothing to go on with" in command(
+    assert "has ended; there is nothing to resume" in command(
         "train", "--resume", tmp_path / "stopped"
     )
     command("train", *arguments, "--out", tmp_path / "whole")
@@ -221,11 +221,11 @@ BAD = [
     (["train", "--resume", "nowhere"], "there is no run in 'nowhere': it has no recipe.toml"),
     (
         ["train", "digits", "--resume", "runs/a", "--epochs", "3"],
-        "--resume goes on with a run's own recipe; nothing can be set anew. Received: epochs, rec",
+        "no option can be changed. Received: RECIPE, --epochs",
     ),
     (
         ["train", "--resume", "runs/a", "--seed", "0", "--learning-rate", "0", "--overwrite"],
-        "nothing can be set anew. Received: learning_rate, seed, overwrite",
+        "no option can be changed. Received: --overwrite, --learning-rate, --seed",
     ),
     (["train", "--set", "epochs=3"], "'epochs' belongs to [training]"),
     (["train", "--set", "training.accumulate=3"], "accumulate must divide batch_size"),
@@ -234,7 +234,7 @@ BAD = [
     (["train", "digit"], "there is no recipe 'digit'. Did you mean 'digits'?"),
     (["runs", "nowhere"], "there are no runs in 'nowhere'"),
     (["compare", "one"], "compare needs at least two runs"),
-    (["compare", "one", "./one"], "compare needs runs that are not the same. Received: one, one"),
+    (["compare", "one", "./one"], "compare needs different runs. Received: one, one"),
     (["compare", "one", "two"], "there is no run in 'one'"),
     (["recipes", "digit"], "there is no recipe 'digit'. Did you mean 'digits'?"),
     (["find-learning-rate", "--steps", "1"], "steps must be"),
