@@ -71,7 +71,8 @@ ERRORS = [
     ),
     (
         "[training]\nmin_improvement = 0.1",
-        "line 2: training.min_improvement needs patience, which waits for it. Received: min_improvement=0.1",
+        "line 2: training.min_improvement needs patience, which waits for it. "
+        "Received: min_improvement=0.1",
     ),
     (
         "[training]\nepochs = 2\n[optimizer]\nschedule = 'cosine'\nwarmup_epochs = 3",
