@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import pytest
 
 import jaxcnn as cnn
@@ -66,18 +67,32 @@ COMMANDS = [
 
 
 @pytest.fixture
-def one_epoch(monkeypatch):
-    """Trains for one epoch, whatever a page asks for."""
+def short_training(monkeypatch):
+    """Trains for one epoch on the first images, whatever a page asks for."""
     fit, train = cnn.fit, cnn.recipes.train
+    fewer = ["training.epochs=1", 'data.train="train[:128]"']
 
-    def train_shortly(*arguments, assignments=(), **options):
-        return train(*arguments, assignments=[*assignments, "training.epochs=1"], **options)
+    def fit_shortly(model, data, **options):
+        first = cnn.Dataset(data.images[:128], data.labels[:128], data.class_names)
+        return fit(model, first, **options | {"epochs": 1})
 
-    monkeypatch.setattr(cnn, "fit", lambda *args, **options: fit(*args, **options | {"epochs": 1}))
+    def train_shortly(recipe, folder, *, assignments=()):
+        return train(recipe, folder, assignments=[*assignments, *fewer])
+
+    monkeypatch.setattr(cnn, "fit", fit_shortly)
     monkeypatch.setattr(cnn.recipes, "train", train_shortly)
 
 
-@pytest.mark.usefixtures("one_epoch")
+@pytest.fixture
+def fast_compilation():
+    """Compiles without most optimizations: nearly all of the time is that of compilation."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # other tests get programs compiled as usual
+
+
+@pytest.mark.usefixtures("short_training", "fast_compilation")
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
 def test_python_runs_and_prints_what_the_page_shows(page, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
