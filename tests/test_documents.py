@@ -36,7 +36,7 @@ def blocks_of(page):
 
 
 def prose_of(page):
-    """Returns the text of a page without its fenced blocks."""
+    """Return the text of a page without its fenced blocks."""
     return FENCED.sub("", page.read_text(encoding="utf-8"))
 
 
@@ -45,7 +45,7 @@ def name_of(page):
 
 
 def anchors_of(page):
-    """Returns the anchors that GitHub makes of the headings of a page."""
+    """Return the anchors that GitHub derives from the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", prose_of(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -68,7 +68,7 @@ COMMANDS = [
 
 @pytest.fixture
 def short_training(monkeypatch):
-    """Trains for one epoch on the first images, whatever a page asks for."""
+    """Train for one epoch on the first images, whatever options a page gives."""
     fit, train = cnn.fit, cnn.recipes.train
     fewer = ["training.epochs=1", 'data.train="train[:128]"']
 
@@ -85,11 +85,11 @@ def short_training(monkeypatch):
 
 @pytest.fixture
 def fast_compilation():
-    """Compiles without most optimizations: nearly all of the time is that of compilation."""
+    """Compile without most optimizations: compilation takes nearly all of the time."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()  # other tests get programs compiled as usual
+    jax.clear_caches()  # other tests must not reuse these programs
 
 
 @pytest.mark.usefixtures("short_training", "fast_compilation")
@@ -100,7 +100,7 @@ def test_python_runs_and_prints_what_the_page_shows(page, capsys, monkeypatch, t
     for block, following in itertools.zip_longest(BLOCKS[page], BLOCKS[page][1:]):
         if block.language != "python":
             continue
-        # Leading lines make the line numbers of a traceback those of the page.
+        # Empty lines before the code give tracebacks the line numbers of the page.
         code = "\n" * (block.line - 1) + block.code
         exec(compile(code, page, "exec"), namespace)
         printed = capsys.readouterr().out
@@ -201,6 +201,12 @@ def test_index_lists_every_page():
 def test_paths_in_the_text_exist(page):
     paths = re.findall(r"`((?:jaxcnn|tests|examples|docs)/[\w./-]*)`", prose_of(page))
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_drawing_shows_every_room():
+    drawing = next(block.code for block in BLOCKS[PAGES[1]] if block.language == "text")
+    rooms = {path.stem for path in (ROOT / "jaxcnn").iterdir() if path.suffix in ("", ".py")}
+    assert rooms - {"__init__", "__pycache__"} <= set(re.findall(r"\w+", drawing))
 
 
 def test_picture_shows_the_network_as_it_is():
