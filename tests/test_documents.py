@@ -1,6 +1,7 @@
 """The code in README.md, CONTRIBUTING.md and docs/ runs; commands, links and paths exist."""
 
 import itertools
+import operator
 import re
 import runpy
 import shlex
@@ -201,6 +202,12 @@ def test_index_lists_every_page():
 def test_paths_in_the_text_exist(page):
     paths = re.findall(r"`((?:jaxcnn|tests|examples|docs)/[\w./-]*)`", prose_of(page))
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_names_in_the_text_exist(page):
+    for name in re.findall(r"`cnn\.([\w.]+)", prose_of(page)):
+        assert operator.attrgetter(name)(cnn), name
 
 
 def test_drawing_shows_every_room():
