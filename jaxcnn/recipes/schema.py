@@ -25,7 +25,7 @@ from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.options import TrainingOptions
 from jaxcnn.training.schedules import check_schedule, check_warmup, make_schedule
 
-_VERSION = 1
+_VERSION = 2
 _LOSSES: dict[str, Loss] = {
     "cross_entropy": losses.cross_entropy,
     "focal": losses.focal,
@@ -300,8 +300,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check combinations of options."""
-        if not 1 <= self.version <= _VERSION:
-            raise ValueError(f"version must be {_VERSION}. Received: {self.version}")
+        if self.version != _VERSION:
+            raise ValueError(f"version must be 1 or {_VERSION}. Received: {self.version}")
         warmup, epochs = self.optimizer.warmup_epochs, self.training.epochs
         with _prefix_errors("optimizer", "."):
             check_warmup(self.optimizer.schedule, "warmup_epochs", warmup, epochs)
@@ -348,7 +348,31 @@ def read(
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
     _check_version(text, path.name)
-    return override(parse(text, Recipe, source=path.name), assignments, options=options or {})
+    return override(
+        parse(text, Recipe, source=path.name, upgrade=_upgrade), assignments, options=options
+    )
+
+
+def _upgrade(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a recipe of version 1 under the names of version 2.
+
+    The moving average was named ``average``, ``balanced`` was an option of the data, and
+    ``model.whiten`` one of every model; now the model that needs it does it.
+    """
+    if values.get("version") != 1:
+        return values
+    tables = {name: dict(t) if isinstance(t, dict) else t for name, t in values.items()}
+    model, data, training = (tables.get(name, {}) for name in ("model", "data", "training"))
+    if all(isinstance(table, dict) for table in (model, data, training)):
+        model.pop("whiten", None)
+        moved = {}
+        if "average" in training:
+            moved["ema"] = training.pop("average")
+        if "balanced" in data:
+            moved["balanced"] = data.pop("balanced")
+        if moved:
+            tables["training"] = training | moved
+    return tables | {"version": _VERSION}
 
 
 def _check_version(text: str, source: str) -> None:

@@ -33,7 +33,13 @@ _SCALARS: dict[type, str] = {
 }
 
 
-def parse(text: str, kind: type[T], *, source: str = "recipe") -> T:
+def parse(
+    text: str,
+    kind: type[T],
+    *,
+    source: str = "recipe",
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda values: values,
+) -> T:
     r"""Return the dataclass that TOML text describes.
 
     >>> @dataclasses.dataclass(frozen=True)
@@ -54,6 +60,7 @@ def parse(text: str, kind: type[T], *, source: str = "recipe") -> T:
       text: TOML 1.0.
       kind: The dataclass; the types of its fields are listed at the top of this file.
       source: Name of the text, for errors.
+      upgrade: Maps the values of an older format to those of the present one.
 
     Returns:
       A ``kind``. Arrays are tuples, and integers in float fields are floats.
@@ -72,7 +79,7 @@ def parse(text: str, kind: type[T], *, source: str = "recipe") -> T:
         line = line_of(place, text)
         return f"{source}, line {line}: " if line else f"{source}: "
 
-    return _Reader(kind, where).read(values)
+    return _Reader(kind, where).read(upgrade(values))
 
 
 def override(
