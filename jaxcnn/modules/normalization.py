@@ -82,7 +82,8 @@ class BatchNorm(nnx.BatchNorm):
         """Normalize each channel of ``x``; keep its shape."""
         x = _checked(x, self.num_features)
         scale, bias = (None if p is None else p[...] for p in (self.scale, self.bias))
-        if not (train and math.prod(x.shape[:-1])):
+        count = math.prod(x.shape[:-1])
+        if not (train and count):
             return ops.batch_norm(
                 x,
                 scale,
