@@ -8,7 +8,9 @@ import jax.numpy as jnp
 from jaxcnn import arguments, checks, shapes
 from jaxcnn.ops.padding import MODES, pad
 from jaxcnn.ops.primitives.channels import spread
-from jaxcnn.ops.primitives.convolution import Convolution, swapped
+from jaxcnn.ops.primitives.conv_plain import swap_channels
+from jaxcnn.ops.primitives.conv_strategy import Convolution
+from jaxcnn.ops.primitives.convolution import convolve, input_gradient
 
 
 def conv(
@@ -87,7 +89,7 @@ def conv(
     if arguments.check_flag("flip_kernel", flip_kernel):
         kernel = _flip(kernel)
     convolution = Convolution(window, groups, hashable(precision))
-    y = convolution.value(x, kernel)
+    y = convolve(x, kernel, convolution)
     return _add_bias(y, bias)
 
 
@@ -160,7 +162,7 @@ def conv_transpose(
         ceil_mode=False,
     )
     convolution = Convolution(convolved, groups, hashable(precision))
-    return _add_bias(convolution.input_gradient(x, swapped(kernel, groups)), bias)
+    return _add_bias(input_gradient(x, swap_channels(kernel, groups), convolution), bias)
 
 
 def _flip(kernel: jax.Array) -> jax.Array:
