@@ -16,7 +16,7 @@ def compose(*augmentations: Augment) -> Augment:
     """Returns the augmentation that applies others in turn, each with a key of its own.
 
     >>> from functools import partial
-    >>> from jaxcnn.data import random_crop, random_flip
+    >>> from jaxcnn.augment import random_crop, random_flip
     >>> augment = compose(random_flip, partial(random_crop, padding=4))
     >>> augment(jax.random.key(0), jnp.ones((8, 32, 32, 3))).shape
     (8, 32, 32, 3)

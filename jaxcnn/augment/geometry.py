@@ -63,7 +63,8 @@ def random_crop(
         no spatial axis.
     """
     checks.images("images", images)
-    padded = ops.pad(images, arguments.check_integer("padding", padding, minimum=0), mode=mode)
+    padding = arguments.check_integer("padding", padding, minimum=0)
+    padded = ops.pad(images, padding, mode=check_mode(mode))
     offsets = jax.random.randint(key, (len(images), images.ndim - 2), 0, 2 * padding + 1)
 
     def crop(image: jax.Array, offset: jax.Array) -> jax.Array:
@@ -255,10 +256,11 @@ def warp(
     return jax.vmap(read, in_axes=-1, out_axes=-1)(image)
 
 
-def check_mode(mode: str) -> None:
-    """Checks that a padding mode is known.
+def check_mode(mode: str) -> str:
+    """Return `mode`, one of the padding modes.
 
     Raises:
-      ValueError: it is not.
+      TypeError: `mode` is not a string.
+      ValueError: `mode` is not a padding mode.
     """
-    arguments.check_known("padding mode", mode, _MODES)
+    return arguments.check_choice("mode", mode, _MODES)
