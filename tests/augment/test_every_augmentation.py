@@ -178,7 +178,7 @@ def test_low_precision_keeps_its_dtype(key, case):
     np.testing.assert_array_equal(result, precise.astype(jnp.bfloat16))
 
 
-COLOUR, GREY = (2, 8, 8, 3), (2, 8, 8, 1)
+COLOR, GRAY = (2, 8, 8, 3), (2, 8, 8, 1)
 ERRORS = [
     (aug.random_crop, {"padding": -1}, ValueError, "padding must be at least 0. .*padding=-1"),
     (aug.random_crop, {"padding": 1.0}, TypeError, "padding must be an integer"),
@@ -228,7 +228,7 @@ ERRORS = [
     ids=[f"{a.__name__}-{o}" for a, o, *_ in ERRORS],
 )
 def test_errors(key, augment, options, kind, message):
-    shape = COLOUR if CASES[aug.__name__].shape == IMAGES else SEQUENCES
+    shape = COLOR if CASES[augment.__name__].shape == IMAGES else SEQUENCES
     with pytest.raises(kind, match=message):
         augment(key, jnp.zeros(shape), **options)
 
@@ -254,5 +254,5 @@ def test_pixels_must_be_divided(key, name):
 @pytest.mark.parametrize("options", [{"saturation": 0.1}, {"hue": 0.1}])
 def test_color_needs_three_channels(key, options):
     with pytest.raises(ValueError, match=r"3 channels.*Received: shape \(2, 8, 8, 1\)"):
-        aug.color_jitter(key, jnp.zeros(GREY), **options)
-    assert aug.color_jitter(key, jnp.zeros(GREY), contrast=0.1, brightness=0.2).shape == GREY
+        aug.color_jitter(key, jnp.zeros(GRAY), **options)
+    assert aug.color_jitter(key, jnp.zeros(GRAY), contrast=0.1, brightness=0.2).shape == GRAY

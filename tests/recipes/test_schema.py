@@ -108,7 +108,7 @@ ERRORS = [
     ),
     (
         "[data]\naugment = 'cifra'",
-        "line 2: data.augment: there is no recipe 'cifra'. Did you mean 'cifar'?",
+        "line 2: data.augment: there is no augmentation policy 'cifra'. Did you mean 'cifar'?",
     ),
     ("[data]\nalpha = 0.2", "line 2: data.alpha is the strength of a mix; give one, such as mix ="),
     ("[data]\nmix = 'mixup'\nalpha = -1", "line 3: data.alpha must be at least 0"),
