@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from PIL import Image
 
 from jaxcnn import arguments, shapes
-from jaxcnn.data.blocks import blocks
+from jaxcnn.data.array_blocks import blocks
 from jaxcnn.data.labels import Kind, check_labels, kind_of
 
 # In memory, mapped from a file, or on the device.

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from jaxcnn import shapes
-from jaxcnn.data.blocks import blocks
+from jaxcnn.data.array_blocks import blocks
 
 Kind: TypeAlias = Literal["class", "positions", "several", "numbers"]
 

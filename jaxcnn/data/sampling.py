@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from jaxcnn import arguments
-from jaxcnn.data.blocks import blocks
+from jaxcnn.data.array_blocks import blocks
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import VOID, check_class_per_image, strata
 

@@ -182,7 +182,7 @@ COLOR, GRAY = (2, 8, 8, 3), (2, 8, 8, 1)
 ERRORS = [
     (aug.random_crop, {"padding": -1}, ValueError, "padding must be at least 0. .*padding=-1"),
     (aug.random_crop, {"padding": 1.0}, TypeError, "padding must be an integer"),
-    (aug.random_crop, {"mode": "mirror"}, ValueError, "mode must be 'zeros', .*Received: mode='mirror'"),
+    (aug.random_crop, {"mode": "mirror"}, ValueError, "mode must be 'zeros', .*mode='mirror'"),
     (aug.random_crop, {"padding": 8}, ValueError, "'reflect' can be at most 7"),
     (aug.random_resized_crop, {"scale": 0.5}, ValueError, r"scale must be a pair \(low, high\)"),
     (aug.random_resized_crop, {"scale": (0, 1)}, ValueError, r"scale must be in \(0, 1\]"),
@@ -209,7 +209,7 @@ ERRORS = [
     (aug.color_jitter, {"contrast": (-1, 1)}, ValueError, "contrast must be at least 0"),
     (aug.color_jitter, {"saturation": (2, 1)}, ValueError, "saturation must be .*low ≤ high"),
     (aug.color_jitter, {"hue": 0.6}, ValueError, r"hue must be in \[0, 0.5\]"),
-    (aug.gaussian_noise, {"deviation": float("nan")}, ValueError, "deviation must be at least 0 and"),
+    (aug.gaussian_noise, {"deviation": np.nan}, ValueError, "deviation must be at least 0 and finite"),
     (aug.rand_augment, {"num_ops": -1}, ValueError, "num_ops must be at least 0"),
     (aug.rand_augment, {"magnitude": 30}, ValueError, r"magnitude must be in \[0, 10\]"),
     (aug.rand_augment, {"mode": "black"}, ValueError, "mode must be 'zeros', .*mode='black'"),

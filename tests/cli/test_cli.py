@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import jaxcnn as cnn
 from jaxcnn.cli import run_commands
-from jaxcnn.data.pictures import Framing
+from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training import run_folder
 
 

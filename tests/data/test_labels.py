@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxcnn.data import Dataset
-from jaxcnn.data.blocks import blocks
+from jaxcnn.data.array_blocks import blocks
 
 
 def pixels(*shape):
@@ -158,7 +158,7 @@ def test_numbers_stay_as_they_are_when_images_are_resized():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
 def test_numbers_must_be_finite(bad, monkeypatch):
-    monkeypatch.setattr("jaxcnn.data.blocks._BLOCK_BYTES", 64)
+    monkeypatch.setattr("jaxcnn.data.array_blocks._BLOCK_BYTES", 64)
     labels = np.ones((50, 3))
     labels[[20, 49], [1, 2]] = bad
     images = np.zeros((50, 4, 4, 1), np.uint8)
@@ -167,7 +167,7 @@ def test_numbers_must_be_finite(bad, monkeypatch):
 
 
 def test_labels_are_looked_through_in_blocks(monkeypatch):
-    monkeypatch.setattr("jaxcnn.data.blocks._BLOCK_BYTES", 100)
+    monkeypatch.setattr("jaxcnn.data.array_blocks._BLOCK_BYTES", 100)
     labels = np.full((9, 8, 6), 3)
     labels[7, 2, 2] = 5
     assert [start for start, _ in blocks(labels)] == list(range(9))

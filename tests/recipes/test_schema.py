@@ -266,7 +266,7 @@ def begun(tmp_path):
         options={"num_classes": 4},
         input_shape=(28, 28, 1),
         class_names=("a", "b", "c", "d"),
-        framing=cnn.data.pictures.Framing((28, 28, 1)),
+        framing=cnn.data.decoding.framing.Framing((28, 28, 1)),
         data={},
         metrics={},
     )
