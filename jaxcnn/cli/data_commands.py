@@ -11,12 +11,12 @@ from jaxcnn import augment as augmentations
 from jaxcnn import data as datasets
 from jaxcnn.cli.option_types import DataDir, OnError
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.sources import find_source
+from jaxcnn.data.loading import examples
 from jaxcnn.data.preparation import CATALOG
 from jaxcnn.data.preparation.builders import is_prepared, stock_builder
 from jaxcnn.data.preparation.catalog import command
-from jaxcnn.data.preparation.download import readable
-from jaxcnn.data.loading import examples
+from jaxcnn.data.preparation.downloading import readable
+from jaxcnn.data.sources import find_source
 from jaxcnn.insight import plots
 
 app = typer.Typer(help="List, describe, prepare and draw data sets.")

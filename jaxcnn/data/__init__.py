@@ -1,4 +1,4 @@
-"""Labeled images: where they come from, and how they travel to the training step."""
+"""Data sets of labeled images: loading, splits, sampling and batches."""
 
 from jaxcnn.data.batching import (
     Batch,

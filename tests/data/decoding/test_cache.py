@@ -218,7 +218,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(root, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
     try:
-        with pytest.raises(OSError, match=r"with cache_dir=…: .*\.pets\.jaxcnn-cache/.*images\.npy"):
+        with pytest.raises(OSError, match=r"cache_dir=…: .*\.pets\.jaxcnn-cache/.*images\.npy"):
             load(root)
         with pytest.raises(OSError, match=f"with cache_dir=…: '{tempfile.gettempdir()}'"):
             load([{"image": np.zeros((1000, 1000, 1), np.uint8), "label": 0}])

@@ -117,7 +117,7 @@ def too_few_names(path):
             r"'.*set.npz' must hold 'images' and 'labels'. Received: \['images', 'y'\]",
         ),
         (wrong_labels, r"labels \(11,\) for images \(12, 5, 4, 3\)"),
-        (too_few_names, r"labels must be in 0…0, as there are 1 classes"),
+        (too_few_names, r"labels must be in 0…0, because there are 1 classes"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
