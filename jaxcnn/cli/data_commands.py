@@ -11,12 +11,12 @@ from jaxcnn import augment as augmentations
 from jaxcnn import data as datasets
 from jaxcnn.cli.option_types import DataDir, OnError
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.names import kind_of_name
+from jaxcnn.data.loading import examples
 from jaxcnn.data.preparation import CATALOG
 from jaxcnn.data.preparation.builders import is_prepared, stock_builder
 from jaxcnn.data.preparation.catalog import command
-from jaxcnn.data.preparation.download import readable
-from jaxcnn.data.sources import examples
+from jaxcnn.data.preparation.downloading import readable
+from jaxcnn.data.sources import find_source
 from jaxcnn.insight import plots
 
 app = typer.Typer(help="List, describe, prepare and draw data sets.")
@@ -64,7 +64,7 @@ def info(
         count = min(_EXAMPLES, _EXAMPLES_OF_A_CLASS * classes)
         shown = _examples(name, count, on_error, data_dir)
         plots.contact_sheet(shown.images, shown.labels, shown.class_names).savefig(plot, dpi=120)
-    if name in CATALOG and kind_of_name(name, data_dir) == "tfds":
+    if name in CATALOG and find_source(name, data_dir).KIND == "tfds":
         _describe_entry(name, data_dir)
     else:
         _describe(name, data_dir)

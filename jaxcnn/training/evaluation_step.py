@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxcnn.data.batches import Batch
+from jaxcnn.data.batching import Batch
 from jaxcnn.modules import call
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy

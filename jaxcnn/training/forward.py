@@ -12,7 +12,7 @@ from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import named
-from jaxcnn.data.batches import Batch
+from jaxcnn.data.batching import Batch
 from jaxcnn.modules import call
 from jaxcnn.training.mixed_precision import Computation
 from jaxcnn.training.parameter_tree import ArrayTree, match_dtype, statistics_of

@@ -13,7 +13,7 @@ from flax import nnx
 
 from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment
-from jaxcnn.data.batches import Batch, steps_per_epoch
+from jaxcnn.data.batching import Batch, steps_per_epoch
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss

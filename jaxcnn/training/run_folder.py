@@ -23,7 +23,7 @@ import safetensors.flax
 from flax import nnx
 
 from jaxcnn import models, shapes
-from jaxcnn.data.pictures import Framing
+from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.parameter_tree import flatten_names, unflatten_names
@@ -131,7 +131,7 @@ def finish_run(folder: str | Path, run: Run, model: nnx.Module) -> None:
     folder = Path(folder)
     weights = safetensors.flax.save(flatten_names(nnx.state(model)))
     description = dataclasses.asdict(run) | {
-        "framing": run.framing._asdict(),
+        "framing": dataclasses.asdict(run.framing),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "sha256": hashlib.sha256(weights).hexdigest(),
     }

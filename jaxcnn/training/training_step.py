@@ -11,7 +11,7 @@ from flax import nnx
 
 from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
-from jaxcnn.data.batches import Batch
+from jaxcnn.data.batching import Batch
 from jaxcnn.runtime import training_options
 from jaxcnn.training.forward import Forward, Inputs
 from jaxcnn.training.gradient_accumulation import accumulate

@@ -10,7 +10,7 @@ from PIL import Image
 
 import jaxcnn as cnn
 from jaxcnn.cli import data_commands
-from jaxcnn.data.decoding import Records
+from jaxcnn.data.decoding.record_decoding import Records
 
 
 def test_list_names_every_set(run_cli, tmp_path):

@@ -109,7 +109,7 @@ ERRORS = [
     ),
     (
         "[data]\naugment = 'cifra'",
-        "line 2: data.augment: there is no recipe 'cifra'. Did you mean 'cifar'?",
+        "line 2: data.augment: there is no augmentation policy 'cifra'. Did you mean 'cifar'?",
     ),
     ("[data]\nalpha = 0.2", "line 2: data.alpha is the strength of a mix; give one, such as mix ="),
     ("[data]\nmix = 'mixup'\nalpha = -1", "line 3: data.alpha must be at least 0"),
@@ -267,7 +267,7 @@ def begun(tmp_path):
         options={"num_classes": 4},
         input_shape=(28, 28, 1),
         class_names=("a", "b", "c", "d"),
-        framing=cnn.data.pictures.Framing((28, 28, 1)),
+        framing=cnn.data.decoding.framing.Framing((28, 28, 1)),
         data={},
         metrics={},
     )

@@ -179,7 +179,11 @@ def test_augmentation_is_used_and_told_the_epoch():
             TypeError,
             "optimizer must be a name, or a function of learning_rate such as optax.adam. Received",
         ),
-        ({"augment": "digit"}, ValueError, "there is no recipe 'digit'. Did you mean 'digits'?"),
+        (
+            {"augment": "digit"},
+            ValueError,
+            "there is no augmentation policy 'digit'. Did you mean 'digits'?",
+        ),
     ],
 )
 def test_option_errors(options, kind, message):

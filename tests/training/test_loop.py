@@ -326,7 +326,11 @@ FIT_ERRORS = [
         ValueError,
         "batch_size must be at most the number of images. Received: batch_size=11 for 10 images",
     ),
-    ({"augment": "cifra"}, ValueError, "there is no recipe 'cifra'. Did you mean 'cifar'"),
+    (
+        {"augment": "cifra"},
+        ValueError,
+        "there is no augmentation policy 'cifra'. Did you mean 'cifar'",
+    ),
     ({"seed": -1}, ValueError, "seed must be at least 0. Received: seed=-1"),
     (
         {"learning_rate": 0.1},

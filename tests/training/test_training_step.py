@@ -337,7 +337,11 @@ def test_a_recipe_by_name_is_its_augmentation():
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"augment": "digit"}, ValueError, r"there is no recipe 'digit'. Did you mean 'digits'\?"),
+        (
+            {"augment": "digit"},
+            ValueError,
+            r"there is no augmentation policy 'digit'. Did you mean 'digits'\?",
+        ),
         ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch must be at least 1"),
         ({"steps_per_epoch": 2.0}, TypeError, "steps_per_epoch must be an integer"),
     ],

@@ -7,7 +7,7 @@ import socket
 import numpy as np
 import pytest
 
-from jaxcnn.data.preparation import File, download
+from jaxcnn.data.preparation import File, downloading
 
 CONTENTS = np.random.default_rng(0).bytes(100_000)
 NAME = "pictures.gz"
@@ -16,7 +16,7 @@ NAME = "pictures.gz"
 @pytest.fixture
 def file(server, monkeypatch):
     server.contents[NAME] = CONTENTS
-    monkeypatch.setattr(download, "_SECONDS_BETWEEN_TRIES", 0)
+    monkeypatch.setattr(downloading, "_SECONDS_BETWEEN_TRIES", 0)
     url = f"{server.address}/{NAME}"
     return File(url, len(CONTENTS), hashlib.sha256(CONTENTS).hexdigest())
 
@@ -28,7 +28,7 @@ def fetch(file, tmp_path):
     def fetch():
         told = []
         target = tmp_path / NAME
-        download.download(
+        downloading.download(
             file, target, url=file.url, report=lambda *arguments: told.append(arguments)
         )
         assert target.read_bytes() == CONTENTS
@@ -76,14 +76,14 @@ def test_a_server_without_ranges_begins_anew(fetch, server):
 
 def test_a_slow_answer_is_waited_for(fetch, server, monkeypatch):
     """It takes longer than a server may be silent, but is never silent for so long."""
-    monkeypatch.setattr(download, "_SECONDS", 1.0)
+    monkeypatch.setattr(downloading, "_SECONDS", 1.0)
     server.faults[NAME] = [{"slow": 4_000}]
     fetch()
     assert server.asked == [(NAME, 0)]
 
 
 def test_a_stalled_connection_is_taken_up(fetch, server, monkeypatch):
-    monkeypatch.setattr(download, "_SECONDS", 1.0)
+    monkeypatch.setattr(downloading, "_SECONDS", 1.0)
     server.faults[NAME] = [{"cut": 30_000, "stall": True}]
     fetch()
     assert server.asked == [(NAME, 0), (NAME, 30_000)]
@@ -127,7 +127,7 @@ def test_what_an_earlier_run_left_of_another_file_is_dropped(fetch, server, tmp_
     ],
 )
 def test_failures_are_named(fetch, server, tmp_path, monkeypatch, faults, error, message, requests):
-    monkeypatch.setattr(download, "_SECONDS", 1.0)
+    monkeypatch.setattr(downloading, "_SECONDS", 1.0)
     server.faults[NAME] = faults
     with pytest.raises(error, match=message) as caught:
         fetch()
@@ -159,21 +159,21 @@ def free_port():
 )
 def test_a_host_that_cannot_be_reached_is_told_at_once(server, file, tmp_path, url, message):
     with pytest.raises(ConnectionError, match=message):
-        download.download(file, tmp_path / NAME, url=url(), report=lambda *_: None)
+        downloading.download(file, tmp_path / NAME, url=url(), report=lambda *_: None)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_look_up_that_takes_too_long_is_given_up(file, tmp_path, monkeypatch, server):
     """The look-up of a host's name knows no timeout."""
-    monkeypatch.setattr(download, "_SECONDS", 0.1)
+    monkeypatch.setattr(downloading, "_SECONDS", 0.1)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: server.released.wait() or [])
     with pytest.raises(ConnectionError, match="no answer within 0 s"):
-        download.download(file, tmp_path / NAME, url=file.url, report=lambda *_: None)
+        downloading.download(file, tmp_path / NAME, url=file.url, report=lambda *_: None)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_is_an_error(file, tmp_path):
     (tmp_path / f"{NAME}.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left on device"):
-        download.download(file, tmp_path / NAME, url=file.url, report=lambda *_: None)
+        downloading.download(file, tmp_path / NAME, url=file.url, report=lambda *_: None)
     assert not (tmp_path / NAME).exists()

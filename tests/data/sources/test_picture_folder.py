@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jaxcnn.data import load
-from jaxcnn.data.folders import scan
+from jaxcnn.data.sources.picture_folder import open_source
 
 
 def picture(seed, size=(6, 5), mode="RGB"):
@@ -114,12 +114,10 @@ def test_a_class_may_be_called_train(tmp_path):
 def test_folders_of_splits_have_names_of_several_kinds(tmp_path, parts):
     for place, part in enumerate(parts):
         fill(tmp_path / part, ["cat", "dog"], count=1 + place)
-    found = scan(tmp_path)
+    found = open_source(tmp_path, None)
     names = [part.lower().replace("ing", "") for part in parts]
     assert found.class_names == ("cat", "dog")
-    assert [(name, len(files)) for name, files in found.splits.items()] == [
-        (name, 2 + 2 * place) for place, name in enumerate(names)
-    ]
+    assert [*found.sizes.items()] == [(name, 2 + 2 * place) for place, name in enumerate(names)]
     rows = load(tmp_path, split=names[-1])
     assert len(rows) == 2 * len(parts)
 
@@ -138,7 +136,9 @@ def test_splits_without_classes_are_no_classes(tmp_path):
 def test_pictures_of_no_class_are_told(tmp_path):
     fill(tmp_path / "train", ["cat", "dog"])
     fill(tmp_path, ["test"])
-    with pytest.warns(UserWarning, match=r"the pictures in '.*/test' are of no class: left out"):
+    with pytest.warns(
+        UserWarning, match=r"the pictures in '.*/test' belong to no class and are left out"
+    ):
         data = load(tmp_path)
     assert (len(data), data.class_names) == (20, ("cat", "dog"))
 
@@ -337,7 +337,7 @@ def test_pictures_that_cannot_be_read(tmp_path, spoil):
     root = fill(tmp_path / "set", ["a", "b"], count=5, size=(20, 20))
     for name in ("a/000.png", "b/002.png"):
         spoil(root / name)
-    refused = r"'.*/set/a/000.png' is not a picture that can be read: .*. by on_error='skip'$"
+    refused = r"'.*/set/a/000.png' is not a picture that can be read: .*. with on_error='skip'$"
     with pytest.raises(ValueError, match=refused):
         load(root)
     left_out = r"2 of 10 images in .*/set are left out: '.*/a/000.png' is not .*; '.*/b/002.png' is"
@@ -440,7 +440,7 @@ def test_too_few_pictures_for_testing(tmp_path):
     ("options", "message"),
     [
         ({"channels": 2}, "channels must be 1, 3 or None. Received: channels=2"),
-        ({"on_error": "ignore"}, "there is no choice for on_error 'ignore'. Known: raise, skip."),
+        ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip'. Received: on_error='ignore'"),
         ({"image_size": 0}, "image_size must be at least 1"),
         ({"split": "trian"}, "there is no split 'trian'. Did you mean 'train'?"),
         ({"split": "train[3:3]"}, "the split holds none of the 10 images of .*/set"),
@@ -454,8 +454,8 @@ def test_options_that_are_not_allowed(tmp_path, options, message):
 
 def test_the_digest_tells_contents_apart(tmp_path):
     root = fill(tmp_path / "set", ["a", "b"], count=2)
-    seen = [scan(root).digest]
-    assert scan(root).digest == seen[0]
+    seen = [open_source(root, None).content]
+    assert open_source(root, None).content == seen[0]
     changes = [
         lambda: (root / "a" / "000.png").rename(root / "a" / "009.png"),
         lambda: (root / "a" / "001.png").rename(root / "b" / "009.png"),
@@ -470,7 +470,7 @@ def test_the_digest_tells_contents_apart(tmp_path):
     for change in changes:
         time.sleep(0.02)  # a tick of the clock of the file system
         change()
-        seen.append(scan(root).digest)
+        seen.append(open_source(root, None).content)
     assert len(set(seen)) == len(seen)
     (root / "a" / "notes.txt").write_text("words")
-    assert scan(root).digest == seen[-1]
+    assert open_source(root, None).content == seen[-1]

@@ -1,4 +1,4 @@
-"""Batches of a data set: seeded, all of one shape, on their way to the device."""
+"""Batches of a data set: seeded, of one shape, sent to the device ahead of time."""
 
 import functools
 from collections import deque
@@ -16,14 +16,14 @@ from jaxcnn.data.sampling import balanced_order
 
 
 class Batch(NamedTuple):
-    """What one step works on.
+    """The images and labels of one step.
 
     Attributes:
       image: ``(batch, H, W, C)``, uint8 or floating point.
-      label: ``(batch,)`` int32 class numbers; or one of the other kinds of labels that
-        :class:`jaxcnn.data.Dataset` knows: ``(batch, *spatial)`` int32, ``(batch, classes)``
+      label: ``(batch,)`` int32 class numbers; or another kind of labels of
+        :class:`jaxcnn.data.Dataset`: ``(batch, *spatial)`` int32, ``(batch, classes)``
         bool, ``(batch, …)`` float32.
-      mask: ``(batch,)`` bool; False marks rows that only fill the last batch up.
+      mask: ``(batch,)`` bool; False marks rows that only fill up the last batch.
     """
 
     image: jax.Array | np.ndarray
@@ -42,15 +42,15 @@ def batches(
     num_shards: int = 1,
     balanced: bool = False,
 ) -> Iterator[Batch]:
-    """Yields every image once, in batches of one shape.
+    """Yield every image once, in batches of one shape.
 
-    A batch depends on ``(seed, epoch)`` and its number alone, not on the batches before it or on
-    how many processes share the work, so that the number of steps taken is all that a run needs
-    to go on: ``epoch, start = divmod(step, steps_per_epoch(data, batch_size))``.
+    A batch is a function of ``(seed, epoch)`` and its number, not of the batches before it or the
+    number of processes. A run therefore resumes from its number of steps alone:
+    ``epoch, start = divmod(step, steps_per_epoch(data, batch_size))``.
 
-    A batch is one fancy index into the images, where they are: record by record the same takes a
-    hundred times longer. The last batch is filled up with images from the first, masked out, so
-    that statistics over a batch stay those of real images.
+    A batch is one fancy index into the images; collecting record by record takes a hundred times
+    longer. The last batch is filled up with images from the first batch, masked out, so that
+    statistics over a batch are those of real images.
 
     >>> data = Dataset(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5))
     >>> [(batch.label.tolist(), batch.mask.tolist()) for batch in batches(data, 3)]
@@ -59,19 +59,19 @@ def batches(
     Args:
       data: The images and labels.
       batch_size: Rows of a batch over all shards, at least 1.
-      seed: Shuffles, at least 0; ``None`` keeps the order.
-      epoch: Number of the pass over the data, at least 0; each has an order of its own.
+      seed: Seed of the order, at least 0; ``None`` keeps the order of the set.
+      epoch: Number of the pass over the data, at least 0; each has a different order.
       start: Number of the first batch, from 0 to the number of batches.
-      shard: Which part of each batch this process works on, in 0…num_shards − 1; the parts stand
-        one after the other in the whole batch.
-      num_shards: Processes that share each batch, a divisor of ``batch_size``.
-      balanced: Whether every class appears equally often, as
-        :func:`~jaxcnn.data.sampling.balanced_order` draws them; it needs a seed, and one class
-        per image.
+      shard: The part of each batch for this process, in 0…num_shards − 1; the whole batch is
+        the concatenation of its parts.
+      num_shards: Number of processes that share each batch, a divisor of ``batch_size``.
+      balanced: Whether every class appears equally often, in the order of
+        :func:`~jaxcnn.data.balanced_order`; requires a seed, and one class per image.
 
     Raises:
-      TypeError: a number is not whole.
-      ValueError: a number is out of its range, or ``balanced`` is without what it needs.
+      TypeError: A number is not an integer.
+      ValueError: A number is outside the range above, or ``balanced`` is set without a seed or
+        one class per image.
     """
     size = arguments.check_integer("batch_size", batch_size, minimum=1)
     epoch = arguments.check_integer("epoch", epoch, minimum=0)
@@ -92,7 +92,7 @@ def batches(
         random = np.random.default_rng((arguments.check_integer("seed", seed, minimum=0), epoch))
         order = balanced_order(data.labels, random) if balanced else random.permutation(order)
     elif balanced:
-        raise ValueError("balanced needs a seed, as it draws images. Received: seed=None")
+        raise ValueError("balanced needs a seed, because it draws images. Received: seed=None")
     part = slice(shard * size // num_shards, (shard + 1) * size // num_shards)
     rows = np.resize(order, (steps, size))[start:, part]
     masks = (np.arange(steps * size) < len(order)).reshape(steps, size)[start:, part]
@@ -112,7 +112,7 @@ _take_on_device = jax.jit(functools.partial(jnp.take, mode="clip"), static_argna
 
 
 def steps_per_epoch(data: Dataset, batch_size: int) -> int:
-    """Returns how many batches a pass over the data has, the last one perhaps filled up.
+    """Return the number of batches of a pass over the data, including a partly filled one.
 
     >>> steps_per_epoch(Dataset(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5)), 3)
     2
@@ -130,24 +130,24 @@ def prefetch(
     ahead: int = 2,
     sharding: jax.sharding.Sharding | None = None,
 ) -> Iterator[Batch]:
-    """Yields batches that are on the device, and prepares the next ones while a step runs.
+    """Yield batches on the device, and prepare the next ones in a thread while a step runs.
 
-    A thread draws them and sends them. A loop that waits for each step's result, or whose images
-    are read from disk, so never waits for data; :func:`jaxcnn.fit` runs ahead of the device by
-    itself. What the iterable raises is raised where that batch would have come.
+    Use it in a loop that waits for each step's result, or whose images are read from disk. In
+    :func:`jaxcnn.fit` the host runs ahead of the device without it. An exception of the iterable is
+    raised in place of the batch that caused it.
 
     >>> data = Dataset(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5))
     >>> [batch.image.shape for batch in prefetch(batches(data, 3))]
     [(3, 8, 8, 1), (3, 8, 8, 1)]
 
     Args:
-      batches: What :func:`batches` yields, or any other batches.
-      ahead: How many batches are prepared beyond the one in use, at least 1.
-      sharding: How the rows of the whole batch lie on devices; over several processes each gives
-        its own shard. ``None`` means the default device.
+      batches: The batches of :func:`batches`, or any others.
+      ahead: Number of batches prepared beyond the one in use, at least 1.
+      sharding: Sharding of the rows of the whole batch; each of several processes passes its own
+        shard. ``None`` means the default device.
 
     Raises:
-      TypeError: ``ahead`` is not a whole number.
+      TypeError: ``ahead`` is not an integer.
       ValueError: ``ahead`` is below 1.
     """
     arguments.check_integer("ahead", ahead, minimum=1)

@@ -1,4 +1,4 @@
-"""Fetching a file over HTTP: resumed where it was cut, and checked before it gets its name."""
+"""Download of a file over HTTP: resumed after a broken connection, and checked at the end."""
 
 import hashlib
 import http.client
@@ -12,40 +12,40 @@ from pathlib import Path
 
 from jaxcnn.data.preparation.catalog import File
 
-# Told of work as it goes on: what is done, how much of it is done, how much there is.
+# Called with the task, the amount done and the total amount.
 Report = Callable[[str, int, int], None]
 
-# A server that says nothing for so long counts as unreachable.
+# Seconds without an answer after which a server counts as unreachable.
 _SECONDS = 6.0
-# So often in a row may a connection break before anything new has come through it.
+# Consecutive broken connections without a new byte after which a download fails.
 _MOST_FAILURES = 3
 _SECONDS_BETWEEN_TRIES = 0.5
 _CHUNK = 1 << 18
 
 
 class _Broken(Exception):
-    """The connection failed; what has arrived stays."""
+    """An error for a broken connection; the bytes received are kept."""
 
 
 class _Unreachable(_Broken):
-    """There was no connection."""
+    """An error for a connection that could not be made."""
 
 
 def download(file: File, target: Path, *, url: str, report: Report) -> None:
-    """Brings ``file`` to ``target``, unless it is there already and as it should be.
+    """Download `file` to `target`, unless it exists there with the right checksum.
 
-    What has arrived waits in ``target.part``, and only a file with the right checksum gets the
-    name. A connection that breaks is taken up where it broke, also by a later run.
+    Received bytes are kept in ``target.part``, which is renamed once its checksum is right. After a
+    broken connection the download resumes at the first missing byte, also in a later run.
 
     Args:
-      file: What the file must be.
-      target: Where it shall be; the folder must exist.
-      url: Where it is fetched from: the file's own address or a mirror's.
-      report: Told of the bytes that have arrived.
+      file: The expected size and checksum.
+      target: Path of the downloaded file; its folder must exist.
+      url: URL of the file or of a mirror's copy.
+      report: Called with the number of bytes received.
 
     Raises:
-      ConnectionError: the server cannot be reached, refuses, or the connection broke for good.
-      ValueError: what the server has is not that file.
+      ConnectionError: The server cannot be reached, refuses, or the connection breaks repeatedly.
+      ValueError: The server sends another file.
     """
     if target.exists():
         try:
@@ -56,7 +56,7 @@ def download(file: File, target: Path, *, url: str, report: Report) -> None:
     resumed = part.exists()
     _complete(part, file, url, report)
     if resumed and not _is_right(part, file):
-        part.unlink()  # what an earlier run left was no part of this file
+        part.unlink()  # the partial file of an earlier run was of another file
         _complete(part, file, url, report)
     try:
         verify(part, file)
@@ -67,14 +67,14 @@ def download(file: File, target: Path, *, url: str, report: Report) -> None:
 
 
 def verify(path: Path, file: File) -> None:
-    """Checks that what is at ``path`` is ``file``, byte for byte.
+    """Check that `path` has the size and checksum of `file`.
 
     Args:
       path: An existing file.
-      file: What it must be.
+      file: The expected size and checksum.
 
     Raises:
-      ValueError: its size or checksum is another.
+      ValueError: The size or the checksum differs.
     """
     size = path.stat().st_size
     if size != file.size:
@@ -96,7 +96,7 @@ def _is_right(path: Path, file: File) -> bool:
 
 
 def _complete(part: Path, file: File, url: str, report: Report) -> None:
-    """Fetches what ``part`` lacks."""
+    """Download the missing bytes of `part`."""
     failures, connected = 0, False
     while (before := _size(part)) < file.size:
         try:
@@ -104,18 +104,18 @@ def _complete(part: Path, file: File, url: str, report: Report) -> None:
         except _Broken as error:
             connected |= not isinstance(error, _Unreachable)
             failures = 0 if _size(part) > before else failures + 1
-            # A host that could not be reached at all is told at once.
+            # A host that could not be reached at all is an error at once.
             if not connected or failures == _MOST_FAILURES:
                 raise ConnectionError(f"{url} cannot be downloaded: {error}") from error
             time.sleep(_SECONDS_BETWEEN_TRIES)
 
 
 def _fetch(part: Path, file: File, url: str, report: Report) -> None:
-    """Asks once for what ``part`` lacks, and appends what comes."""
+    """Request the missing bytes of `part` once, and append the answer."""
     start = _size(part)
     with _open(url, start) as response:
         resumed = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-        done = start if resumed else 0  # a server without ranges begins anew
+        done = start if resumed else 0  # a server without ranges sends the whole file
         length = response.headers.get("Content-Length")
         if length is not None and done + int(length) != file.size:
             raise ValueError(
@@ -123,7 +123,7 @@ def _fetch(part: Path, file: File, url: str, report: Report) -> None:
                 f"bytes. Received: {done + int(length):,}"
             )
         with part.open("ab" if resumed else "wb") as opened:
-            # One byte more than expected is enough to know that it is another file.
+            # One byte more than expected shows that it is another file.
             while chunk := _read(response, min(_CHUNK, file.size + 1 - done)):
                 opened.write(chunk)
                 done += len(chunk)
@@ -133,10 +133,10 @@ def _fetch(part: Path, file: File, url: str, report: Report) -> None:
 
 
 def _open(url: str, start: int) -> http.client.HTTPResponse:
-    """Asks for ``url`` from the byte ``start`` on, and waits at most ``_SECONDS`` for an answer.
+    """Request `url` from the byte `start` on, and wait at most ``_SECONDS`` for an answer.
 
-    A timeout of the socket covers neither the look-up of the host's name nor several addresses
-    tried in turn; so the wait is for a thread.
+    The request runs in a thread, because the timeout of a socket covers neither the name lookup nor
+    several addresses tried one after another.
     """
     headers = {"User-Agent": "jaxcnn"} | ({"Range": f"bytes={start}-"} if start else {})
     request = urllib.request.Request(url, headers=headers)
@@ -145,7 +145,7 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
     def ask() -> None:
         try:
             answers.put(urllib.request.urlopen(request, timeout=_SECONDS))
-        except Exception as error:  # raised where it is waited for
+        except Exception as error:  # raised by the waiting thread
             answers.put(error)
 
     threading.Thread(target=ask, daemon=True).start()
@@ -165,7 +165,7 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
                 f"{url} cannot be downloaded: the server answers {answer.code} {answer.reason}"
             ) from answer
         case TimeoutError() | urllib.error.URLError(reason=TimeoutError()):
-            raise silence from answer  # the socket was faster in finding it out
+            raise silence from answer  # the timeout of the socket came first
         case urllib.error.URLError(reason=reason):
             raise _Unreachable(str(reason)) from answer
         case OSError() | http.client.HTTPException():
@@ -175,7 +175,7 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
 
 def _read(response: http.client.HTTPResponse, most: int) -> bytes:
     try:
-        return response.read1(most)  # what is there: `read` would lose it where the rest stalls
+        return response.read1(most)  # `read` would lose the bytes received if the rest stalls
     except (OSError, http.client.HTTPException) as error:
         raise _Broken(str(error) or type(error).__name__) from error
 
@@ -185,7 +185,7 @@ def _size(path: Path) -> int:
 
 
 def readable(size: int) -> str:
-    """Returns a number of bytes as people read it.
+    """Return a number of bytes in kB or MB.
 
     >>> readable(9_912_422), readable(28_881)
     ('9.9 MB', '29 kB')

@@ -1,4 +1,4 @@
-"""Records with pictures in them, decoded on all cores into blocks of one shape."""
+"""Decoding of records with pictures, on all cores, into blocks of one shape."""
 
 import hashlib
 import io
@@ -16,44 +16,45 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn.data.dataset import resize_images
-from jaxcnn.data.pictures import UnreadablePicture, read_picture
+from jaxcnn.data.decoding.pictures import UnreadablePicture, read_picture
 
-# A block has so many bytes or a single image, and at most so many images: large enough that handing
-# it over costs nothing beside decoding it, small enough that those in flight need little memory.
+# Largest size of a block in bytes, unless it is a single image, and in images: large enough that
+# passing it between threads is cheap beside decoding, small enough to need little memory.
 _BLOCK_BYTES, _BLOCK_IMAGES = 1 << 22, 128
 
 _Result = TypeVar("_Result")
 
 
-class Source(Protocol):
-    """Records by number, read by several threads: each a mapping with ``image`` and ``label``.
+class RecordSequence(Protocol):
+    """Records by number, read by several threads: mappings with ``image`` and ``label``.
 
     An image is an array, a Pillow image, the path of a picture file, or its bytes.
     """
 
     def __len__(self) -> int:
-        """Returns the number of records."""
+        """Return the number of records."""
 
     def __getitem__(self, row: int, /) -> Any:
-        """Returns the record of this number."""
+        """Return the record with this number."""
 
 
 class Record(NamedTuple):
-    """A record that could be read; ``name`` is how errors call it."""
+    """A record that could be read; ``name`` is its name in errors."""
 
     image: Image.Image | np.ndarray
     label: Any
     name: str
 
 
-class Block(NamedTuple):
-    """What became of some neighboring records.
+@dataclass(frozen=True)
+class Block:
+    """The decoded images of consecutive records.
 
     Attributes:
       images: ``(n, *shape)``.
       labels: One per image.
-      rows: The number of the record that each image is from.
-      skipped: What was wrong with each record that could not be read.
+      rows: Record number of each image.
+      skipped: The error of each record that could not be read.
     """
 
     images: np.ndarray
@@ -63,32 +64,32 @@ class Block(NamedTuple):
 
 
 class MixedChannels(Exception):
-    """A picture in color came after gray ones."""
+    """An error for a color picture after gray ones."""
 
 
 @dataclass(frozen=True)
 class Records:
-    """Records, and the form in which their images are wanted.
+    """Records and the form of their decoded images.
 
     Attributes:
       source: The records.
-      name: What errors call them.
+      name: Their name in errors.
       image_size: ``(H, W)`` to which each picture is resized (bilinear); ``None`` keeps the size.
       channels: 1 or 3, to which pictures are converted; ``None`` means color if any has color.
       skip: Whether a picture that cannot be read is left out.
     """
 
-    source: Source
+    source: RecordSequence
     name: str
     image_size: tuple[int, int] | None = None
     channels: int | None = None
     skip: bool = False
 
     def decode(self, consume: Callable[[Iterator[Block]], _Result]) -> _Result:
-        """Returns ``consume(blocks)``; it starts again where color comes up after gray.
+        """Return ``consume(blocks)``; start again if a color picture follows gray ones.
 
-        To look at every file before would take a good part of the time of decoding them all, and
-        sets that mix both are rare and show it early.
+        Reading the mode of every file first would take a large part of the time of decoding, and
+        sets that mix both are rare and usually show it early.
         """
         try:
             return consume(self.blocks())
@@ -96,15 +97,14 @@ class Records:
             return consume(replace(self, channels=3).blocks())
 
     def blocks(self) -> Iterator[Block]:
-        """Yields all records in their order, decoded; few blocks are in flight at any time.
+        """Yield all records in order, decoded; few blocks are in memory at any time.
 
-        Pillow releases the interpreter's lock while it decodes, so that threads keep all cores
-        busy.
+        Pillow releases the interpreter's lock while it decodes, so that threads use all cores.
 
         Raises:
-          MixedChannels: a picture in color came after gray ones.
-          TypeError: a record or an image is not of its type.
-          ValueError: a picture cannot be read, the shapes differ, or there is nothing to read.
+          MixedChannels: A color picture follows gray ones.
+          TypeError: A record or an image has the wrong type.
+          ValueError: A picture cannot be read, the shapes differ, or there is nothing to read.
         """
         example, named = self._example()
         size = min(max(_BLOCK_BYTES // max(example.nbytes, 1), 1), _BLOCK_IMAGES)
@@ -120,7 +120,7 @@ class Records:
                 yield waiting.popleft().result()
 
     def sample(self, most: int) -> Iterator[str]:
-        """Yields what tells these records from others: their number, and what some hold."""
+        """Yield the number of records and digests of `most` of them, to recognize the records."""
         yield str(len(self.source))
         for row in np.unique(np.linspace(0, len(self.source) - 1, most).astype(int)).tolist():
             try:
@@ -132,12 +132,12 @@ class Records:
                 yield f"{label} {array.shape} {hashlib.sha256(array.data).hexdigest()}"
 
     def read(self, row: int) -> Record:
-        """Returns the record of this number.
+        """Return the record with this number.
 
         Raises:
-          TypeError: it is not a mapping with ``image`` and ``label``.
-          UnreadablePicture: its picture cannot be read.
-          ValueError: its label is not one number or name.
+          TypeError: It is not a mapping with ``image`` and ``label``.
+          UnreadablePicture: Its picture cannot be read.
+          ValueError: Its label is not one number or name.
         """
         record = self.source[row]
         if not isinstance(record, Mapping) or not {"image", "label"} <= record.keys():
@@ -168,16 +168,16 @@ class Records:
         return Record(array, label, name)
 
     def _read_or_skip(self, row: int) -> Record | str:
-        """Returns a record, or what is wrong with its picture where such are left out."""
+        """Return a record, or the error of its picture if unreadable pictures are left out."""
         try:
             return self.read(row)
         except UnreadablePicture as error:
             if self.skip:
                 return str(error)
-            raise refusal(str(error)) from error
+            raise unreadable(str(error)) from error
 
     def _example(self) -> tuple[np.ndarray, str]:
-        """Returns the first image that can be read, and its name; the others are like it."""
+        """Return the first image that can be read, and its name; it sets the shape of all."""
         for row in range(len(self.source)):
             record = self._read_or_skip(row)
             if isinstance(record, Record):
@@ -206,10 +206,10 @@ class Records:
             images[len(block.rows)] = image
             block.rows.append(row)
             block.labels.append(record.label)
-        return block._replace(images=images[: len(block.rows)])
+        return replace(block, images=images[: len(block.rows)])
 
     def _pixels(self, record: Record, channels: int | None) -> np.ndarray:
-        """Returns the image as an array in the form that is wanted."""
+        """Return the image as an array in the requested form."""
         image, size = record.image, self.image_size
         if isinstance(image, np.ndarray):
             if _channels(image) is None:
@@ -232,46 +232,46 @@ class Records:
 
 
 class Joined(Sequence[Any]):
-    """Sources one after the other, as one."""
+    """The concatenation of several record sequences."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        """Keeps the sources."""
+    def __init__(self, sources: Sequence[RecordSequence]) -> None:
+        """Keep the sequences."""
         self._sources = sources
         self._stops = list(accumulate(map(len, sources)))
 
     def __len__(self) -> int:
-        """Returns the number of records in all of them."""
+        """Return the number of all records."""
         return self._stops[-1]
 
     def __getitem__(self, row: Any) -> Any:
-        """Returns the record of this number."""
+        """Return the record with this number."""
         place = bisect_right(self._stops, row)
         return self._sources[place][row - self._stops[place] + len(self._sources[place])]
 
 
 class First(Sequence[Any]):
-    """The first records of a source, as a source."""
+    """The first records of a record sequence."""
 
-    def __init__(self, source: Source, most: int) -> None:
-        """Keeps the source."""
+    def __init__(self, source: RecordSequence, most: int) -> None:
+        """Keep the sequence."""
         self._source, self._size = source, min(len(source), most)
 
     def __len__(self) -> int:
-        """Returns how many they are."""
+        """Return the number of records."""
         return self._size
 
     def __getitem__(self, row: Any) -> Any:
-        """Returns the record of this number."""
+        """Return the record with this number."""
         return self._source[row]
 
 
-def refusal(problem: str) -> UnreadablePicture:
-    """Returns the error for a picture that cannot be read, which says how to do without it."""
-    return UnreadablePicture(f"{problem}. Leave such pictures out by on_error='skip'")
+def unreadable(problem: str) -> UnreadablePicture:
+    """Return the error for a picture that cannot be read; the message gives the fix."""
+    return UnreadablePicture(f"{problem}. Leave such pictures out with on_error='skip'")
 
 
 def _channels(image: Image.Image | np.ndarray) -> int | None:
-    """Returns the channels of a picture, 1 or 3; ``None`` for an array that is not a picture."""
+    """Return the channels of a picture, 1 or 3; ``None`` for an array that is not a picture."""
     if isinstance(image, Image.Image):
         return 1 if image.mode == "L" else 3
     picture = image.dtype == np.uint8 and image.ndim == 3 and image.shape[-1] in (1, 3)
@@ -279,7 +279,7 @@ def _channels(image: Image.Image | np.ndarray) -> int | None:
 
 
 def _cores() -> int:
-    """Returns how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

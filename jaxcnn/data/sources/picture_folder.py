@@ -1,4 +1,4 @@
-"""Folders of pictures: a folder per class, and perhaps ``train``, ``test`` and ``val`` above."""
+"""Folders of pictures: one folder per class, optionally inside ``train``, ``test`` and ``val``."""
 
 import functools
 import hashlib
@@ -8,15 +8,18 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.splits import evenly, every_fifth
 
+KIND = "folder"
+
 _SUFFIXES = ["bmp", "gif", "jfif", "jpe", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp"]
-# Folders that may be splits, in small letters, and what the split is called then.
+# The lower-case names of folders that may be splits, and the name of each split.
 _SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | {
     name: name for name in ("val", "valid", "validation")
 }
@@ -27,7 +30,7 @@ class Files:
     """Picture files and their classes, as records.
 
     Attributes:
-      root: The folder that the paths start from.
+      root: The folder to which the paths are relative.
       paths: One per picture.
       labels: ``(N,)`` class numbers.
     """
@@ -37,46 +40,49 @@ class Files:
     labels: np.ndarray
 
     def __len__(self) -> int:
-        """Returns the number of pictures."""
+        """Return the number of pictures."""
         return len(self.paths)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        """Returns the path and the class number of a picture."""
+        """Return the path and the class number of a picture."""
         return {"image": f"{self.root}/{self.paths[row]}", "label": self.labels[row]}
 
     def take(self, rows: np.ndarray) -> "Files":
-        """Returns these files, in an order in which every class is spread evenly."""
+        """Return the files of these rows, in an order that spreads every class evenly."""
         rows = rows[evenly(self.labels[rows])]
         return Files(self.root, [self.paths[row] for row in rows], self.labels[rows])
 
 
-class PictureFolder(NamedTuple):
-    """What is in a folder of pictures.
+def is_folder(source: str | Path, data_dir: str | Path | None) -> bool:
+    """Return whether `source` is an existing folder, and not meant as the name of a data set.
 
-    Attributes:
-      splits: The files of each split.
-      class_names: One per class.
-      digest: Changes with the name, size or times of change of any picture.
+    Args:
+      source: A path, which may start with ``~``.
+      data_dir: If given, a string is the name of a data set in this folder.
     """
-
-    splits: dict[str, Files]
-    class_names: tuple[str, ...]
-    digest: str
+    meant = data_dir is None or isinstance(source, Path)
+    return bool(source) and meant and Path(os.path.expanduser(source)).is_dir()
 
 
-def scan(root: Path) -> PictureFolder:
-    """Reads the names in a folder of pictures, without opening any.
+def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
+    """Return the pictures in a folder, without opening one.
 
-    A class is a folder, its name in Unicode's composed form (NFC), the classes sorted by it. Its
+    A class is a folder; its name is normalized to Unicode NFC, and classes are sorted by name. Its
     pictures are the files with a usual suffix in it and in folders below; other files and hidden
     ones (``.name``) are ignored. Where ``train`` or ``training`` holds class folders itself, it is
-    a split, and so are ``test`` or ``testing``, ``val``, ``valid`` and ``validation``, in letters
-    of any case; else every fifth picture of each class, by its name, is for testing.
+    a split, and so are ``test`` or ``testing``, ``val``, ``valid`` and ``validation``, in any
+    letter case. Otherwise every fifth picture of each class, by name, is in ``test``.
+
+    Args:
+      source: Path of the folder, which may start with ``~``.
+      data_dir: Not used.
 
     Raises:
-      ValueError: there is no class folder, one has no picture, two have one name, or folders are
-        named as splits and hold no classes.
+      ValueError: There is no class folder, one has no picture, two have the same name, or folders
+        are named as splits and hold no classes.
     """
+    del data_dir
+    root = Path(os.path.expanduser(source))
     digest = hashlib.sha256()
     parts = _split_folders(root) or {"": ""}
     found = {split: _classes(root, folder, digest) for split, folder in parts.items()}
@@ -92,11 +98,19 @@ def scan(root: Path) -> PictureFolder:
             held_out = every_fifth(files.labels)
             splits["train"] = files.take(np.flatnonzero(~held_out))
             splits["test"] = files.take(np.flatnonzero(held_out))
-    return PictureFolder(splits, names, digest.hexdigest()[:16])
+    return Undecoded(
+        str(root),
+        {split: len(files) for split, files in splits.items()},
+        splits.__getitem__,
+        names,
+        folder=root,
+        content=digest.hexdigest()[:16],
+        whole=True,
+    )
 
 
 def _split_folders(root: Path) -> dict[str, str]:
-    """Returns the folder of each split, or nothing where the folders are classes."""
+    """Return the folder of each split, or nothing where the folders are classes."""
     folders = [entry for entry in _entries(root) if entry.is_dir()]
     named = [entry for entry in folders if entry.name.lower() in _SPLITS]
     splits: dict[str, str] = {}
@@ -108,7 +122,7 @@ def _split_folders(root: Path) -> dict[str, str]:
                 f"{splits[split]!r} and {entry.name!r}"
             )
     if "train" not in splits and len(named) < len(folders):
-        return {}  # some of the classes are called so
+        return {}  # some classes have the names of splits
     if named and not splits:
         raise ValueError(
             "folders named as splits must hold a folder of pictures for each class. "
@@ -116,18 +130,20 @@ def _split_folders(root: Path) -> dict[str, str]:
         )
     for entry in folders:
         if entry.name not in splits.values() and any(map(_is_picture, _entries(entry.path))):
-            warnings.warn(f"the pictures in {entry.path!r} are of no class: left out", stacklevel=2)
+            warnings.warn(
+                f"the pictures in {entry.path!r} belong to no class and are left out", stacklevel=2
+            )
     return {split: splits[split] for split in dict.fromkeys(_SPLITS.values()) if split in splits}
 
 
 def _classes(root: Path, part: str, digest: Any) -> dict[str, list[str]]:
-    """Returns the paths of each class below ``root / part``, and feeds what they are to digest."""
+    """Return the paths of each class below ``root / part``, and add their status to `digest`."""
     classes: dict[str, list[str]] = {}
     folder = root / part
     for entry in _entries(folder):
         if not entry.is_dir():
             continue
-        # A name need not be UTF-8, but has to be text in the files that tell of the set.
+        # A name need not be UTF-8, but class names are written to text files.
         text = os.fsencode(entry.name).decode(errors="backslashreplace")
         name = unicodedata.normalize("NFC", text)
         if name in classes:
@@ -151,22 +167,22 @@ def _classes(root: Path, part: str, digest: Any) -> dict[str, list[str]]:
 def _pictures(folder: str, prefix: str, digest: Any) -> Iterator[str]:
     for entry in _entries(folder):
         path = f"{prefix}/{entry.name}"
-        # A link to a folder may lead back up; links to class folders and to files are followed.
+        # A link to a folder may lead to a parent; links to class folders and to files are followed.
         if entry.is_dir(follow_symlinks=False):
             yield from _pictures(entry.path, path, digest)
         elif _is_picture(entry):
             try:
                 status = entry.stat()
-                # Whoever sets the time of the last writing back cannot set the other.
+                # A program can reset the modification time, but not the change time.
                 known = f"{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
-            except OSError:  # such as a link that leads nowhere: told when it is read
+            except OSError:  # such as a broken link, which is an error when it is read
                 known = ""
             digest.update(os.fsencode(f"{path}\0{known}\n"))
             yield path
 
 
 def _holds_classes(folder: os.DirEntry[str]) -> bool:
-    """Whether a folder has folders in it and no picture."""
+    """Return whether a folder holds folders and no picture."""
     entries = _entries(folder.path)
     return any(entry.is_dir() for entry in entries) and not any(map(_is_picture, entries))
 
@@ -182,7 +198,7 @@ def _suffixes() -> frozenset[str]:
 
 
 def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    """Returns what is in a folder, sorted by name, without what is hidden."""
+    """Return the visible entries of a folder, sorted by name."""
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
     return sorted(visible, key=lambda entry: entry.name)

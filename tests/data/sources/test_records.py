@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data import Dataset, load
-from jaxcnn.data.decoding import Joined
+from jaxcnn.data.decoding.record_decoding import Joined
 
 
 def pixels(*shape, seed=0):
@@ -213,7 +213,7 @@ class Endless(list):
 ERRORS = [
     ([], ValueError, "list has no image in all"),
     (7, TypeError, r"source must be a name, a path, .* Received: int"),
-    (iter(records()), TypeError, "Of a Grain IterDataset give .* Received: list_iterator"),
+    (iter(records()), TypeError, "For a Grain IterDataset pass .* Received: list_iterator"),
     ((IMAGES,), ValueError, r"the pair \(images, labels\). Received: a tuple of 1"),
     ((IMAGES, LABELS[:3]), ValueError, r"labels must have one row per image"),
     ({"images": IMAGES}, ValueError, r"must hold 'images' and 'labels'. Received: \['images'\]"),
@@ -270,7 +270,7 @@ def test_grain_sources():
     np.testing.assert_array_equal(data.images, IMAGES)
     changed = source.map(lambda record: {"image": record["image"], "label": 2 - record["label"]})
     assert load(changed).labels.tolist() == (2 - LABELS).tolist()
-    with pytest.raises(TypeError, match=r"give the MapDataset .* Received: PrefetchIterDataset"):
+    with pytest.raises(TypeError, match=r"pass the MapDataset .* Received: PrefetchIterDataset"):
         load(source.to_iter_dataset())
     with pytest.raises(ValueError, match="an endless RepeatMapDataset"):
         load(source.repeat())

@@ -1,4 +1,4 @@
-"""Labels of one set as numbers of another set's classes."""
+"""Renumbering of the labels of one set by the classes of another."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from jaxcnn.data.labels import check_class_per_image
 
 
 def match_classes(data: Dataset, class_names: Sequence[str]) -> Dataset:
-    """Returns a set with its labels numbered as these classes, whatever its own order was.
+    """Return a set whose labels are numbered by the order of `class_names`.
 
-    A model knows a class by its number, so that a set to test it on must number them alike.
-    Classes that are called by mere numbers, 0, 1, 2, …, keep them, and so do labels that are no
-    classes.
+    A model identifies a class by its number, so its test set must use the numbers of its training
+    set. Classes named 0, 1, 2, … keep their numbers. Labels of a set without class names are not
+    changed.
 
     >>> data = Dataset(np.zeros((3, 8, 8, 1), np.uint8), np.array(["cat", "ant", "cat"]))
     >>> data.labels, match_classes(data, ["ant", "bee", "cat"]).labels
@@ -21,10 +21,11 @@ def match_classes(data: Dataset, class_names: Sequence[str]) -> Dataset:
 
     Args:
       data: The set.
-      class_names: The names of the classes in their order, such as those of the training set.
+      class_names: Names of the classes in order, such as those of the training set.
 
     Raises:
-      ValueError: an image is of a class that has none of these names, or has not one class.
+      ValueError: The class of an image is not in `class_names`, or images do not have one class
+        each.
     """
     names, own = tuple(map(str, class_names)), data.class_names
     if own == names or not own:

@@ -1,4 +1,4 @@
-"""What was decoded is kept, found again, and decoded anew when it is not what it was."""
+"""The cache of decoded images: kept, found again, and replaced when the source changes."""
 
 import json
 import os
@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data import cache, decoding, load
+from jaxcnn.data import load
+from jaxcnn.data.decoding import cache
+from jaxcnn.data.decoding.record_decoding import Records
 
 
 @pytest.fixture
@@ -31,13 +33,13 @@ def root(tmp_path):
 def decoded(monkeypatch):
     """Counts the records that are read."""
     rows = []
-    read = decoding.Records.read
+    read = Records.read
 
     def counting(self, row):
         rows.append(row)
         return read(self, row)
 
-    monkeypatch.setattr(decoding.Records, "read", counting)
+    monkeypatch.setattr(Records, "read", counting)
     return rows
 
 
@@ -195,14 +197,14 @@ def test_a_place_that_cannot_be_written(root, tmp_path, monkeypatch, decoded):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     root.with_name(".pets.jaxcnn-cache").write_text("in the way")
     with pytest.warns(
-        UserWarning, match=r"\.pets.jaxcnn-cache.*is kept in .*/cache/jaxcnn/data/pets-"
+        UserWarning, match=r"\.pets.jaxcnn-cache.*are kept in .*/cache/jaxcnn/data/pets-"
     ):
         assert shades(load(root, split="all")) == ALL
     decoded.clear()
     assert shades(load(root, split="all")) == ALL
     assert decoded == []
     (tmp_path / "other").write_text("in the way")
-    with pytest.raises(OSError, match=r"no place to keep decoded images: .*by cache_dir=…"):
+    with pytest.raises(OSError, match=r"decoded images cannot be kept: .*with cache_dir=…"):
         load(root, cache_dir=tmp_path / "other")
     assert shades(load(root, split="all", cache_dir=tmp_path / "third")) == ALL
     assert [path.name[:5] for path in (tmp_path / "third").iterdir()] == ["pets-"]
@@ -216,9 +218,9 @@ def test_a_full_disk_is_named_and_leaves_nothing(root, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
     try:
-        with pytest.raises(OSError, match=r"by cache_dir=…: .*\.pets\.jaxcnn-cache/.*images\.npy"):
+        with pytest.raises(OSError, match=r"cache_dir=…: .*\.pets\.jaxcnn-cache/.*images\.npy"):
             load(root)
-        with pytest.raises(OSError, match=f"by cache_dir=…: '{tempfile.gettempdir()}'"):
+        with pytest.raises(OSError, match=f"with cache_dir=…: '{tempfile.gettempdir()}'"):
             load([{"image": np.zeros((1000, 1000, 1), np.uint8), "label": 0}])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -236,14 +238,15 @@ def test_an_error_while_decoding_leaves_nothing(root):
 # Says when it has come to a record in the middle, and stays there.
 SLOW = """
 import sys, time
-from jaxcnn.data import cache, decoding, load
-read = decoding.Records.read
+from jaxcnn.data import load
+from jaxcnn.data.decoding.record_decoding import Records
+read = Records.read
 def slow(self, row):
     if row == 5:
         print("there", flush=True)
         time.sleep(600)
     return read(self, row)
-decoding.Records.read = slow
+Records.read = slow
 """
 
 
@@ -289,15 +292,15 @@ def test_a_killed_process_leaves_no_temporary_file(tmp_path):
 
 def test_what_a_faster_process_kept_stays(root, monkeypatch, decoded):
     """A file changes before it is decoded, and another process decodes it as it is now."""
-    alone_in = cache._alone_in
+    lock_first_writable = cache._lock_first_writable
 
     def overtaken(places):
-        monkeypatch.setattr(cache, "_alone_in", alone_in)
+        monkeypatch.setattr(cache, "_lock_first_writable", lock_first_writable)
         Image.new("L", (4, 3), 255).save(root / "cat" / "0.png")
         load(root)
-        return alone_in(places)
+        return lock_first_writable(places)
 
-    monkeypatch.setattr(cache, "_alone_in", overtaken)
+    monkeypatch.setattr(cache, "_lock_first_writable", overtaken)
     load(root)
     decoded.clear()
     assert shades(load(root, split="all")) == [*ALL[1:], 255]
@@ -314,9 +317,10 @@ def test_several_processes_at_once(root, start):
         load(root, image_size=64)
         truncated(kept(root)[0])
     code = (
-        "import sys; from jaxcnn.data import cache, decoding, load\n"
-        "read, rows = decoding.Records.read, []\n"
-        "decoding.Records.read = lambda self, row: rows.append(row) or read(self, row)\n"
+        "import sys; from jaxcnn.data import load\n"
+        "from jaxcnn.data.decoding.record_decoding import Records\n"
+        "read, rows = Records.read, []\n"
+        "Records.read = lambda self, row: rows.append(row) or read(self, row)\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         f"data = load({str(root)!r}, split='all', image_size=64)\n"
         "print(sorted(data.images[:, 0, 0, 0].tolist()), len(rows))"

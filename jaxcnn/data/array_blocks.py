@@ -1,4 +1,4 @@
-"""Arrays looked through block by block, so that they may be larger than memory."""
+"""Iteration over an array block by block, so that it may be larger than memory."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ _BLOCK_BYTES = 1 << 24
 
 
 def blocks(array: np.ndarray | jax.Array) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields neighboring rows of an array, and the number of the first of them.
+    """Yield consecutive rows of an array, with the number of the first row of each block.
 
     >>> [(start, block.tolist()) for start, block in blocks(np.arange(3))]
     [(0, [0, 1, 2])]
