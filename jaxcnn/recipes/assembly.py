@@ -11,8 +11,8 @@ from jaxcnn import augment as augmentations
 from jaxcnn import data as datasets
 from jaxcnn import models
 from jaxcnn.data import Dataset, Description
-from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.data.decoding.framing import Framing
+from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.layers import Layer
 from jaxcnn.recipes.schema import DataOptions, Recipe
 from jaxcnn.training.forward import to_float
