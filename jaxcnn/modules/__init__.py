@@ -9,6 +9,7 @@ from jaxcnn.modules.combinators import Function, Parallel, Residual, Serial, cal
 from jaxcnn.modules.drop import Dropout
 from jaxcnn.modules.linear import Conv, ConvTranspose, Dense, Initializer, he_normal, zeros
 from jaxcnn.modules.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from jaxcnn.modules.rewrites import mark_nondecreasing, pool_before_relu
 
 __all__ = [
     "BatchNorm",
@@ -27,6 +28,8 @@ __all__ = [
     "Serial",
     "call",
     "he_normal",
+    "mark_nondecreasing",
+    "pool_before_relu",
     "remat",
     "zeros",
 ]
