@@ -12,7 +12,6 @@ from flax import nnx
 from jaxcnn import shapes
 from jaxcnn.layers import Layer
 
-
 PerAxis: TypeAlias = tuple[int, ...] | None
 
 

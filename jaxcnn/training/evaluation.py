@@ -113,7 +113,7 @@ def predict(
     images = check_images(images)
     shape = _output_shape(model, images)
     state = placement.put_state(inference_state(model))
-    forward = forward_step(nnx.graphdef(model))
+    forward = forward_step(nnx.graphdef(modules.pool_before_relu(model)))
     # The last batch is filled up, so that one program serves all.
     size = min(batch_size, max(len(images), 1))
     outputs = [np.asarray(activate(jnp.zeros((0, *shape[1:]))))]
