@@ -9,7 +9,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, checks, ops, shapes
-from jaxcnn.ops.convolution import check_groups, hashable
+from jaxcnn.ops.convolution import check_groups, to_hashable
 from jaxcnn.ops.padding import MODES
 from jaxcnn.runtime import run_once
 
@@ -76,7 +76,7 @@ class _Convolution(_Affine):
         self.strides = shapes.per_axis("strides", strides, axes)
         self.padding = shapes.padding_of(padding, axes, words=self._PADDINGS)
         self.dilation = shapes.per_axis("dilation", dilation, axes)
-        self.precision = hashable(precision)
+        self.precision = to_hashable(precision)
         shape = _kernel_shape(kernel_size, in_features, features, groups)
         self.groups = arguments.check_integer("groups", groups, minimum=1)
         self._create(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
@@ -132,7 +132,7 @@ class Conv(_Convolution):
           ValueError: a value is outside its range.
         """
         super().__init__(in_features, features, kernel_size, **options)
-        arguments.check_known("padding_mode", padding_mode, MODES)
+        arguments.check_choice("padding_mode", padding_mode, MODES)
         self.padding_mode = padding_mode
         self.flip_kernel = arguments.check_flag("flip_kernel", flip_kernel)
 

@@ -50,7 +50,7 @@ def input_gradient(y: jax.Array, kernel: jax.Array, convolution: Convolution) ->
 
 
 def kernel_gradient(x: jax.Array, y: jax.Array, convolution: Convolution) -> jax.Array:
-    """Compute the gradient of each input of the groups by itself."""
+    """Compute the gradient of each input of the groups in turn."""
     parts = _split_inputs(x, convolution.groups)
     gradients = [_depthwise_kernel_gradient(part, y, convolution.windows) for part in parts]
     return jnp.concatenate(gradients, axis=-2)
