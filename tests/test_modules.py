@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxcnn import modules, ops
-from jaxcnn.modules import combinators
+from jaxcnn import layers, modules, ops
 
 
 def outcome(module, x):
@@ -150,9 +149,10 @@ def test_initializers_get_shape_and_dtype():
         ),
     ],
 )
-def test_without_rngs_a_module_is_abstract(module, shapes):
+def test_modules_can_be_abstract(module, shapes):
     before = jax.live_arrays()  # held, so that none of them can die meanwhile
-    state = nnx.to_pure_dict(nnx.state(module(rngs=None), nnx.Param))
+    abstract = nnx.eval_shape(lambda: module(rngs=nnx.Rngs(0)))
+    state = nnx.to_pure_dict(nnx.state(abstract, nnx.Param))
     assert len(jax.live_arrays()) == len(before)
     assert state == {
         name: jax.ShapeDtypeStruct(shape, jnp.float16) for name, shape in shapes.items()
@@ -176,16 +176,15 @@ MODULES = {
 
 @pytest.mark.parametrize("name", MODULES)
 def test_two_builds_are_one_program(name):
-    first, second, abstract = (
-        nnx.graphdef(MODULES[name](rngs)) for rngs in (nnx.Rngs(0), nnx.Rngs(1), None)
-    )
+    first, second = (nnx.graphdef(MODULES[name](nnx.Rngs(seed))) for seed in (0, 1))
+    abstract = nnx.graphdef(nnx.eval_shape(lambda: MODULES[name](nnx.Rngs(0))))
     assert first == second == abstract
     assert hash(first) == hash(second) == hash(abstract)
 
 
 def test_two_options_are_two_programs():
     graphdefs = {
-        nnx.graphdef(modules.Conv(2, 4, (3, 3), rngs=None, **options))
+        nnx.graphdef(modules.Conv(2, 4, (3, 3), rngs=nnx.Rngs(0), **options))
         for options in ({}, {"strides": 2}, {"padding": 1}, {"dilation": 2}, {"groups": 2})
     }
     assert len(graphdefs) == 5
@@ -275,7 +274,7 @@ def test_function_passes_its_options():
 
 
 def test_a_pool_before_relu_gives_the_same_bits():
-    """Serial swaps the two: values, and gradients where maxima tie or are negative."""
+    """Values, and gradients where maxima tie or are negative."""
     x = jnp.asarray(np.random.default_rng(0).integers(-3, 4, (3, 9, 9, 4)), jnp.float32)
     x = x.at[0, 0, 0, 0].set(jnp.nan)
     model = modules.Serial(
@@ -285,18 +284,72 @@ def test_a_pool_before_relu_gives_the_same_bits():
     def plain(x):
         return ops.max_pool(jax.nn.relu(x), 2)
 
-    assert [
-        index for index, _ in combinators._pools_first([(0, model.relu_1), (1, model.pool)])
-    ] == [
-        1,
-        0,
-    ]
-    np.testing.assert_array_equal(model(x), plain(x))
-    gradients = [jax.grad(lambda x, f=f: (f(x) ** 2).sum())(x) for f in (model, plain)]
+    rewritten = modules.pool_before_relu(model)
+    assert (model.call_order, rewritten.call_order) == ((0, 1), (1, 0))
+    np.testing.assert_array_equal(rewritten(x), plain(x))
+    gradients = [jax.grad(lambda x, f=f: (f(x) ** 2).sum())(x) for f in (rewritten, plain)]
     np.testing.assert_array_equal(*gradients)
 
 
 @pytest.mark.parametrize("dilation", [3, (3, 3)])
+def test_a_model_that_is_called_computes_what_its_description_says():
+    """The pass is applied by the steps: without it ReLU sees what the summary says."""
+    seen = []
+
+    def spy(x):
+        seen.append(x.shape)
+        return jnp.maximum(x, 0)
+
+    spy.nondecreasing = True
+    network = layers.serial(layers.conv(2, 3), spy, layers.max_pool(2))
+    model = network.build((8, 8, 1), rngs=nnx.Rngs(0))
+    y = model(images(1, 8, 8, 1))
+    assert seen == [(1, 6, 6, 2)]
+    np.testing.assert_array_equal(modules.pool_before_relu(model)(images(1, 8, 8, 1)), y)
+    assert seen[1:] == [(1, 3, 3, 2)]
+    assert list(model.names) == ["conv_1", "spy_1", "max_pool_1"]
+
+
+def test_the_pass_reaches_blocks_inside_modules_and_keeps_the_paths():
+    class Own(nnx.Module):
+        def __init__(self):
+            block = layers.serial(layers.conv(2, 3), jax.nn.relu, layers.max_pool(2))
+            self.block = block.build((8, 8, 1), rngs=nnx.Rngs(0))
+
+        def __call__(self, x):
+            return self.block(x)
+
+    model = Own()
+    rewritten = modules.pool_before_relu(model)
+    assert rewritten.block.call_order == (0, 2, 1)
+    assert model.block.call_order == (0, 1, 2)
+    before, after = (nnx.to_pure_dict(nnx.state(module)) for module in (model, rewritten))
+    assert jax.tree.structure(before) == jax.tree.structure(after)
+    x = images(2, 8, 8, 1)
+    np.testing.assert_array_equal(model(x), rewritten(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "is_moved"),
+    [
+        (jax.nn.relu6, True),
+        (jax.nn.sigmoid, True),
+        (jnp.tanh, True),
+        (modules.mark_nondecreasing(lambda x: 2 * x), True),
+        (lambda x: -x, False),
+        (jax.nn.gelu, False),
+        (jax.nn.swish, False),
+    ],
+)
+def test_only_nondecreasing_functions_are_moved(function, is_moved):
+    model = modules.Serial(
+        f=modules.Function(function), pool=modules.Function(ops.max_pool, window=2)
+    )
+    assert (modules.pool_before_relu(model).call_order == (1, 0)) == is_moved
+    x = images(2, 6, 6, 3)
+    np.testing.assert_array_equal(modules.pool_before_relu(model)(x), model(x))
+
+
 def test_a_dilated_pool_stays_after_relu(dilation):
     """Its window steps over the image: the maximum of nothing is −∞, of which ReLU makes 0."""
     x = jnp.ones((1, 1, 1, 1))
@@ -304,7 +357,7 @@ def test_a_dilated_pool_stays_after_relu(dilation):
     model = modules.Serial(relu=modules.Function(jax.nn.relu), pool=pool)
     expected = ops.max_pool(x, 2, dilation=3, padding=2)
     assert jnp.isneginf(expected).any()
-    np.testing.assert_array_equal(model(x), expected)
+    np.testing.assert_array_equal(modules.pool_before_relu(model)(x), expected)
 
 
 def test_batch_norm_has_no_option_that_it_does_not_heed():

@@ -15,7 +15,8 @@ from jaxcnn.layers.composition import (
     name_children,
     walk_child,
 )
-from jaxcnn.layers.layer import Layer, Step, as_layer, check_rngs
+from jaxcnn.layers.layer import Layer, Step, as_layer
+from jaxcnn.modules.linear import check_rngs
 from jaxcnn.shapes.receptive import combine_fields, pointwise_fields
 
 

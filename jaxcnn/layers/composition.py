@@ -9,7 +9,8 @@ import jax
 from flax import nnx
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.layer import Layer, Step, as_layer, check_rngs, error_path
+from jaxcnn.layers.layer import Layer, Step, as_layer, error_path
+from jaxcnn.modules.linear import check_rngs
 from jaxcnn.shapes.receptive import Fields, chain_fields, pointwise_fields
 
 LayerLike: TypeAlias = Layer | Callable[[jax.Array], jax.Array]

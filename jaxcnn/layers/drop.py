@@ -8,7 +8,8 @@ import jax
 from flax import nnx
 
 from jaxcnn import arguments, modules, ops, shapes
-from jaxcnn.layers.layer import Layer, check_rngs
+from jaxcnn.layers.layer import Layer
+from jaxcnn.modules.linear import check_rngs
 
 
 @dataclass(frozen=True, repr=False)

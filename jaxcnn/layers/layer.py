@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn import arguments, modules, shapes
+from jaxcnn.modules.linear import check_rngs
 from jaxcnn.shapes.receptive import Fields, pointwise_fields, window_fields
 
 
@@ -246,21 +247,6 @@ def error_path(name: str) -> Iterator[None]:
         with_path = error_type(f"{path}: {message}")
         vars(with_path)["location"] = path, message  # for the level above
         raise with_path from error
-
-
-def check_rngs(rngs: Any) -> None:
-    """Check the source of the keys for the parameters.
-
-    Raises:
-      TypeError: it is not Flax's ``Rngs``.
-    """
-    if not isinstance(rngs, nnx.Rngs):
-        hint = ""
-        if rngs is None:
-            hint = ". For a module without arrays, use layer.abstract(input_shape)"
-        raise TypeError(
-            f"rngs must be nnx.Rngs, such as nnx.Rngs(0). Received: {type(rngs).__name__}{hint}"
-        )
 
 
 def check_per_axis(layer: Layer, *names: str, minimum: int = 1) -> None:

@@ -8,8 +8,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.layer import Layer, check_flags, check_rngs
+from jaxcnn.layers.layer import Layer, check_flags
 from jaxcnn.modules import Initializer
+from jaxcnn.modules.linear import check_rngs
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,7 +11,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.layer import Layer, check_flags, check_rngs
+from jaxcnn.layers.layer import Layer, check_flags
+from jaxcnn.modules.linear import check_rngs
 
 # Flax's default variance, E[x²] − E[x]², loses all digits where the mean is much larger than the
 # deviation, or where a group has one value.

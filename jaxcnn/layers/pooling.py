@@ -38,7 +38,8 @@ class _WindowPool(OpLayer, WindowLayer):
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return ``(*output_sizes, channels)``; see :func:`jaxcnn.shapes.pool_shape`."""
-        return (*self.windows(input_shape).output_sizes, input_shape[-1])
+        *_, channels = shapes.image_shape(input_shape)
+        return (*self.windows(input_shape).output_sizes, channels)
 
     def windows(self, input_shape: Sequence[int]) -> shapes.Windows:
         """Return the window with every option resolved for inputs of ``input_shape``."""

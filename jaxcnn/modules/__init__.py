@@ -1,8 +1,6 @@
 """Flax NNX modules: each owns the parameters of one operation and calls it.
 
 Every call is ``module(x, *, train=False, key=None)``: randomness is an argument, never a state.
-``rngs=None`` makes an abstract module, whose parameters are ``jax.ShapeDtypeStruct``: a summary
-counts them and saved weights fill them without allocating arrays first.
 """
 
 from jaxcnn.modules.combinators import Function, Parallel, Residual, Serial, call, remat

@@ -31,7 +31,7 @@ class _Affine(nnx.Module):
         bias_init: Initializer,
         dtype: DTypeLike | None,
         param_dtype: DTypeLike,
-        rngs: nnx.Rngs | None,
+        rngs: nnx.Rngs,
     ) -> None:
         """Create the parameters: a kernel of ``shape``, and one number per feature."""
         self.dtype = None if dtype is None else jnp.dtype(dtype)
@@ -70,7 +70,7 @@ class _Convolution(_Affine):
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
         precision: Any = None,
-        rngs: nnx.Rngs | None,
+        rngs: nnx.Rngs,
     ) -> None:
         axes = _axes(kernel_size)
         self.strides = shapes.per_axis("strides", strides, axes)
@@ -214,7 +214,7 @@ class Dense(_Affine):
         bias_init: Initializer = zeros,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
-        rngs: nnx.Rngs | None,
+        rngs: nnx.Rngs,
     ) -> None:
         """Create the parameters.
 
@@ -226,7 +226,7 @@ class Dense(_Affine):
           bias_init: A function of ``(key, shape, dtype)``.
           dtype: Dtype of the computation; ``None`` means that of the parameters.
           param_dtype: Dtype of the parameters.
-          rngs: Source of the parameters' keys; ``None`` makes an abstract module.
+          rngs: Source of the parameters' keys.
 
         Raises:
           TypeError: an option has the wrong type.
@@ -265,12 +265,10 @@ def _kernel_shape(
 
 
 def parameter(
-    init: Initializer, rngs: nnx.Rngs | None, shape: shapes.Shape, dtype: DTypeLike
+    init: Initializer, rngs: nnx.Rngs, shape: shapes.Shape, dtype: DTypeLike
 ) -> nnx.Param[Any]:
-    """Create a parameter, abstract if there are no keys."""
+    """Create a parameter."""
     check_rngs(rngs)
-    if rngs is None:
-        return nnx.Param(jax.ShapeDtypeStruct(shape, dtype))
     return nnx.Param(init(rngs.params(), shape, dtype))
 
 
@@ -278,8 +276,12 @@ def check_rngs(rngs: Any) -> None:
     """Check the source of a module's keys.
 
     Raises:
-      TypeError: ``rngs`` is neither Flax's ``Rngs`` nor ``None``.
+      TypeError: `rngs` is not Flax's ``Rngs``.
     """
-    if not (rngs is None or isinstance(rngs, nnx.Rngs)):
-        kind = type(rngs).__name__
-        raise TypeError(f"rngs must be nnx.Rngs, such as nnx.Rngs(0). Received: {kind}")
+    if not isinstance(rngs, nnx.Rngs):
+        hint = ""
+        if rngs is None:
+            hint = ". For a module without arrays, use layer.abstract(input_shape)"
+        raise TypeError(
+            f"rngs must be nnx.Rngs, such as nnx.Rngs(0). Received: {type(rngs).__name__}{hint}"
+        )

@@ -21,10 +21,10 @@ def test_learning_curves(tmp_path, held_out):
     figure.savefig(tmp_path / "curves.png")
 
 
-def test_rate_search_marks_the_suggestion(tmp_path):
+def test_learning_rate_search_marks_the_suggestion(tmp_path):
     rates = np.geomspace(1e-4, 1, 5)
     losses, smoothed = np.array([2, 2.2, 1, 0.5, 900]), np.array([2, 2.1, 1.5, 1, 90])
-    figure = plots.rate_search(LearningRateSearch(rates, losses, smoothed, 0.01))
+    figure = plots.learning_rate_search(LearningRateSearch(rates, losses, smoothed, 0.01))
     (axes,) = figure.axes
     raw, average, suggestion = axes.lines
     np.testing.assert_array_equal(raw.get_xydata(), np.stack([rates, losses], axis=1))

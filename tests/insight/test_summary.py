@@ -11,7 +11,7 @@ from jax.nn import relu
 
 from jaxcnn import models
 from jaxcnn.insight import summarize
-from jaxcnn.layers import Layer, avg_pool, conv, dense, flatten, max_pool, serial
+from jaxcnn.layers import Layer, avg_pool, conv, dense, flatten, max_pool, residual, serial
 
 # Name, output shape, parameters and formula of every layer.
 COURSE = {
@@ -68,26 +68,50 @@ def test_table_is_that_of_the_course():
     text = str(summarize(models.create("mnist_cnn"), (28, 28, 1)))
     assert text == "\n".join(
         [
-            "Layer (type)           Output shape        Parameters",
-            "─────────────────────────────────────────────────────",
+            "Layer (type)           Output shape        Parameters  Receptive field  Jump",
+            "────────────────────────────────────────────────────────────────────────────",
             "input                  (None, 28, 28, 1)",
-            "conv_1 (conv)          (None, 26, 26, 64)         640",
+            "conv_1 (conv)          (None, 26, 26, 64)         640                3     1",
             "relu_1 (relu)          (None, 26, 26, 64)           0",
-            "max_pool_1 (max_pool)  (None, 13, 13, 64)           0",
-            "conv_2 (conv)          (None, 11, 11, 64)      36,928",
+            "max_pool_1 (max_pool)  (None, 13, 13, 64)           0                4     2",
+            "conv_2 (conv)          (None, 11, 11, 64)      36,928                8     2",
             "relu_2 (relu)          (None, 11, 11, 64)           0",
-            "max_pool_2 (max_pool)  (None, 5, 5, 64)             0",
-            "conv_3 (conv)          (None, 3, 3, 64)        36,928",
+            "max_pool_2 (max_pool)  (None, 5, 5, 64)             0               10     4",
+            "conv_3 (conv)          (None, 3, 3, 64)        36,928               18     4",
             "relu_3 (relu)          (None, 3, 3, 64)             0",
             "flatten_1 (flatten)    (None, 576)                  0",
             "dropout_1 (dropout)    (None, 576)                  0",
             "dense_1 (dense)        (None, 10)               5,770",
-            "─────────────────────────────────────────────────────",
+            "────────────────────────────────────────────────────────────────────────────",
             "Total parameters: 80,266",
             "Trainable parameters: 80,266",
             "Non-trainable parameters: 0",
         ]
     )
+
+
+# Araujo et al. (2019): size + (f − 1) · jump, and jump · stride, layer by layer, by hand.
+@pytest.mark.parametrize(
+    ("layer", "fields"),
+    [
+        (serial(conv(1, 3), conv(1, 3, dilation=2), max_pool(2)), [(3, 1), (7, 1), (8, 2)]),
+        (
+            serial(conv(1, 7, strides=2), max_pool(3, strides=2), conv(1, 3)),
+            [(7, 2), (11, 4), (19, 4)],
+        ),
+        # Of two branches the larger.
+        (
+            serial(residual(conv(2, 5, padding="SAME"), conv(2, 1)), conv(1, 3)),
+            [(5, 1), (1, 1), (7, 1)],
+        ),
+    ],
+)  # fmt: skip
+def test_receptive_fields(layer, fields):
+    summary = summarize(layer, (64, 64, 2))
+    rows = [row for row in summary.rows if row.receptive_field is not None]
+    assert [(row.receptive_field, row.jump) for row in rows] == [
+        ((size, size), (jump, jump)) for size, jump in fields
+    ]
 
 
 def test_explain_prints_the_formulas():

@@ -122,8 +122,8 @@ def test_names_of_a_residual_network():
         ),
         (
             serial(parallel(conv(6, 1), narrow=conv(6, 3))),
-            "parallel_1: branches that are concatenated may differ in their channels alone. "
-            "Received: conv_1 (8, 8, 6), narrow (6, 6, 6)",
+            "parallel_1: branches that are concatenated must have the same shape except for the "
+            "channels. Received: conv_1 (8, 8, 6), narrow (6, 6, 6)",
         ),
         (
             parallel(relu, conv(6, 1), combine="add"),
@@ -235,7 +235,7 @@ def test_remat_has_second_derivatives_in_both_modes():
         gradient = jax.grad(lambda x: jnp.sum(function(x) ** 3))
         return jax.jit(lambda x: jax.jvp(gradient, (x,), (jnp.ones_like(x),)))(X)
 
-    again = along_ones(remat(jnp.tanh).build(X.shape[1:], rngs=None))
+    again = along_ones(remat(jnp.tanh).abstract(X.shape[1:]))
     for a, b in zip(along_ones(jnp.tanh), again, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 

@@ -25,7 +25,7 @@ MODELS = {
 
 def program(layer, input_shape, platform):
     """A training step's gradients, as StableHLO."""
-    graphdef, params, others = nnx.split(layer.build(input_shape, rngs=None), nnx.Param, ...)
+    graphdef, params, others = nnx.split(layer.abstract(input_shape), nnx.Param, ...)
     others = nnx.to_pure_dict(others)
 
     def loss(params, others, x, key):

@@ -35,7 +35,7 @@ def test_published_parameters(name, options, parameters):
 def test_every_model_runs_on_its_input(name):
     """Abstractly: the shapes and dtypes of a real run, in none of its time."""
     network, shape = models.create(name), models.input_shape(name)
-    graphdef, state = nnx.split(network.build(shape, rngs=None))
+    graphdef, state = nnx.split(network.abstract(shape))
 
     def run(state, x, key):
         model = nnx.merge(graphdef, state)
@@ -71,7 +71,7 @@ def test_sizes_of_the_stages(name, options, sizes):
 
 def test_names_of_parameters():
     def names(network):
-        model = network.build((32, 32, 3), rngs=None)
+        model = network.abstract((32, 32, 3))
         return {path[:-1] for path, _ in nnx.to_flat_state(nnx.state(model, nnx.Param))}
 
     residual = names(models.create("resnet18_small"))
