@@ -163,7 +163,7 @@ def test_the_key_decides(key, case):
 
 
 @EVERY
-def test_alike_images_are_changed_differently(key, case):
+def test_identical_images_are_changed_differently(key, case):
     images = jnp.broadcast_to(random_images(case.shape)[:1], case.shape)
     result = np.asarray(case.augment(key, images, **case.something))
     assert len(np.unique(result.reshape(len(result), -1), axis=0)) > 1

@@ -435,7 +435,7 @@ def test_the_command_prepares_lists_and_describes(small, server, tmp_path, comma
     command("prepare", "cifar10", "--mirror", server.address, *place)
     assert_prepared(data_dir, "cifar10", splits)
     assert command("list", *place).endswith("0.1 MB  yes\n")
-    told = command("info", "cifar10", *place, "--picture", picture).splitlines()
+    told = command("info", "cifar10", *place, "--plot", picture).splitlines()
     assert told == [
         "cifar10: photographs of animals and vehicles",
         "train     25 images of 32×32×3",
