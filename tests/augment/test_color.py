@@ -52,7 +52,7 @@ def test_factors_are_drawn_evenly(key, option, value, low, high):
 
 
 def test_changes_come_in_their_order(key):
-    """Brightness first: what it cuts off stays lost."""
+    """Brightness is first: values that it clips are lost."""
     images = jnp.asarray([0.4, 0.8, 0.8]).reshape(1, 1, 3, 1)
     result = color_jitter(key, images, brightness=(2.0, 2.0), contrast=(0.5, 0.5))
     bright = np.array([0.8, 1.0, 1.0])

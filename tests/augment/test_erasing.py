@@ -15,7 +15,7 @@ def bright():
 
 
 def boxes(erased):
-    """Returns top, bottom, left, right of each erased part, which must be one full rectangle."""
+    """Return top, bottom, left, right of each erased part, which must be one full rectangle."""
     found = []
     for mask in erased:
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
