@@ -24,7 +24,7 @@ SCIPY_MODES = {
 
 
 def jitted(augment, key, images, **options):
-    """Compiles the whole at once, which is quicker than operation by operation."""
+    """Compile the whole function at once, which is faster than operation by operation."""
     return np.asarray(jax.jit(functools.partial(augment, **options))(key, jnp.asarray(images)))
 
 

@@ -141,7 +141,7 @@ def publish(name):
 
 
 def small_entry(name, contents):
-    """Return the catalog's entry with the numbers of images and the sizes and checksums of the files replaced."""
+    """Return the entry of the catalog with the sizes and checksums of the small set."""
     entry = CATALOG[name]
     return replace(
         entry,

@@ -199,7 +199,7 @@ def test_load_reads_what_was_prepared(small, server, tmp_path):
 
 
 def test_sets_of_one_archive_download_it_once(server, tmp_path, monkeypatch):
-    """Letters and digits are in one zip; what is there already is used."""
+    """Letters and digits are in one zip; files that exist already are used."""
     parts = {name: published.publish(name) for name in ("emnist/letters", "emnist/digits")}
     members = {}
     for _, contents, _ in parts.values():
