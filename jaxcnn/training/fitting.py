@@ -159,7 +159,7 @@ def run_task(
                     keep_best=options.keep_best or 1,
                 )
             )
-            opened.enter_context(interruption)
+            opened.enter_context(interruption.listen())
             listeners.insert(0, history_csv(folder / HISTORY))
         loop = Loop(
             task,

@@ -216,7 +216,7 @@ def load(folder: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
         )
     if into is None:
         # Built without arrays, so that nothing is computed only to be replaced.
-        into = models.create(str(run.model), **run.options).build(run.input_shape, rngs=None)
+        into = models.create(str(run.model), **run.options).abstract(run.input_shape)
     graphdef, state = nnx.split(into)
     expected = {name: leaf.shape for name, leaf in flatten_names(state).items()}
     received = {name: leaf.shape for name, leaf in weights.items()}

@@ -23,7 +23,7 @@ def standard_promotion():
 
 
 def stripes(count, seed=0):
-    """Returns noisy images whose class is the place of a bright row."""
+    """Return noisy images whose class is the place of a bright row."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, count)
     images = rng.integers(0, 60, (count, *SHAPE), np.uint8)

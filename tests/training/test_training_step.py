@@ -204,7 +204,7 @@ def test_statistics_are_updated_and_not_trained():
 
 
 def randomness(model, **options):
-    """Returns the loss sum of two steps from one state each, and of the first again."""
+    """Return the loss sum of two steps from one state each, and of the first again."""
     step = cnn.make_training(model, optax.sgd(0.0), **options).step
     batch = random_batches(1)[0]
 
@@ -348,7 +348,7 @@ def test_a_recipe_by_name_is_its_augmentation():
 )
 def test_option_errors_come_at_once(options, kind, message):
     with pytest.raises(kind, match=message):
-        cnn.make_training(small(), optax.sgd(0.1), **options).step
+        cnn.make_training(small(), optax.sgd(0.1), **options)
 
 
 def test_who_needs_the_epoch_and_is_not_told_says_so():
