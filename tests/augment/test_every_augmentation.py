@@ -1,4 +1,4 @@
-"""What holds for every augmentation, whatever it does."""
+"""Properties of every augmentation."""
 
 import functools
 from typing import NamedTuple
@@ -146,13 +146,13 @@ def test_properties(case, draw):
     assert (result.shape, result.dtype) == (images.shape, images.dtype)
     assert result.min() >= 0
     assert result.max() <= 1 + 1e-6
-    # What stands in the other rows has no influence on a row.
+    # Other rows do not affect a row.
     others = random_images(case.shape, seed=1).at[2].set(images[2])
     np.testing.assert_array_equal(augment(key, others)[2], result[2])
 
 
 @EVERY
-def test_the_key_decides(key, case):
+def test_the_key_determines_the_result(key, case):
     augment = functools.partial(case.augment, **case.something)
     images = random_images(case.shape)
     result = augment(key, images)
@@ -163,7 +163,7 @@ def test_the_key_decides(key, case):
 
 
 @EVERY
-def test_alike_images_are_changed_differently(key, case):
+def test_identical_images_are_changed_differently(key, case):
     images = jnp.broadcast_to(random_images(case.shape)[:1], case.shape)
     result = np.asarray(case.augment(key, images, **case.something))
     assert len(np.unique(result.reshape(len(result), -1), axis=0)) > 1

@@ -1,4 +1,4 @@
-"""Mirrored images, against NumPy's."""
+"""Flipped images, against NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ def random_images(count, dtype=np.float32):
 
 
 def flipped(images, results):
-    """Returns which images came out mirrored; all others are as they were."""
+    """Return which images are flipped, and check that the others are unchanged."""
     mirrored = [np.array_equal(i[:, ::-1], r) for i, r in zip(images, results, strict=True)]
     same = [np.array_equal(i, r) for i, r in zip(images, results, strict=True)]
     np.testing.assert_array_equal(np.logical_xor(mirrored, same), True)
@@ -32,7 +32,7 @@ def alternate(images, epoch, seed=0):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_two_epochs_show_every_image_both_ways(dtype):
+def test_two_epochs_show_every_image_in_both_orientations(dtype):
     images = random_images(1000, dtype)
     epochs = [flipped(images, alternate(images, epoch)) for epoch in range(4)]
     assert epochs[0].mean() == pytest.approx(0.5, abs=0.05)
@@ -41,7 +41,7 @@ def test_two_epochs_show_every_image_both_ways(dtype):
     np.testing.assert_array_equal(epochs[1], epochs[3])
 
 
-def test_an_images_way_depends_on_nothing_but_the_image():
+def test_the_orientation_is_a_function_of_the_image_alone():
     """Neither on the order, nor on the batch, nor on the key of the step."""
     images = random_images(300)
     first = flipped(images, alternate(images, 0))
@@ -50,8 +50,8 @@ def test_an_images_way_depends_on_nothing_but_the_image():
     np.testing.assert_array_equal(flipped(images[order], again), first[order])
 
 
-def test_images_that_differ_little_go_different_ways():
-    """Pixels of a drawing: all alike but for one that is a little brighter."""
+def test_similar_images_differ_in_orientation():
+    """Drawings that differ in one slightly brighter pixel."""
     images = np.zeros((1000, 4, 5, 2), np.float32)
     images[:, :, 0] = 1  # so that they are not mirror images of themselves
     images[np.arange(1000), 3, 2 + np.arange(1000) % 2, 1] = np.arange(1, 1001) / 2550

@@ -1,4 +1,4 @@
-"""Shifts and crops against NumPy's, resized crops against Pillow's, affine maps against SciPy's."""
+"""Shifts and crops against NumPy, resized crops against Pillow, affine maps against SciPy."""
 
 import functools
 import itertools
@@ -24,7 +24,7 @@ SCIPY_MODES = {
 
 
 def jitted(augment, key, images, **options):
-    """Compiles the whole at once, which is quicker than operation by operation."""
+    """Compile the whole function at once, which is faster than operation by operation."""
     return np.asarray(jax.jit(functools.partial(augment, **options))(key, jnp.asarray(images)))
 
 
@@ -33,7 +33,7 @@ def random_images(*shape):
 
 
 def shifted(image, offset):
-    """Returns the image moved by ``offset`` along its spatial axes, zeros coming in."""
+    """Return the image moved by ``offset`` along its spatial axes, filled with zeros."""
     result = np.zeros_like(image)
     sizes = image.shape[:-1]
     target = tuple(slice(max(o, 0), n + min(o, 0)) for o, n in zip(offset, sizes, strict=True))
@@ -43,7 +43,7 @@ def shifted(image, offset):
 
 
 def offsets_of(images, results, pixels):
-    """Returns the one offset per image that explains the result."""
+    """Return the one offset per image of the result."""
     around = range(-pixels, pixels + 1)
     found = []
     for image, result in zip(images, results, strict=True):
@@ -60,7 +60,7 @@ def offsets_of(images, results, pixels):
 @pytest.mark.parametrize(
     ("shape", "pixels"), [((300, 6, 5, 2), 2), ((60, 9, 1), 3), ((40, 3, 4, 3, 1), 1)]
 )
-def test_every_image_is_shifted_on_its_own(key, shape, pixels):
+def test_every_image_has_its_own_shift(key, shape, pixels):
     images = random_images(*shape)
     results = random_shift(key, jnp.asarray(images), pixels=pixels)
     assert (results.shape, results.dtype) == (images.shape, images.dtype)
@@ -154,7 +154,7 @@ def test_a_resized_crop_is_that_of_pillow(corner, sides):
     ("scale", "ratio"), [((0.1, 0.5), (0.5, 2.0)), ((0.3, 0.3), (1.0, 1.0)), ((0.9, 1.0), (5, 5))]
 )
 def test_a_resized_crop_has_the_drawn_area_and_lies_inside(key, scale, ratio):
-    """Images that hold their own coordinates tell which part of them a crop is."""
+    """Images filled with their coordinates reveal the position of a crop."""
     height, width, count = 40, 60, 200
     places = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1)
     images = np.broadcast_to((places + 0.5) / 60, (count, height, width, 2)).astype(np.float32)
@@ -240,7 +240,7 @@ def test_affine_maps_are_those_of_scipy(mode, rotation, translation, scale, shea
 
 
 def test_the_drawn_rotations_are_even(key):
-    """A line from the middle to the right tells the angle."""
+    """A line from the center to the right reveals the angle."""
     images = np.zeros((400, 41, 41, 1), np.float32)
     images[:, 20, 25:38] = 1
     result = jitted(random_affine, key, images, rotation=(-30, 60))[..., 0]

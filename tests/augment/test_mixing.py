@@ -1,4 +1,4 @@
-"""Mixed images and labels: where images show their own label, they must say the same."""
+"""Mixed images and labels: images filled with their class must agree with their labels."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def test_labels_are_mixed_as_the_images(key, labeled, mix, alpha):
 
 
 def shares(mix, labeled, alpha, keys=40):
-    """Returns the share of its own class in each image that was mixed with another."""
+    """Return the share of its own class in each image that was mixed with another."""
     run = jax.jit(jax.vmap(lambda key: mix(key, *labeled, alpha=alpha)[1]))
     targets = np.asarray(run(jax.random.split(jax.random.key(0), keys)))
     own = np.diagonal(targets, axis1=1, axis2=2)

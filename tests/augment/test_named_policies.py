@@ -1,4 +1,4 @@
-"""Augmentation policies by name, and augmentations one after another."""
+"""Augmentation policies by name, and composition of augmentations."""
 
 import functools
 
@@ -31,7 +31,7 @@ def test_an_unknown_policy_is_an_error_with_the_nearest():
         augment.named(3)
 
 
-def test_the_parts_of_a_composition_come_in_turn(key):
+def test_a_composition_applies_its_parts_in_order(key):
     def double(key, images):
         return 2 * images
 
@@ -43,7 +43,7 @@ def test_the_parts_of_a_composition_come_in_turn(key):
     assert float(augment.compose(augment.compose(add), double, add)(key, jnp.float32(3))) == 9
 
 
-def test_each_part_has_a_key_of_its_own(key):
+def test_each_part_has_a_separate_key(key):
     def draw(key, images):
         return jnp.append(images, jax.random.uniform(key))
 

@@ -1,4 +1,4 @@
-"""RandAugment: each change against Pillow or SciPy, and all of them drawn evenly."""
+"""RandAugment: each change against Pillow or SciPy, and uniform draws of all changes."""
 
 import functools
 import itertools
@@ -65,7 +65,7 @@ def test_half_solarized_and_posterized(strength):
 
 
 def moves(strength):
-    """Returns (matrix, move) of (row, column) for each geometric change."""
+    """Return (matrix, move) of (row, column) for each geometric change."""
     angle, lean, share = np.radians(30 * strength), 0.3 * strength, 0.45 * strength * SIZE
     turn = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     return {
@@ -78,7 +78,7 @@ def moves(strength):
 
 
 def moved(*maps):
-    """Returns the image after maps in turn, read once."""
+    """Return the image after several maps, sampled once."""
     matrix, offset = np.eye(2), np.zeros(2)
     for step, move in maps:
         matrix, offset = step @ matrix, step @ offset + move
@@ -95,7 +95,7 @@ def moved(*maps):
 
 
 def candidates():
-    """Yields the name of each change and what it makes of the image, at half its strength."""
+    """Yield the name of each change and its result, at half its strength."""
     yield "nothing", PIXELS
     yield "autocontrast", (np.asarray(ImageOps.autocontrast(PICTURE), float) + PIXELS) / 2
     yield "equalize", (np.asarray(ImageOps.equalize(PICTURE), float) + PIXELS) / 2

@@ -1,4 +1,4 @@
-"""Every image once, in batches of one shape, in an order that seed and epoch decide."""
+"""Batches: every image once, one shape, and an order determined by seed and epoch."""
 
 import ast
 import os
@@ -18,7 +18,7 @@ from jaxcnn.data import Batch, Dataset, batches, prefetch, steps_per_epoch
 
 
 def numbered(count):
-    """Returns a data set whose image n is filled with n and labeled n."""
+    """Return a data set whose image n is filled with n and labeled n."""
     numbers = np.arange(count)
     return Dataset(
         np.broadcast_to(numbers[:, None, None, None], (count, 2, 3, 1)).astype("u1"), numbers
@@ -170,7 +170,7 @@ def test_prefetching_draws_only_so_many_ahead_and_stops_with_the_loop():
     assert threading.active_count() == threads
 
 
-def test_what_breaks_while_prefetching_is_raised_in_its_place():
+def test_an_error_while_prefetching_is_raised_in_place_of_its_batch():
     def source():
         yield from batches(numbered(4), 4)
         raise OSError("the disk is gone")
@@ -234,7 +234,7 @@ def test_errors_come_at_once(options, kind, message):
         batches(numbered(4), **({"batch_size": 2} | options))
 
 
-def test_prefetch_says_what_is_wrong_at_once():
+def test_prefetch_checks_its_options_at_once():
     with pytest.raises(ValueError, match=r"ahead must be at least 1. Received: ahead=0"):
         prefetch([], ahead=0)
 

@@ -1,4 +1,4 @@
-"""Classes of one set as numbers of another's."""
+"""Renumbering of labels by the classes of another set."""
 
 import numpy as np
 import pytest

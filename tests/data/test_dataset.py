@@ -1,4 +1,4 @@
-"""Labeled images in memory, against NumPy and Pillow."""
+"""Data sets in memory, against NumPy and Pillow."""
 
 import dataclasses
 
@@ -205,7 +205,7 @@ def test_a_short_first_axis_need_not_be_the_channels(shape, dtype):
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 28, 28), (2, 3, 480, 640)])
-def test_channels_first_is_told_where_it_is_sure(shape):
+def test_channels_first_is_an_error_where_it_is_certain(shape):
     with pytest.raises(ValueError, match=r"channels last.*use np.moveaxis\(images, 1, -1\)"):
         Dataset(np.zeros(shape, np.uint8), np.arange(2))
 

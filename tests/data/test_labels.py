@@ -1,4 +1,4 @@
-"""The four kinds of labels of a data set: what is kept, what is refused and how it is said."""
+"""The four kinds of labels of a data set, and the errors of others."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Held-out parts, folds and balanced orders: who is in which, and how often."""
+"""Stratified splits, folds, balanced orders and class weights."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ LABELS = st.lists(st.integers(0, 4), min_size=2, max_size=60).map(np.array)
 
 
 def numbered(labels):
-    """Returns a data set whose image n holds the number n."""
+    """Return a data set whose image n holds the number n."""
     images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1)
     return Dataset(images, labels, tuple("abcde"))
 
@@ -54,7 +54,7 @@ def test_folds_test_each_image_once(labels, folds, seed):
     assert np.ptp(np.sum(counts, axis=1)) <= 1
 
 
-def test_the_seed_decides_what_is_held_out():
+def test_the_seed_determines_the_held_out_images():
     data = numbered(np.arange(60) % 3)
     parts = [numbers(stratified_split(data, 0.5, seed=seed)[1]) for seed in (0, 0, 1)]
     assert parts[0] == parts[1] != parts[2]
@@ -109,7 +109,7 @@ def test_folds_of_images_without_one_class_are_dealt_at_random(labels):
 
 
 @pytest.mark.parametrize("labels", WITHOUT_A_CLASS)
-def test_what_needs_one_class_per_image_says_so(labels):
+def test_other_labels_are_errors_where_one_class_is_needed(labels):
     data = Dataset(numbered(np.zeros(9, int)).images, labels)
     received = rf"Received: labels {data.labels.dtype} \({', '.join(map(str, labels.shape))}\)$"
     rule = r" needs one class per image: labels \(N,\) of integers or names. " + received

@@ -1,4 +1,4 @@
-"""Splits and their slices, against TensorFlow Datasets' own reading of them."""
+"""Splits and their slices, against TensorFlow Datasets."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from jaxcnn.data.splits import Part, cut, evenly, every_fifth, parse, stored_row
 
 
 def stock(split, sizes):
-    """Returns the rows that TensorFlow Datasets takes, as ``(name, start, stop)``."""
+    """Return the rows that TensorFlow Datasets takes, as ``(name, start, stop)``."""
     infos = {
         name: tfds.core.SplitInfo(name=name, shard_lengths=[size], num_bytes=0)
         for name, size in sizes.items()
@@ -115,7 +115,7 @@ def test_every_fifth_of_each_class():
 
 
 def numbered(labels):
-    """Returns a set whose image n is filled with n."""
+    """Return a set whose image n is filled with n."""
     images = np.arange(len(labels), dtype=np.uint8)[:, None, None, None]
     return Dataset(images, np.array(labels))
 

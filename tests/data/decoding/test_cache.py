@@ -31,7 +31,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Counts the records that are read."""
+    """Count the records that are read."""
     rows = []
     read = Records.read
 
@@ -48,7 +48,7 @@ def shades(data):
 
 
 def kept(root):
-    """Returns the folders in which something is kept beside a source."""
+    """Return the folders of decoded sets beside a source."""
     folders = root.with_name(f".{root.name}.jaxcnn-cache").iterdir()
     return sorted(folder for folder in folders if folder.name != ".lock")
 
@@ -193,7 +193,7 @@ def test_damage_is_seen_and_repaired(root, decoded, damage):
 
 
 def test_a_place_that_cannot_be_written(root, tmp_path, monkeypatch, decoded):
-    """As the tests may run as root, whom no permission stops, a file stands in the way."""
+    """A file blocks the folder, because tests may run as root, which ignores permissions."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     root.with_name(".pets.jaxcnn-cache").write_text("in the way")
     with pytest.warns(
@@ -235,7 +235,7 @@ def test_an_error_while_decoding_leaves_nothing(root):
     assert kept(root) == []
 
 
-# Says when it has come to a record in the middle, and stays there.
+# Prints a line when it reaches a record in the middle, and sleeps there.
 SLOW = """
 import sys, time
 from jaxcnn.data import load
@@ -252,7 +252,7 @@ Records.read = slow
 
 @contextmanager
 def decoding_process(call, **environment):
-    """Yields a process that is in the midst of decoding."""
+    """Yield a process that is stopped while it decodes."""
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW + call],
         stdout=subprocess.PIPE,
@@ -267,7 +267,7 @@ def decoding_process(call, **environment):
         process.communicate()
 
 
-def test_what_a_killed_process_left_is_removed(root):
+def test_partial_folders_of_a_killed_process_are_removed(root):
     load(root, image_size=2)
     (whole,) = kept(root)
     with decoding_process(f"load({str(root)!r})") as process:
@@ -290,8 +290,8 @@ def test_a_killed_process_leaves_no_temporary_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_faster_process_kept_stays(root, monkeypatch, decoded):
-    """A file changes before it is decoded, and another process decodes it as it is now."""
+def test_the_set_of_a_faster_process_is_kept(root, monkeypatch, decoded):
+    """A file changes before it is decoded, and another process decodes its new contents."""
     lock_first_writable = cache._lock_first_writable
 
     def overtaken(places):
@@ -310,20 +310,19 @@ def test_what_a_faster_process_kept_stays(root, monkeypatch, decoded):
     assert len(kept(root)) == 1
 
 
-@pytest.mark.parametrize("start", ["nothing", "damaged"])
-def test_several_processes_at_once(root, start):
-    """All of them start from nothing, or from something damaged, and one does the work."""
-    if start == "damaged":
-        load(root, image_size=64)
-        truncated(kept(root)[0])
+def test_several_processes_at_once(root):
+    """Three processes start from nothing, then from a damaged set; each time one decodes."""
     code = (
         "import sys; from jaxcnn.data import load\n"
         "from jaxcnn.data.decoding.record_decoding import Records\n"
         "read, rows = Records.read, []\n"
         "Records.read = lambda self, row: rows.append(row) or read(self, row)\n"
-        "print('ready', flush=True); sys.stdin.readline()\n"
-        f"data = load({str(root)!r}, split='all', image_size=64)\n"
-        "print(sorted(data.images[:, 0, 0, 0].tolist()), len(rows))"
+        "print('ready', flush=True)\n"
+        "for line in sys.stdin:\n"
+        "    rows.clear()\n"
+        f"    data = load({str(root)!r}, split='all', image_size=64)\n"
+        "    print(sorted(data.images[:, 0, 0, 0].tolist()), len(rows), flush=True)\n"
+        "    del data"
     )
     processes = [
         subprocess.Popen(
@@ -336,13 +335,18 @@ def test_several_processes_at_once(root, start):
     ]
     for process in processes:
         process.stdout.readline()
+    for start in ("nothing", "damaged"):
+        if start == "damaged":
+            truncated(kept(root)[0])
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        answers = sorted(process.stdout.readline().strip() for process in processes)
+        assert answers == [f"{ALL} 0", f"{ALL} 0", f"{ALL} 11"], start
+        assert len(kept(root)) == 1
     for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    answers = sorted(process.communicate()[0].strip() for process in processes)
-    assert answers == [f"{ALL} 0", f"{ALL} 0", f"{ALL} 11"]
+        process.communicate()
     assert [process.returncode for process in processes] == [0] * 3
-    assert len(kept(root)) == 1
 
 
 def test_memory_stays_bounded(tmp_path):

@@ -47,8 +47,8 @@ def test_missing_and_fake_files(tmp_path):
         read_picture(tmp_path)
 
 
-def test_what_may_pass_is_not_the_pictures_fault(tmp_path, monkeypatch):
-    """Neither a file that cannot be opened now nor want of memory makes a picture unreadable."""
+def test_temporary_errors_do_not_make_a_picture_unreadable(tmp_path, monkeypatch):
+    """A file that cannot be opened, or too little memory, raises the error itself."""
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     with pytest.raises(OSError, match=r"loop\.png") as caught:
         read_picture(tmp_path / "loop.png")

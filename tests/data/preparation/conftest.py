@@ -77,7 +77,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def small(monkeypatch, server):
-    """Puts a small set into the catalog and on the server; returns its images and labels."""
+    """Put a small set into the catalog and on the server; return its images and labels."""
 
     def put(name):
         entry, contents, splits = published.publish(name)

@@ -1,4 +1,4 @@
-"""Data sets of a few random images, in the true formats of those that they are named after."""
+"""Data sets of a few random images, in the file formats of the published sets."""
 
 import gzip
 import hashlib
@@ -21,7 +21,7 @@ def gz(contents):
 
 
 def idx(array):
-    """Returns a gzipped IDX file, as http://yann.lecun.com/exdb/mnist/ describes it."""
+    """Return a gzipped IDX file, as http://yann.lecun.com/exdb/mnist/ describes it."""
     header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     return gz(header + array.tobytes())
 
@@ -50,7 +50,7 @@ def unzipped(contents):
 
 
 def cifar_records(images, *labels):
-    """Returns rows of label bytes and the red, green and blue planes, each row by row."""
+    """Return rows of label bytes and the red, green and blue planes, each row by row."""
     return b"".join(
         bytes(row) + image[..., 0].tobytes() + image[..., 1].tobytes() + image[..., 2].tobytes()
         for image, *row in zip(images, *labels, strict=True)
@@ -132,7 +132,7 @@ FILES = {
 
 
 def publish(name):
-    """Returns the catalog's entry for the small set, its files, and its images and labels."""
+    """Return the catalog's entry for the small set, its files, and its images and labels."""
     entry = CATALOG[name]
     rng = np.random.default_rng(len(name))
     splits = {split: random_split(rng, entry, SIZES[split]) for split in entry.splits}
@@ -141,7 +141,7 @@ def publish(name):
 
 
 def small_entry(name, contents):
-    """Returns the catalog's entry with the numbers of images and the files' facts replaced."""
+    """Return the entry of the catalog with the sizes and checksums of the small set."""
     entry = CATALOG[name]
     return replace(
         entry,

@@ -1,4 +1,4 @@
-"""The catalog says what TensorFlow Datasets says."""
+"""The catalog agrees with TensorFlow Datasets."""
 
 import pytest
 import tensorflow_datasets as tfds

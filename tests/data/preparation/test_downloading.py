@@ -1,4 +1,4 @@
-"""A file arrives whole and right, or an error says what went wrong and nothing has its name."""
+"""A download is complete and checked, or raises an error and leaves no file of that name."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ def file(server, monkeypatch):
 
 @pytest.fixture
 def fetch(file, tmp_path):
-    """Downloads the file; returns where it is, and checks what was told on the way."""
+    """Download the file; return its path, and check the reported progress."""
 
     def fetch():
         told = []
@@ -38,7 +38,7 @@ def fetch(file, tmp_path):
     return fetch
 
 
-def test_a_file_arrives(fetch, server):
+def test_a_file_is_downloaded(fetch, server):
     told = fetch()
     assert told[-1] == ("downloading pictures.gz (0.1 MB)", 100_000, 100_000)
     assert server.asked == [(NAME, 0)]
@@ -67,7 +67,7 @@ def test_a_cut_answer_without_length_is_taken_up(fetch, server):
     assert server.asked == [(NAME, 0), (NAME, 30_000)]
 
 
-def test_a_server_without_ranges_begins_anew(fetch, server):
+def test_a_server_without_ranges_starts_again(fetch, server):
     server.ranges = False
     server.faults[NAME] = [{"cut": 30_000}]
     fetch()
@@ -89,7 +89,7 @@ def test_a_stalled_connection_is_taken_up(fetch, server, monkeypatch):
     assert server.asked == [(NAME, 0), (NAME, 30_000)]
 
 
-def test_a_busy_server_is_asked_again_in_mid_way(fetch, server):
+def test_a_busy_server_is_asked_again(fetch, server):
     server.faults[NAME] = [{"cut": 30_000}, 503, 429]
     fetch()
 
@@ -101,7 +101,7 @@ def test_an_earlier_run_is_continued(fetch, server, tmp_path):
 
 
 @pytest.mark.parametrize("size", [70_000, 100_000, 100_001])
-def test_what_an_earlier_run_left_of_another_file_is_dropped(fetch, server, tmp_path, size):
+def test_a_partial_file_of_another_file_is_dropped(fetch, server, tmp_path, size):
     (tmp_path / f"{NAME}.part").write_bytes(bytes(size))
     fetch()
     assert server.asked[-1] == (NAME, 0)
@@ -157,14 +157,14 @@ def free_port():
         (lambda: f"http://nowhere.invalid/{NAME}", f"http://nowhere.invalid/{NAME} cannot be"),
     ],
 )
-def test_a_host_that_cannot_be_reached_is_told_at_once(server, file, tmp_path, url, message):
+def test_a_host_that_cannot_be_reached_is_an_error_at_once(server, file, tmp_path, url, message):
     with pytest.raises(ConnectionError, match=message):
         downloading.download(file, tmp_path / NAME, url=url(), report=lambda *_: None)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_look_up_that_takes_too_long_is_given_up(file, tmp_path, monkeypatch, server):
-    """The look-up of a host's name knows no timeout."""
+    """The lookup of a host's name has no timeout."""
     monkeypatch.setattr(downloading, "_SECONDS", 0.1)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: server.released.wait() or [])
     with pytest.raises(ConnectionError, match="no answer within 0 s"):

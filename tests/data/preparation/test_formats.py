@@ -1,4 +1,4 @@
-"""Files of every format give the arrays that were put in; damaged ones are named."""
+"""Every file format gives the arrays that were written; a damaged file is named."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ LABELS = np.arange(6, dtype=np.uint8)
 PHOTOS = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
 
 
-def test_idx_is_what_lecun_describes(tmp_path):
+def test_idx_has_the_published_format(tmp_path):
     # Written by hand: magic 2051 and 2049, sizes in four bytes, most significant first.
     pixels = struct.pack(">IIII", 2051, 2, 2, 3) + bytes(range(12))
     (tmp_path / "images").write_bytes(gzip.compress(pixels))
@@ -181,7 +181,7 @@ def test_damaged_svhn_is_named(tmp_path, contents, message):
 
 @pytest.mark.parametrize("read", ["idx", "tar", "svhn"])
 def test_a_flipped_byte_is_an_error_or_harmless(tmp_path, read):
-    """No damage ends in another exception, whatever it hits."""
+    """No damage causes another exception."""
     whole = {"idx": published.idx(IMAGES), "tar": batches(), "svhn": svhn()}[read]
     random, refused = np.random.default_rng(0), []
     for _ in range(100):

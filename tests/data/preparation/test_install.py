@@ -1,4 +1,4 @@
-"""What is prepared is what was published, whatever happened on the way."""
+"""A prepared set equals the published one, also after interruptions and errors."""
 
 import errno
 import os
@@ -48,7 +48,7 @@ def wait_for(path):
 
 
 def stored(data_dir, name, split):
-    """Returns the images and labels of a prepared split, each row as one hashable value."""
+    """Return the images and labels of a prepared split, each row as one hashable value."""
     records = tfds.data_source(name, split=split, data_dir=data_dir)
     return sorted((record["image"].tobytes(), int(record["label"])) for record in records)
 
@@ -60,7 +60,7 @@ def rows(images, labels):
 
 
 def assert_prepared(data_dir, name, splits):
-    """Checks that the set reads as it was published, and that nothing else lies about."""
+    """Check that the set reads as it was published, and that no other file is left."""
     for split, (images, labels) in splits.items():
         assert stored(data_dir, name, split) == rows(images, labels)
     leftovers = [
@@ -91,7 +91,7 @@ def command(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def read_back(tmp_path_factory):
-    """Prepares every small set from files, and reads all of them in a process of its own."""
+    """Prepare every small set from files, and read all of them in a separate process."""
     folder = tmp_path_factory.mktemp("every_set")
     expected, whole = {}, install.CATALOG
     for name in published.FILES:
@@ -110,7 +110,7 @@ def read_back(tmp_path_factory):
 
 
 def stored_order(split, count):
-    """Returns the order of TensorFlow Datasets: by the hash of split and key."""
+    """Return the order of TensorFlow Datasets: by the hash of split and key."""
     from tensorflow_datasets.core import shuffle
 
     shuffler = shuffle.Shuffler("unused", split)
@@ -152,7 +152,7 @@ def test_several_files_hold_a_large_split(small, server, tmp_path, monkeypatch):
     assert_prepared(tmp_path, "mnist", splits)
 
 
-def test_prepare_tells_what_it_does(small, server, tmp_path, capsys):
+def test_prepare_prints_its_progress(small, server, tmp_path, capsys):
     splits = small("mnist")
     folder = install.prepare("mnist", mirror=server.address + "/", data_dir=tmp_path)
     assert folder == tmp_path / "mnist" / "3.0.1"
@@ -199,7 +199,7 @@ def test_load_reads_what_was_prepared(small, server, tmp_path):
 
 
 def test_sets_of_one_archive_download_it_once(server, tmp_path, monkeypatch):
-    """Letters and digits are in one zip; what is there already is used."""
+    """Letters and digits are in one zip; files that exist already are used."""
     parts = {name: published.publish(name) for name in ("emnist/letters", "emnist/digits")}
     members = {}
     for _, contents, _ in parts.values():
@@ -325,7 +325,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_that_reads(small, server, tmp_p
     assert_prepared(tmp_path, "mnist", splits)
 
 
-def test_an_error_of_the_writer_stays_what_it_is(small, server, tmp_path, monkeypatch):
+def test_other_errors_of_the_writer_are_not_changed(small, server, tmp_path, monkeypatch):
     small("mnist")
     monkeypatch.setattr(FullDisk, "close", lambda self: [][1])
     full_writer(monkeypatch)
@@ -370,7 +370,7 @@ def test_a_folder_with_any_name_will_do(small, server, tmp_path):
     assert server.asked == []
 
 
-def test_a_host_that_cannot_be_reached_says_what_to_do(small, server, tmp_path):
+def test_the_error_of_an_unreachable_host_gives_the_fix(small, server, tmp_path):
     small("mnist")
     server.contents.clear()
     with pytest.raises(
@@ -435,7 +435,7 @@ def test_the_command_prepares_lists_and_describes(small, server, tmp_path, comma
     command("prepare", "cifar10", "--mirror", server.address, *place)
     assert_prepared(data_dir, "cifar10", splits)
     assert command("list", *place).endswith("0.1 MB  yes\n")
-    told = command("info", "cifar10", *place, "--picture", picture).splitlines()
+    told = command("info", "cifar10", *place, "--plot", picture).splitlines()
     assert told == [
         "cifar10: photographs of animals and vehicles",
         "train     25 images of 32×32×3",

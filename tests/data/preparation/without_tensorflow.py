@@ -1,4 +1,4 @@
-"""A process of its own, in which TensorFlow cannot be imported, even where it is installed.
+"""A separate process in which TensorFlow cannot be imported, even if it is installed.
 
 ``prepare NAME SERVER DATA_DIR MARK [stop]`` prepares the small set, and with ``stop`` waits for
 ever after ten images, when it has made the file ``MARK``; ``read DATA_DIR OUT NAME…`` reads with

@@ -21,7 +21,7 @@ CLASS_SIZES = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
 def rows(data):
-    """Returns every image with its label as one hashable value, sorted."""
+    """Return every image with its label as one hashable value, sorted."""
     pairs = zip(data.images, data.labels, strict=True)
     return sorted((image.tobytes(), int(label)) for image, label in pairs)
 

@@ -33,7 +33,7 @@ def fill(root, classes, count=10, **options):
 
 
 def rows(data):
-    """Returns every image with the name of its class, sorted."""
+    """Return every image with the name of its class, sorted."""
     return sorted(
         (data.class_names[label], image.tobytes())
         for image, label in zip(data.images, data.labels, strict=True)
@@ -57,7 +57,7 @@ def expected(root, names, files="*", mode="RGB"):
 
 
 @pytest.mark.parametrize("kind", [str, lambda path: path])
-def test_every_picture_comes_with_its_class(tmp_path, kind):
+def test_every_picture_has_its_class(tmp_path, kind):
     root = fill(tmp_path / "pets", ["dog", "cat", "bird"])
     data = load(kind(root), split="all")
     assert data.class_names == ("bird", "cat", "dog")
@@ -133,7 +133,7 @@ def test_splits_without_classes_are_no_classes(tmp_path):
         load(twice)
 
 
-def test_pictures_of_no_class_are_told(tmp_path):
+def test_pictures_of_no_class_are_warned_about(tmp_path):
     fill(tmp_path / "train", ["cat", "dog"])
     fill(tmp_path, ["test"])
     with pytest.warns(
@@ -359,7 +359,7 @@ def test_a_broken_link_is_named(tmp_path):
         assert len(load(root, split="all", on_error="skip")) == 10
 
 
-def test_what_may_pass_is_not_kept_as_damage(tmp_path):
+def test_temporary_errors_are_not_cached(tmp_path):
     root = fill(tmp_path / "set", ["a"])
     (root / "a" / "loop.png").symlink_to(root / "a" / "loop.png")
     with pytest.raises(OSError, match=r"loop\.png"):
@@ -452,7 +452,7 @@ def test_options_that_are_not_allowed(tmp_path, options, message):
         load(root, **options)
 
 
-def test_the_digest_tells_contents_apart(tmp_path):
+def test_the_digest_changes_with_the_contents(tmp_path):
     root = fill(tmp_path / "set", ["a", "b"], count=2)
     seen = [open_source(root, None).content]
     assert open_source(root, None).content == seen[0]

@@ -12,14 +12,14 @@ from jaxcnn.data import Dataset, load
 
 
 def rows(data):
-    """Returns every image with its label as one hashable value, sorted."""
+    """Return every image with its label as one hashable value, sorted."""
     pairs = zip(data.images, data.labels, strict=True)
     return sorted((image.tobytes(), int(label)) for image, label in pairs)
 
 
 @pytest.fixture
 def no_tensorflow(monkeypatch):
-    """Makes every import of TensorFlow fail, on machines that have it too."""
+    """Make every import of TensorFlow fail, on machines that have it too."""
 
     class Blocker:
         def find_spec(self, name, path=None, target=None):
@@ -31,7 +31,7 @@ def no_tensorflow(monkeypatch):
 
 @pytest.fixture(scope="module")
 def tiny_mnist(tmp_path_factory, prepare_tfds):
-    """Returns the folder of a prepared ``mnist`` of ten images, and what is in it."""
+    """Return the folder of a prepared ``mnist`` of ten images, and what is in it."""
     folder = tmp_path_factory.mktemp("tfds")
     images = np.random.default_rng(0).integers(0, 256, (10, 28, 28, 1), np.uint8)
     labels = np.arange(10)[::-1]
@@ -63,7 +63,7 @@ def test_tfds_gives_the_arrays_that_were_prepared(no_tensorflow, tiny_mnist, spl
 
 
 def test_a_large_tfds_set_is_whole(tmp_path, prepare_tfds):
-    """More records than are decoded at once, of a set that tells neither channels nor classes."""
+    """More records than are decoded at once, of a set with unknown channels and classes."""
     images = np.random.default_rng(0).integers(0, 256, (300, 4, 5, 1), np.uint8)
     images[:, 0, 0, 0] = np.arange(300) % 100
     examples = [

@@ -1,4 +1,4 @@
-"""Arrays and records of every kind that ``load`` takes, Grain's and Hugging Face's among them."""
+"""Arrays and records as sources, including those of Grain and Hugging Face."""
 
 import io
 import sys
@@ -113,7 +113,7 @@ def test_a_mapping_of_splits():
 
 
 def test_splits_agree_on_the_classes_of_labels(tmp_path):
-    """Names are numbered alike, though some are in one split only."""
+    """Names have the same numbers in all splits, although some are in one split only."""
     names = {"train": ["ant", "bee", "cat"], "test": ["ant", "cat", "dog"], "val": ["cat"] * 3}
     plain = {split: records(IMAGES[:3], each) for split, each in names.items()}
     text = datasets.Value("string")
@@ -153,7 +153,7 @@ def test_secret_labels_are_an_error_where_they_are_asked_for(tmp_path):
             load(source, split="test", **options)
 
 
-def test_only_what_is_asked_for_is_decoded_where_the_rest_tells_nothing():
+def test_only_the_requested_split_is_decoded_if_the_classes_are_known():
     damaged = table().cast_column("image", datasets.Image(decode=False))
     damaged = damaged.map(lambda row: {"image": {"bytes": b"words", "path": None}})
     source = datasets.DatasetDict(train=damaged, test=table())
