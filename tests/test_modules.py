@@ -291,7 +291,6 @@ def test_a_pool_before_relu_gives_the_same_bits():
     np.testing.assert_array_equal(*gradients)
 
 
-@pytest.mark.parametrize("dilation", [3, (3, 3)])
 def test_a_model_that_is_called_computes_what_its_description_says():
     """The pass is applied by the steps: without it ReLU sees what the summary says."""
     seen = []
@@ -303,10 +302,10 @@ def test_a_model_that_is_called_computes_what_its_description_says():
     spy.nondecreasing = True
     network = layers.serial(layers.conv(2, 3), spy, layers.max_pool(2))
     model = network.build((8, 8, 1), rngs=nnx.Rngs(0))
+    seen.clear()  # the shapes were predicted by calling it
     y = model(images(1, 8, 8, 1))
-    assert seen == [(1, 6, 6, 2)]
     np.testing.assert_array_equal(modules.pool_before_relu(model)(images(1, 8, 8, 1)), y)
-    assert seen[1:] == [(1, 3, 3, 2)]
+    assert seen == [(1, 6, 6, 2), (1, 3, 3, 2)]
     assert list(model.names) == ["conv_1", "spy_1", "max_pool_1"]
 
 
@@ -350,6 +349,7 @@ def test_only_nondecreasing_functions_are_moved(function, is_moved):
     np.testing.assert_array_equal(modules.pool_before_relu(model)(x), model(x))
 
 
+@pytest.mark.parametrize("dilation", [3, (3, 3)])
 def test_a_dilated_pool_stays_after_relu(dilation):
     """Its window steps over the image: the maximum of nothing is −∞, of which ReLU makes 0."""
     x = jnp.ones((1, 1, 1, 1))

@@ -16,9 +16,9 @@ from jaxcnn.layers.layer import (
     check_flags,
     check_padding,
     check_per_axis,
-    check_rngs,
 )
 from jaxcnn.modules import Initializer
+from jaxcnn.modules.linear import check_rngs
 from jaxcnn.ops.convolution import check_groups
 from jaxcnn.ops.padding import MODES, check_mode
 

@@ -152,6 +152,8 @@ def test_to_dict_is_json():
                 "trainable": 20,
                 "non_trainable": 0,
                 "formula": "n_H = n_W = ⌊(4 − 3 + 2·0) / 1⌋ + 1 = 2",
+                "receptive_field": [3, 3],
+                "jump": [1, 1],
             },
             {
                 "name": "flatten_1",
@@ -160,6 +162,8 @@ def test_to_dict_is_json():
                 "trainable": 0,
                 "non_trainable": 0,
                 "formula": "",
+                "receptive_field": None,
+                "jump": None,
             },
             {
                 "name": "head",
@@ -168,6 +172,8 @@ def test_to_dict_is_json():
                 "trainable": 27,
                 "non_trainable": 0,
                 "formula": "",
+                "receptive_field": None,
+                "jump": None,
             },
         ],
         "parameters": 47,
