@@ -18,35 +18,28 @@ def few_values(seed, *shape, dtype=np.float32):
 
 
 @given(cases(max_size=6, pool=True), st.integers(0, 2), st.booleans())
-def test_max_pool_and_its_gradient(case, batch, with_nan):
-    x = few_values(0, batch, *case.spatial, 2)
+def test_max_pool_and_its_derivatives(case, batch, with_nan):
+    """The tangent of a window is that of its first largest value."""
+    x, dx = few_values(0, batch, *case.spatial, 2), few_values(1, batch, *case.spatial, 2)
     if with_nan:
         x[np.random.default_rng(1).random(x.shape) < 0.1] = np.nan
+    dy = few_values(2, batch, *shapes.pool_shape(x.shape[1:], case.window, **case.options))
 
     def pool(x):
         return ops.max_pool(x, case.window, **case.options)
 
-    y, pull_back = jax.vjp(jax.jit(pool), jnp.asarray(x))
+    @jax.jit  # one program compiles faster than three
+    def run(x, dx, dy):
+        y, pull_back = jax.vjp(pool, x)
+        return y, pull_back(dy)[0], jax.jvp(pool, (x,), (dx,))[1]
+
+    y, gradient, tangent = run(x, dx, dy)
     np.testing.assert_array_equal(y, references.max_pool(x, case.axes))
-    assert y.shape[1:] == shapes.pool_shape(x.shape[1:], case.window, **case.options)
-    dy = few_values(2, *y.shape)
-    expected = references.max_pool_gradient(x, dy, case.axes)
-    np.testing.assert_array_equal(*pull_back(jnp.asarray(dy)), expected)
-
-
-@given(cases(max_axes=2, max_size=6, pool=True))
-def test_max_pool_moves_with_the_winner(case):
-    """Forward mode: the tangent of a window is that of its first largest value."""
-    x, dx = few_values(0, 2, *case.spatial, 2), few_values(1, 2, *case.spatial, 2)
-
-    def pool(x, dx):
-        return jax.jvp(lambda x: ops.max_pool(x, case.window, **case.options), (x,), (dx,))
-
-    y, dy = jax.jit(pool)(jnp.asarray(x), jnp.asarray(dx))
+    np.testing.assert_array_equal(gradient, references.max_pool_gradient(x, dy, case.axes))
     expected = np.zeros_like(y)
     for index, winner in references.winners(x, case.axes):
         expected[index] = 0 if winner is None else dx[winner]
-    np.testing.assert_array_equal(dy, expected)
+    np.testing.assert_array_equal(tangent, expected)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bfloat16", "float16"])
@@ -60,31 +53,28 @@ def test_max_pool_of_other_types(dtype):
     np.testing.assert_array_equal(np.asarray(y, np.float32), expected)
 
 
-@given(cases(max_size=6, pool=True), st.integers(0, 2), st.booleans())
-def test_avg_pool(case, batch, count_include_pad):
+@given(cases(max_size=6, pool=True), st.integers(0, 2), st.sampled_from([1, 2, 3, 2.5]))
+def test_sums_means_and_norms(case, batch, p):
     x = few_values(0, batch, *case.spatial, 2)
-    options = {"count_include_pad": count_include_pad}
-    pool = jax.jit(lambda x: ops.avg_pool(x, case.window, **case.options, **options))
-    y = pool(jnp.asarray(x))
-    np.testing.assert_allclose(y, references.avg_pool(x, case.axes, **options), rtol=1e-6)
+    dy = few_values(1, batch, *shapes.pool_shape(x.shape[1:], case.window, **case.options))
+    dx = few_values(2, *x.shape)
 
+    @jax.jit  # one program compiles faster than four
+    def run(x, dy):
+        y, pull_back = jax.vjp(lambda x: ops.sum_pool(x, case.window, **case.options), x)
+        means = [
+            ops.avg_pool(x, case.window, **case.options, count_include_pad=include)
+            for include in (False, True)
+        ]
+        return y, pull_back(dy)[0], means, ops.lp_pool(x, case.window, p, **case.options)
 
-@given(cases(max_size=6, pool=True), st.integers(0, 2))
-def test_sum_pool_and_its_gradient(case, batch):
-    x = few_values(0, batch, *case.spatial, 2)
-    pool = jax.jit(lambda x: ops.sum_pool(x, case.window, **case.options))
-    y, pull_back = jax.vjp(pool, jnp.asarray(x))
+    y, transposed, means, norm = run(x, dy)
     np.testing.assert_array_equal(y, references.sum_pool(x, case.axes))
-    dy, dx = few_values(1, *y.shape), few_values(2, *x.shape)
-    transposed = pull_back(jnp.asarray(dy))[0]
     assert (transposed * dx).sum() == (dy * references.sum_pool(dx, case.axes)).sum()
-
-
-@given(cases(max_axes=2, max_size=6, pool=True), st.sampled_from([1, 2, 3, 2.5]))
-def test_lp_pool(case, p):
-    x = few_values(0, 2, *case.spatial, 2)
-    y = jax.jit(lambda x: ops.lp_pool(x, case.window, p, **case.options))(jnp.asarray(x))
-    np.testing.assert_allclose(y, references.lp_pool(x, case.axes, p), rtol=1e-5)
+    for include, mean in zip((False, True), means, strict=True):
+        expected = references.avg_pool(x, case.axes, count_include_pad=include)
+        np.testing.assert_allclose(mean, expected, rtol=1e-6)
+    np.testing.assert_allclose(norm, references.lp_pool(x, case.axes, p), rtol=1e-5)
 
 
 def test_lp_pool_of_zeros_has_gradient_zero():
@@ -99,8 +89,10 @@ sizes = st.lists(st.tuples(st.integers(1, 7), st.integers(1, 8)), min_size=1, ma
 def test_adaptive_pools(sizes):
     spatial, counts = zip(*sizes, strict=True)
     x = few_values(0, 2, *spatial, 2)
-    for op, reduce in ((ops.adaptive_max_pool, np.max), (ops.adaptive_avg_pool, np.mean)):
-        y = jax.jit(op, static_argnums=1)(jnp.asarray(x), counts)
+    largest, mean = jax.jit(
+        lambda x: (ops.adaptive_max_pool(x, counts), ops.adaptive_avg_pool(x, counts))
+    )(x)
+    for y, reduce in ((largest, np.max), (mean, np.mean)):
         assert y.shape[1:] == shapes.adaptive_shape(x.shape[1:], counts)
         expected = references.adaptive_pool(x, counts, reduce)
         np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
@@ -110,10 +102,14 @@ def test_adaptive_pools(sizes):
 def test_global_pools(spatial, keepdims):
     x = few_values(0, 2, *spatial, 3)
     axes = tuple(range(1, x.ndim - 1))
-    y = ops.global_max_pool(jnp.asarray(x), keepdims=keepdims)
-    np.testing.assert_array_equal(y, x.max(axes, keepdims=keepdims))
-    y = ops.global_avg_pool(jnp.asarray(x), keepdims=keepdims)
-    np.testing.assert_allclose(y, x.mean(axes, keepdims=keepdims), rtol=1e-6, atol=1e-7)
+    largest, mean = jax.jit(
+        lambda x: (
+            ops.global_max_pool(x, keepdims=keepdims),
+            ops.global_avg_pool(x, keepdims=keepdims),
+        )
+    )(x)
+    np.testing.assert_array_equal(largest, x.max(axes, keepdims=keepdims))
+    np.testing.assert_allclose(mean, x.mean(axes, keepdims=keepdims), rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("op", [ops.global_max_pool, lambda x: ops.adaptive_max_pool(x, 1)])
