@@ -39,8 +39,8 @@ class squeeze_excite(Composite):
         """Check the ratio and the functions."""
         super().__post_init__()
         arguments.check_integer("ratio", self.ratio, minimum=1)
-        as_layer(self.activation)
-        as_layer(self.gate)
+        as_layer(self.activation, "activation")
+        as_layer(self.gate, "gate")
 
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Parallel:
         """Return a :class:`jaxcnn.modules.Parallel` of the input and its weights."""

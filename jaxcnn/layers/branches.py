@@ -45,8 +45,10 @@ class residual(Composite):
         Raises:
           TypeError: an argument is neither a layer nor a plain function.
         """
-        object.__setattr__(self, "body", as_layer(body))
-        object.__setattr__(self, "shortcut", None if shortcut is None else as_layer(shortcut))
+        object.__setattr__(self, "body", as_layer(body, "body"))
+        object.__setattr__(
+            self, "shortcut", None if shortcut is None else as_layer(shortcut, "shortcut")
+        )
 
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Residual:
         """Return a :class:`jaxcnn.modules.Residual`."""

@@ -208,8 +208,12 @@ class function(Layer):
         return self.kind
 
 
-def as_layer(layer: Layer | Callable[[jax.Array], jax.Array]) -> Layer:
-    """Return ``layer``, or the description of a plain function.
+def as_layer(layer: Layer | Callable[[jax.Array], jax.Array], name: str = "a layer") -> Layer:
+    """Return `layer`, or the description of a plain function.
+
+    Args:
+      layer: A description or a function.
+      name: Name of the argument, for the error.
 
     Raises:
       TypeError: ``layer`` is neither.
@@ -219,7 +223,7 @@ def as_layer(layer: Layer | Callable[[jax.Array], jax.Array]) -> Layer:
     if not callable(layer) or isinstance(layer, type | nnx.Module):
         given = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
         raise TypeError(
-            "a layer must be a description such as conv(64, 3) or a plain function of an array. "
+            f"{name} must be a description such as conv(64, 3) or a plain function of an array. "
             f"Received: {given}"
         )
     return function(layer)

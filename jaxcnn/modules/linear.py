@@ -1,5 +1,6 @@
 """Convolutions and dense layers: a kernel and a bias."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,6 +54,17 @@ class _Convolution(_Affine):
     """The options and parameters that a convolution and its transpose share."""
 
     _PADDINGS: Sequence[str] = shapes.PADDINGS
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Show the shared options in the signature of each convolution instead of ``**options``."""
+        super().__init_subclass__(**options)
+        signature, shared = inspect.signature(cls.__init__), _Convolution.__init__
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        names = {parameter.name for parameter in own}
+        options_of_all = inspect.signature(shared).parameters.values()
+        own += [parameter for parameter in options_of_all if parameter.name not in names]
+        shown = signature.replace(parameters=own)
+        setattr(cls.__init__, "__signature__", shown)  # noqa: B010  # functions declare no such field
 
     def __init__(
         self,
@@ -122,8 +134,9 @@ class Conv(_Convolution):
           in_features: Input channels, at least 1.
           features: Output channels, at least 1.
           kernel_size: One int per spatial axis; their number is the convolution's dimension.
-          padding_mode: As in :func:`jaxcnn.ops.conv`.
-          flip_kernel: As in :func:`jaxcnn.ops.conv`.
+          padding_mode: Fill of the padding: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
+            ``"circular"``.
+          flip_kernel: Whether to compute the mathematical convolution, with a flipped kernel.
           **options: ``strides``, ``padding``, ``dilation``, ``groups`` and ``precision`` of
             :func:`jaxcnn.ops.conv`, and the options of :class:`Dense`.
 

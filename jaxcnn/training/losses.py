@@ -281,7 +281,11 @@ def _same_shape(**arrays: jax.Array) -> tuple[jax.Array, ...]:
 
 def _per_class(name: str, values: Sequence[float] | np.ndarray, logits: jax.Array) -> jax.Array:
     """Return one number per class, of the logits' rank."""
-    numbers, classes = np.asarray(values, np.float32), logits.shape[-1]
+    classes = logits.shape[-1]
+    try:
+        numbers = np.asarray(values, np.float32)
+    except (TypeError, ValueError):
+        numbers = np.full((), np.nan, np.float32)  # refused below, by its name
     if numbers.shape != (classes,) or not (np.isfinite(numbers) & (numbers >= 0)).all():
         raise ValueError(
             f"{name} must be one number per class ({classes} here), each at least 0 and finite. "
