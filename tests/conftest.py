@@ -1,4 +1,4 @@
-"""Strict JAX for every test, and the arrays that tests share."""
+"""Strict JAX for every test, quick compilation, and the fixtures that tests share."""
 
 import os
 import subprocess
@@ -14,13 +14,49 @@ settings.register_profile("jaxcnn", deadline=None, max_examples=20, derandomize=
 settings.load_profile("jaxcnn")
 
 
+# Compilation takes most of the tests' time and their arrays are small: XLA and LLVM optimize
+# nothing, and each loop is compiled by the older, simpler emitter. CPU seconds of one process:
+#
+#   flags (each with those above it)                14 small networks   pooling, geometry, losses
+#   none                                                  14.6                   118
+#   --xla_backend_optimization_level=0                     9.6                    87
+#   --xla_cpu_use_fusion_emitters=false                    4.6                    67
+#   --xla_cpu_parallel_codegen_split_count=1               3.9
+#
+# No gain: --xla_llvm_disable_expensive_passes, --xla_cpu_multi_thread_eigen=false, and a cache of
+# programs (5 % of them repeat; two processes may not share it, as JAX's writes are not atomic).
+QUICK_COMPILATION = (
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
+
+
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="run the long form of tests that have one")
+    parser.addoption("--long", action="store_true", help="run only the tests marked `long`")
+    parser.addoption("--exhaustive", action="store_true", help="run the exhaustive form of tests")
+
+
+def pytest_configure(config):
+    """Compile quickly, before JAX reads the flags; the long tests compile as users do."""
+    if not (config.getoption("--long") or config.getoption("--exhaustive")):
+        os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_COMPILATION))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep either the tests marked `long` or the others, unless all are asked for."""
+    if config.getoption("--exhaustive"):
+        return
+    wanted = config.getoption("--long")
+    left_out = [item for item in items if bool(item.get_closest_marker("long")) != wanted]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if bool(item.get_closest_marker("long")) == wanted]
 
 
 @pytest.fixture
-def long_form(request):
-    return request.config.getoption("--long")
+def exhaustive(request):
+    """Whether a test takes its exhaustive form."""
+    return request.config.getoption("--exhaustive")
 
 
 @pytest.fixture(autouse=True)
@@ -107,12 +143,3 @@ def call_cli(monkeypatch, capsys):
         return subprocess.CompletedProcess(arguments, ended.value.code or 0, told.out, told.err)
 
     return call
-
-
-@pytest.fixture(scope="session")
-def trained_run(run_cli, tmp_path_factory):
-    """The folder of a run: the course's network, trained long enough to be good at it."""
-    folder = tmp_path_factory.mktemp("runs") / "digits"
-    result = run_cli("train", "--epochs", 10, "--out", folder)
-    assert result.returncode == 0, result.stderr
-    return folder

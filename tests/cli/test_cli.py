@@ -14,6 +14,15 @@ from jaxcnn.data.pictures import Framing
 from jaxcnn.training import run_folder
 
 
+@pytest.fixture(scope="module")
+def trained_run(run_cli, tmp_path_factory):
+    """The folder of a run: the course's network, trained long enough to be good at it."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    result = run_cli("train", "--epochs", 10, "--out", folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
 def test_train_writes_a_run(trained_run):
     files = {path.relative_to(trained_run).as_posix() for path in trained_run.glob("**/*.*")}
     assert {name for name in files if not name.startswith("checkpoints/")} == {

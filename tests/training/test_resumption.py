@@ -91,10 +91,10 @@ def partials(run):
     return list((run / "checkpoints").glob("*.partial"))
 
 
-def test_killed_again_and_again_a_training_ends_the_same(start, undisturbed, tmp_path, long_form):
+def test_killed_again_and_again_a_training_ends_the_same(start, undisturbed, tmp_path, exhaustive):
     """SIGKILL at random moments, half of them while a checkpoint is being written."""
     run, draw = tmp_path / "run", random.Random(0)
-    kills, amid_writing, begun = 20 if long_form else 3, 0, 0
+    kills, amid_writing, begun = 20 if exhaustive else 3, 0, 0
     steps = survivor.EPOCHS * survivor.STEPS
     for number in range(kills):
         process = start(run)
