@@ -10,7 +10,7 @@ import jaxcnn as cnn
 
 
 class TwoScales(nnx.Module):
-    """Reads an image with a small and a large kernel side by side, and joins what they see."""
+    """Read an image with a small and a large kernel side by side, and joins what they see."""
 
     def __init__(self, num_classes: int, *, rngs: nnx.Rngs) -> None:
         """Creates two convolutions of the image and the classifier on top."""
@@ -32,7 +32,7 @@ class TwoScales(nnx.Module):
 
 
 def main(epochs: int = 12) -> float:
-    """Trains on the digits; returns the accuracy on held-out ones."""
+    """Train on the digits; returns the accuracy on held-out ones."""
     train = cnn.data.load("digits", image_size=28)
     test = cnn.data.load("digits", image_size=28, split="test")
     model = TwoScales(len(train.class_names), rngs=nnx.Rngs(0))

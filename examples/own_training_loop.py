@@ -8,7 +8,7 @@ import jaxcnn as cnn
 
 
 def main(epochs: int = 20, batch_size: int = 64) -> float:
-    """Trains the course's network on the digits; returns the accuracy on held-out ones."""
+    """Train the course's network on the digits; returns the accuracy on held-out ones."""
     train = cnn.data.load("digits", image_size=28)
     test = cnn.data.load("digits", image_size=28, split="test")
     network = cnn.models.create("mnist_cnn")

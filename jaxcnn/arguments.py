@@ -212,8 +212,10 @@ def check_known(kind: str, name: Any, names: Iterable[str]) -> None:
     """
     known = list(names)
     if not isinstance(name, str):
+        article = "an" if kind[0] in "aeiou" else "a"
         raise TypeError(
-            f"the name of a {kind} must be a string. Received: {name!r}. {nearest('', known)}"
+            f"the name of {article} {kind} must be a string. Received: {name!r}. "
+            f"{nearest('', known)}"
         )
     if name not in known:
         raise ValueError(f"there is no {kind} {name!r}. {nearest(name, known)}")

@@ -9,15 +9,15 @@ import jax
 
 
 def training_options() -> dict[str, str] | None:
-    """Compile options for training.
+    """Return the compile options for training.
 
-    jaxlib 0.10 on CPU hands single convolutions to a YNNPACK fusion that runs a convolution of
-    (128, 13, 13, 64) to 64 in 35 ms, against 7.5 without; inference, where bias, ReLU and pool
-    fuse too, is faster with it. Later versions do not know the option.
+    jaxlib 0.10 on CPU runs single convolutions in a YNNPACK fusion: (128, 13, 13, 64) to 64 takes
+    35 ms, and 7.5 ms without it. Inference, which also fuses bias, ReLU and pool, is faster with
+    it. Later versions do not have the option.
 
-    It also takes the barriers out that keep one part of a program from being merged with, or begun
-    before, another: what :func:`jaxcnn.modules.remat` computes again would be kept after all, and
-    micro-batches would be in memory at once. Later versions leave them in.
+    jaxlib 0.10 also removes the optimization barriers of a program. Without them the compiler
+    merges what :func:`jaxcnn.modules.remat` computes again with the first computation, and keeps
+    all micro-batches in memory at once. Later versions keep the barriers.
     """
     if jax.default_backend() == "cpu" and jax.__version_info__[:2] == (0, 10):
         return {
@@ -28,35 +28,35 @@ def training_options() -> dict[str, str] | None:
 
 
 def unroll_scan() -> bool:
-    """Whether to write a ``lax.scan`` over convolutions out.
+    """Return whether to unroll a ``lax.scan`` over convolutions.
 
-    XLA on CPU runs a convolution in a loop on one thread and by the plain sum. A residual network
-    of nine convolutions of (128, 32, 32, 32), gradient in four parts: 200 ms written out, 1,900
-    (jax 0.10.2) or 1,300 (0.12) as a loop, and as little memory either way: 114 MB against 430 in
-    one part. Elsewhere a loop is compiled once for all its turns.
+    XLA on CPU runs a convolution in a loop on one thread and by the direct sum. A residual network
+    of nine convolutions of (128, 32, 32, 32), gradient in four parts: 200 ms unrolled, 1,900 (jax
+    0.10.2) or 1,300 (0.12) as a loop. Both need 114 MB, one part 430 MB. On other platforms a loop
+    is as fast and its body is compiled once.
     """
     return jax.default_backend() == "cpu"
 
 
 def varying_axes(x: jax.Array) -> frozenset[str]:
-    """Returns the mesh axes along which ``x`` differs from device to device in a ``shard_map``."""
+    """Return the mesh axes of a ``shard_map`` along which ``x`` differs between devices."""
     kind = jax.typeof(x)
-    manual = getattr(kind, "manual_axis_type", None)  # its first versions called it vma
+    manual = getattr(kind, "manual_axis_type", None)  # vma in earlier versions
     return kind.vma if manual is None else manual.varying
 
 
 def run_once(
     function: Callable[..., jax.Array], *, static_argnums: tuple[int, ...]
 ) -> Callable[..., jax.Array]:
-    """Returns ``function``, compiled for little more than the compilation itself.
+    """Compile ``function`` with little optimization, for a program that runs once.
 
-    A random kernel takes XLA on CPU 0.7 s to compile for each of its shapes, and 0.25 s at this
-    level, to the same bits; the program runs as fast. Under another transformation the function
-    is left to that.
+    XLA on CPU takes 0.7 s to compile a random kernel of each shape, and 0.25 s at this level. The
+    result is the same bit for bit, and the program is as fast. Under another transformation
+    ``function`` is called as it is.
 
     Args:
       function: A pure function whose first argument is an array.
-      static_argnums: Positions of the arguments that are compiled in.
+      static_argnums: Positions of the static arguments.
     """
 
     @functools.cache
@@ -67,7 +67,7 @@ def run_once(
 
     @functools.wraps(function)
     def run(first: jax.Array, *others: object) -> jax.Array:
-        if isinstance(first, jax.core.Tracer):  # only the outermost program has options
+        if isinstance(first, jax.core.Tracer):  # only the outermost program takes compile options
             return function(first, *others)
         return compiled()(first, *others)
 
@@ -75,23 +75,23 @@ def run_once(
 
 
 def keep_freed_memory() -> bool:
-    """Lets this process keep the memory that it frees, for its next step to use.
+    """Keep freed memory in this process, so that its next step can use it.
 
-    XLA on CPU allocates the intermediate arrays of a program for every run, as one block. By
-    default the C library asks the kernel for each large block and gives it back after, and every
-    page of 4 KB is then cleared and mapped again: about 2 µs, which is 20 ms for 40 MB. With this a
-    training step of ``mnist_cnn``, batch 128, takes 57 ms in place of 85, at the price of memory
-    that stays the process's own. The first ten runs or so still ask for more, until the free
-    blocks fit.
+    XLA on CPU allocates the intermediate arrays of a program as one block on every run. By default
+    the C library requests each large block from the kernel and returns it afterwards, and the
+    kernel clears and maps every page of 4 KB again: about 2 µs per page, 20 ms for 40 MB. With this
+    setting a training step of ``mnist_cnn``, batch 128, takes 57 ms instead of 85, and the process
+    does not return its memory. The first ten runs or so still request memory, until the free blocks
+    are large enough.
 
     It sets ``M_MMAP_THRESHOLD``, ``M_TRIM_THRESHOLD`` and ``M_ARENA_MAX`` of ``mallopt(3)`` for
-    the whole process, so it is never done for you, except in the ``jaxcnn`` command, whose
-    process is its own. Call it at the top of a script, before the first JAX computation: threads
-    that allocated before keep arenas of at most 64 MB.
+    the whole process; therefore only the ``jaxcnn`` command, which owns its process, calls it. Call
+    it at the top of a script, before the first JAX computation: threads that have allocated memory
+    keep arenas of at most 64 MB.
 
     Returns:
-      Whether the C library took it: ``True`` on Linux with glibc, else ``False``, and nothing
-      is changed.
+      Whether the C library supports the setting: ``True`` on Linux with glibc, else ``False``, and
+      nothing is changed.
     """
     if sys.platform != "linux":
         return False

@@ -76,7 +76,7 @@ def key():
 
 @pytest.fixture(scope="session")
 def prepare_tfds():
-    """Writes a tiny data set as TensorFlow Datasets does, under any name and version."""
+    """Write a tiny data set as TensorFlow Datasets does, under any name and version."""
     import tensorflow_datasets as tfds
 
     def prepare(name, version, examples, features, data_dir):

@@ -1,4 +1,4 @@
-"""The examples run; the README's own is run by test_readme.py."""
+"""The examples run; test_documents.py runs the one of the README."""
 
 import runpy
 from pathlib import Path

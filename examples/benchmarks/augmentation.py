@@ -64,7 +64,7 @@ def run(batch_size: int, recipes: list[str], network: str = "resnet18") -> dict[
 
 
 def alone(name: str, images: jax.Array) -> float:
-    """Returns the milliseconds of a recipe by itself, compiled."""
+    """Return the milliseconds of a recipe by itself, compiled."""
     augment = jax.jit(cnn.augment.compose(cnn.augment.named(name)))
     key, times = jax.random.key(0), []
     for _ in range(3 * ROUNDS):
@@ -75,7 +75,7 @@ def alone(name: str, images: jax.Array) -> float:
 
 
 def main() -> None:
-    """Reads the batch and the recipes from the command line."""
+    """Read the batch and the recipes from the command line."""
     batch_size, *recipes = sys.argv[1:] or ["32"]
     run(int(batch_size), recipes or ["cifar", "airbench", "cifar_long", "imagenet"])
 

@@ -59,7 +59,7 @@ class Process:
         return self.answer()
 
     def answer(self) -> dict[str, Any]:
-        """Returns the next line that is JSON: libraries print a word now and then."""
+        """Return the next line that is JSON: libraries print a word now and then."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.startswith("{"):
@@ -67,14 +67,14 @@ class Process:
         raise RuntimeError(f"{self.process.args} ended with {self.process.wait()}")
 
     def stop(self) -> None:
-        """Ends the process."""
+        """End the process."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
 
 
 def installed(libraries: Any) -> list[str]:
-    """Returns those libraries that this environment has, and says which it has not."""
+    """Return those libraries that this environment has, and says which it has not."""
     found = []
     for library in libraries:
         package = library.partition(" ")[0].partition(".")[0]
@@ -107,7 +107,7 @@ def in_turns(processes: dict[str, Process], mode: str) -> dict[str, dict[str, fl
 
 
 def row(name: str, results: dict[str, dict[str, float]], goal: Goal) -> dict[str, Any]:
-    """Returns a row of the table: times, ratios to the fastest peers, and whether goals are met."""
+    """Return a row of the table: times, ratios to the fastest peers, and whether goals are met."""
     ours = results["jaxcnn"]["min_ms"]
     line: dict[str, Any] = {"case": name, "goal": goal._asdict(), "results": results}
     for side in ("jax", "torch"):
@@ -124,7 +124,7 @@ def row(name: str, results: dict[str, dict[str, float]], goal: Goal) -> dict[str
 
 
 def show(title: str, rows: list[dict[str, Any]]) -> None:
-    """Prints rows as a Markdown table."""
+    """Print rows as a Markdown table."""
     print(f"\n### {title}\n")
     print("| case | jaxcnn, ms | fastest on JAX | ratio (goal) | fastest PyTorch | ratio (goal) |")
     print("| --- | ---: | --- | --- | --- | --- |")
@@ -142,17 +142,17 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
 
 
 def verdict(met: bool) -> str:
-    """Returns the word for a goal that is met, or stands out where it is not."""
+    """Return the word for a goal that is met, or stands out where it is not."""
     return "met" if met else "**missed**"
 
 
 def judged(goal: str, met: bool) -> str:
-    """Returns what to say of a figure that has a goal of its own."""
+    """Return what to say of a figure that has a goal of its own."""
     return f"({goal}: {verdict(met)})"
 
 
 def machine() -> dict[str, Any]:
-    """Returns what the figures depend on: processor and versions."""
+    """Return what the figures depend on: processor and versions."""
     processor = next(
         (
             line.partition(":")[2].strip()

@@ -34,7 +34,7 @@ LIBRARIES = {
 
 
 def seconds(run: Callable[[], Any]) -> float:
-    """Returns how long a run takes, its result waited for."""
+    """Return how long a run takes, its result waited for."""
     start = time.perf_counter()
     result = run()
     for array in result if isinstance(result, list | tuple) else [result]:
@@ -43,7 +43,7 @@ def seconds(run: Callable[[], Any]) -> float:
 
 
 def peak_mb() -> float:
-    """Returns the most memory that the process has held since it was last set back."""
+    """Return the most memory that the process has held since it was last set back."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

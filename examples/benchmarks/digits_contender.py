@@ -1,4 +1,4 @@
-"""Trains ``mnist_cnn`` on the digits in one library until 98.5 % of the test images are right.
+"""Train ``mnist_cnn`` on the digits in one library until 98.5 % of the test images are right.
 
     python digits_contender.py jaxcnn|keras|torch DIGITS.npz
 
@@ -22,7 +22,7 @@ TARGET, EPOCHS, BATCH, PEAK = 0.985, 20, 64, 3e-3
 
 
 def rate(step: int, steps: int) -> float:
-    """Returns the one-cycle rate: up by a cosine over 30 % of the steps, then down to nothing."""
+    """Return the one-cycle rate: up by a cosine over 30 % of the steps, then down to nothing."""
     rise = 0.3 * steps
     if step < rise:
         return PEAK * (1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * step / rise)) / 2)
@@ -30,7 +30,7 @@ def rate(step: int, steps: int) -> float:
 
 
 def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Returns a batch moved by up to two pixels."""
+    """Return a batch moved by up to two pixels."""
     return np.roll(images, rng.integers(-2, 3, 2), axis=(1, 2))
 
 
@@ -38,7 +38,7 @@ def until_right(
     train: Callable[[np.ndarray, np.ndarray, float], None],
     right: Callable[[np.ndarray, np.ndarray], int],
 ) -> None:
-    """Trains by a step on images, labels and a rate, and stops at the target."""
+    """Train by a step on images, labels and a rate, and stops at the target."""
     with np.load(sys.argv[2]) as file:
         images, labels = file["images"].astype(np.float32) / 255, file["labels"]
         test_images, test_labels = file["test_images"].astype(np.float32) / 255, file["test_labels"]

@@ -1,4 +1,4 @@
-"""Reads every embedded digit by a network that was trained without it: five folds, several seeds.
+"""Read every embedded digit by a network that was trained without it: five folds, several seeds.
 
     python digits_folds.py [RECIPE ...] [--seeds 0 1 2] [--set OPTION=VALUE ...]
 
@@ -28,7 +28,7 @@ Judge = Callable[[cnn.Dataset, cnn.Dataset, int], int]
 
 
 def main() -> None:
-    """Prints a line for every seed of every contender."""
+    """Print a line for every seed of every contender."""
     parser = argparse.ArgumentParser()
     parser.add_argument("recipes", nargs="*", default=["digits_best", "digits_small"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def report(name: str, right: Judge, seeds: list[int]) -> None:
-    """Prints the share of all digits that are read rightly, for each seed and in the mean."""
+    """Print the share of all digits that are read rightly, for each seed and in the mean."""
     digits = data.load("digits", split="all")
     start, shares = time.perf_counter(), []
     for seed in seeds:
@@ -59,7 +59,7 @@ def report(name: str, right: Judge, seeds: list[int]) -> None:
 
 
 def support_vectors(train: cnn.Dataset, test: cnn.Dataset, seed: int) -> int:
-    """Returns how many the support vector classifier reads rightly."""
+    """Return how many the support vector classifier reads rightly."""
     del seed  # nothing of it is random
     pixels, unseen = (part.images.reshape(len(part), -1) * (16 / 255) for part in (train, test))
     classifier = SVC(gamma=0.001, C=10).fit(pixels, train.labels)
@@ -67,7 +67,7 @@ def support_vectors(train: cnn.Dataset, test: cnn.Dataset, seed: int) -> int:
 
 
 def by_recipe(described: recipe.Recipe) -> Judge:
-    """Returns what trains by a recipe and counts what the network reads rightly."""
+    """Return what trains by a recipe and counts what the network reads rightly."""
 
     def right(train: cnn.Dataset, test: cnn.Dataset, seed: int) -> int:
         options = dataclasses.replace(described.training, seed=seed)

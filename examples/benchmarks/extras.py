@@ -46,7 +46,7 @@ METRICS = {"top-5": top_k(5), "f1": f1(macro=True), "ece": calibration_error()}
 def seconds_of_an_epoch(
     model: nnx.Module, data: cnn.Dataset, epochs: int, batch_size: int, options: dict[str, Any]
 ) -> float:
-    """Returns the mean over the epochs of a training but for its first, which compiles."""
+    """Return the mean over the epochs of a training but for its first, which compiles."""
     ends: list[float] = []
 
     def note(event: Event) -> None:
@@ -62,7 +62,7 @@ def seconds_of_an_epoch(
 
 
 def shares(rounds: int) -> dict[str, float]:
-    """Returns by how much each variant makes an epoch of mnist_cnn longer, at best of all rounds.
+    """Return by how much each variant makes an epoch of mnist_cnn longer, at best of all rounds.
 
     An epoch is 4,000 images in steps of 128, and 1,000 held-out images.
     """
@@ -83,7 +83,7 @@ def shares(rounds: int) -> dict[str, float]:
 
 
 def host_microseconds(rounds: int) -> float:
-    """Returns how long a step of a training lasts whose arithmetic is next to nothing."""
+    """Return how long a step of a training lasts whose arithmetic is next to nothing."""
     data = cnn.data.load("digits")
     layer = cnn.serial(cnn.conv(2, 3, strides=3), relu, cnn.flatten(), cnn.dense(10))
     model = layer.build(data.image_shape, rngs=nnx.Rngs(0))

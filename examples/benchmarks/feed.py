@@ -25,7 +25,7 @@ STEPS = {"mnist_cnn": 40, "resnet18": 5}  # of a round
 
 
 def images_per_second(data: cnn.Dataset, batch_size: int) -> float:
-    """Returns how many images of an epoch are gathered in a second, at best."""
+    """Return how many images of an epoch are gathered in a second, at best."""
     times = []
     for epoch in range(ROUNDS):
         start = time.perf_counter()
@@ -36,7 +36,7 @@ def images_per_second(data: cnn.Dataset, batch_size: int) -> float:
 
 
 def share_of_waiting(name: str) -> tuple[float, float]:
-    """Returns ms of a step with one batch over and over, and by how much real batches are slower.
+    """Return ms of a step with one batch over and over, and by how much real batches are slower.
 
     Rounds of both kinds take turns; the share is the median of the rounds' own ratios.
     """

@@ -49,7 +49,7 @@ print(len(data), loaded, time.perf_counter() - start, most)
 
 
 def generate(root: Path, pictures: int) -> None:
-    """Writes PNG pictures with smooth and noisy parts, as photographs have."""
+    """Write PNG pictures with smooth and noisy parts, as photographs have."""
     for label in range(CLASSES):
         (root / f"class_{label}").mkdir()
     with processes() as pool:
@@ -57,7 +57,7 @@ def generate(root: Path, pictures: int) -> None:
 
 
 def processes() -> ProcessPoolExecutor:
-    """Returns a process for each core, which does not share this one's threads."""
+    """Return a process for each core, which does not share this one's threads."""
     return ProcessPoolExecutor(CORES, multiprocessing.get_context("spawn"))
 
 
@@ -70,7 +70,7 @@ def _write(root: Path, number: int) -> None:
 
 
 def pillow_rate(paths: list[Path]) -> float:
-    """Returns how many pictures Pillow decodes in a second, in a process on each core."""
+    """Return how many pictures Pillow decodes in a second, in a process on each core."""
     with processes() as pool:
         list(pool.map(_decode, [paths[:1]] * CORES))  # until they have started
         start = time.perf_counter()

@@ -22,14 +22,14 @@ import jaxcnn as cnn
 
 
 def example(case: Case, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns random images and labels."""
+    """Return random images and labels."""
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch, *case.input_shape)).astype(np.float32)
     return images, rng.integers(0, case.classes, batch).astype(np.int32)
 
 
 def padding_of(layer: Any) -> str:
-    """Returns the word for a layer's padding: the networks pad by none or by half a kernel."""
+    """Return the word for a layer's padding: the networks pad by none or by half a kernel."""
     return "VALID" if layer.padding in (0, "VALID") else "SAME"
 
 
@@ -111,7 +111,7 @@ class FlaxNet(nnx.Module):
 
 @nnx.jit
 def flax_train(model: Any, optimizer: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
-    """Takes one step."""
+    """Take one step."""
 
     def loss(model: Any) -> jax.Array:
         return optax.softmax_cross_entropy_with_integer_labels(model(images), labels).mean()

@@ -55,7 +55,7 @@ def run(modes: list[str]) -> dict[str, Any]:
 
 
 def show_costs(rows: list[dict[str, Any]]) -> None:
-    """Prints what a training step takes in memory and to compile, and its share of the peak.
+    """Print what a training step takes in memory and to compile, and its share of the peak.
 
     Memory and compilation should be no more than Flax's.
     """

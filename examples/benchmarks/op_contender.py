@@ -86,7 +86,7 @@ Run = Callable[[], Any]
 
 
 def ours(op: Op) -> Callable[..., jax.Array]:
-    """Returns the operation as this library's."""
+    """Return the operation as this library's."""
     window = {"strides": op.strides, "padding": op.padding}
     if op.kind.endswith("pool"):
         return lambda x: getattr(cnn.ops, op.kind)(x, op.size, **window)
@@ -95,7 +95,7 @@ def ours(op: Op) -> Callable[..., jax.Array]:
 
 
 def xla(op: Op) -> Callable[..., jax.Array]:
-    """Returns the operation as Flax, and the others that run on JAX, compute it."""
+    """Return the operation as Flax, and the others that run on JAX, compute it."""
     axes = len(op.shape) - 2
     window, strides, padding = (op.size,) * axes, (op.strides,) * axes, ((op.padding,) * 2,) * axes
     if op.kind.endswith("pool"):
@@ -113,7 +113,7 @@ def xla(op: Op) -> Callable[..., jax.Array]:
 
 
 def in_jax(op: Op, function: Callable[..., jax.Array], options: Any) -> tuple[Run, Run]:
-    """Returns the compiled forward pass, and the gradient with options of its own."""
+    """Return the compiled forward pass, and the gradient with options of its own."""
     arrays = [jnp.asarray(array) for array in op.arrays]
     forward = jax.jit(function)
 
@@ -126,7 +126,7 @@ def in_jax(op: Op, function: Callable[..., jax.Array], options: Any) -> tuple[Ru
 
 
 def in_torch(op: Op, channels_last: bool) -> tuple[Run, Run]:
-    """Returns the forward pass and the gradient in PyTorch."""
+    """Return the forward pass and the gradient in PyTorch."""
     import torch
     from torch.nn import functional
 

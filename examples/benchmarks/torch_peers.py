@@ -28,7 +28,7 @@ class SpatialMean(nn.Module):
 
 
 def build(layer: Any, input_shape: tuple[int, ...]) -> nn.Module:
-    """Returns a description's layers as PyTorch's own."""
+    """Return a description's layers as PyTorch's own."""
     *spatial, channels = input_shape
     rank = len(spatial)
     if layer.kind == "serial":

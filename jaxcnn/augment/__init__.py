@@ -1,4 +1,4 @@
-"""Random changes of images on the device, inside the jitted step: ``(key, images) -> images``."""
+"""Augmentations: random changes of images in the jitted step, ``(key, images) -> images``."""
 
 from jaxcnn.augment.color import color_jitter, gaussian_noise
 from jaxcnn.augment.composition import compose

@@ -1,4 +1,4 @@
-"""How augmentations are applied: to each image with a key of its own, and one after another."""
+"""Composition of augmentations, and their application to each image with a separate key."""
 
 import inspect
 from collections.abc import Callable
@@ -13,17 +13,17 @@ Augment: TypeAlias = Callable[..., jax.Array]
 
 
 def compose(*augmentations: Augment) -> Augment:
-    """Returns the augmentation that applies others in turn, each with a key of its own.
+    """Return the augmentation that applies several in sequence, each with a separate key.
 
     >>> from functools import partial
-    >>> from jaxcnn.data import random_crop, random_flip
+    >>> from jaxcnn.augment import random_crop, random_flip
     >>> augment = compose(random_flip, partial(random_crop, padding=4))
     >>> augment(jax.random.key(0), jnp.ones((8, 32, 32, 3))).shape
     (8, 32, 32, 3)
 
     Args:
-      augmentations: Functions ``(key, images) -> images``; one that has an option ``epoch``
-        without a value is given the number of the epoch. None at all changes nothing.
+      *augmentations: Functions ``(key, images) -> images``; one with a parameter ``epoch`` that
+        has no value yet is called with the number of the epoch. Without any, images do not change.
 
     Returns:
       A function ``(key, images, *, epoch=None) -> images``.
@@ -46,10 +46,10 @@ def apply(
     *,
     epoch: jax.Array | int | None = None,
 ) -> jax.Array:
-    """Calls ``augment``, with the number of the epoch if its signature asks for it.
+    """Call `augment`, with the number of the epoch if its signature requires it.
 
     Raises:
-      ValueError: it needs the epoch, and the epoch is not known.
+      ValueError: `augment` requires the epoch, and `epoch` is ``None``.
     """
     option = inspect.signature(augment).parameters.get("epoch")
     if option is None or option.default not in (None, option.empty):
@@ -65,12 +65,12 @@ def apply(
 def each_image(
     augment: Callable[[jax.Array, jax.Array], jax.Array], key: jax.Array, images: jax.Array
 ) -> jax.Array:
-    """Applies a function of one image, in at least float32, to every image with its own key.
+    """Apply a function of one image, in at least float32, to every image with its own key.
 
-    The key of an image depends on its row alone, so that other rows have no influence on it.
+    The key of an image is a function of `key` and its row, so that other rows do not affect it.
 
     Args:
-      augment: Maps a key and one image to an image of its shape.
+      augment: Map a key and one image to an image of the same shape.
       key: A PRNG key.
       images: ``(batch, …)``, floating point.
 
@@ -78,16 +78,16 @@ def each_image(
       Shape and dtype of ``images``.
 
     Raises:
-      TypeError: the images are not floating point.
+      TypeError: The images are not floating point.
     """
     checks.floating("images", images)
-    # A float16 has too few digits for the coordinates and sums of an image.
+    # float16 is too imprecise for the coordinates and sums of an image.
     precise = images.astype(jnp.float32) if images.dtype.itemsize < 4 else images
     keys = jax.random.split(key, len(images))
     return jax.vmap(augment)(keys, precise).astype(images.dtype)
 
 
 def uniform(key: jax.Array, interval: tuple[float, float], like: jax.Array, *shape: int) -> Any:
-    """Draws evenly from ``[low, high]``, in the dtype of ``like``."""
+    """Draw uniformly from ``[low, high]``, in the dtype of `like`."""
     low, high = interval
     return jax.random.uniform(key, shape, like.dtype, low, high)

@@ -1,4 +1,4 @@
-"""Blotting out a part of each image."""
+"""Augmentations that erase a part of each image."""
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +9,9 @@ from jaxcnn.augment.geometry import draw_sides
 
 
 def cutout(key: jax.Array, images: jax.Array, *, size: int = 8, fill: float = 0.0) -> jax.Array:
-    """Blots a square out of each image (DeVries and Taylor, 2017, arXiv 1708.04552).
+    """Erase a square from each image (DeVries and Taylor, 2017, arXiv 1708.04552).
 
-    Its middle is any pixel, so that at the border a part of it falls outside.
+    Its center is drawn uniformly from all pixels, so that at the border a part of it is outside.
 
     >>> erased = cutout(jax.random.key(0), jnp.ones((1, 32, 32, 1)), size=8)
     >>> 16 <= int((erased == 0).sum()) <= 64
@@ -21,14 +21,16 @@ def cutout(key: jax.Array, images: jax.Array, *, size: int = 8, fill: float = 0.
       key: A PRNG key; the same key gives the same squares.
       images: ``(batch, height, width, channels)``, floating point.
       size: Side of the square in pixels, at least 0; 0 changes nothing.
-      fill: What the square is filled with, in [0, 1].
+      fill: Value of the erased pixels, in [0, 1].
 
     Returns:
       Shape and dtype of ``images``.
 
     Raises:
-      TypeError: an option is not a number, or the images are not floating point.
-      ValueError: an option is out of its range, or ``images`` has not 4 axes.
+      TypeError: ``size`` is not an integer, ``fill`` is not a number, or the images are not
+        floating point.
+      ValueError: ``size`` is below 0, ``fill`` is outside [0, 1], or ``images`` does not have 4
+        axes.
     """
     checks.rank("images", images, 4)
     size = arguments.check_integer("size", size, minimum=0)
@@ -53,9 +55,9 @@ def random_erasing(
     ratio: arguments.Range = (0.3, 3.3),
     fill: float | None = None,
 ) -> jax.Array:
-    """Blots a rectangle out of some images (Zhong et al., 2017, arXiv 1708.04896).
+    """Erase a rectangle from some images (Zhong et al., 2017, arXiv 1708.04896).
 
-    The rectangle lies inside the image; its sides are rounded to whole pixels.
+    The rectangle is inside the image; its sides are rounded to integers.
 
     >>> images = jnp.ones((1, 32, 32, 1))
     >>> erased = random_erasing(jax.random.key(0), images, rate=1.0, area=(0.25, 0.25), fill=0.0)
@@ -66,17 +68,18 @@ def random_erasing(
       key: A PRNG key; the same key gives the same rectangles.
       images: ``(batch, height, width, channels)``, floating point.
       rate: Probability that an image is changed, in [0, 1].
-      area: Least and largest share of the image's area, in (0, 1].
-      ratio: Least and largest width by height, above 0; its logarithm is drawn evenly, and it
-        is brought to where the area fits into the image.
-      fill: What the rectangle is filled with, in [0, 1]; ``None`` means noise, evenly drawn.
+      area: Smallest and largest share of the image's area, in (0, 1].
+      ratio: Smallest and largest width divided by height, above 0; its logarithm is drawn
+        uniformly, and it is clipped so that the area fits into the image.
+      fill: Value of the erased pixels, in [0, 1]; ``None`` means uniform noise.
 
     Returns:
       Shape and dtype of ``images``.
 
     Raises:
-      TypeError: an option is not made of numbers, or the images are not floating point.
-      ValueError: an option is out of its range, or ``images`` has not 4 axes.
+      TypeError: An option is not a number or a pair of numbers, or the images are not floating
+        point.
+      ValueError: An option is outside the range above, or ``images`` does not have 4 axes.
     """
     checks.rank("images", images, 4)
     rate = arguments.check_number("rate", rate, minimum=0, maximum=1)
@@ -101,7 +104,7 @@ def random_erasing(
 
 
 def inside(image: jax.Array, corner: jax.Array, end: jax.Array) -> jax.Array:
-    """Returns ``(height, width, 1)``, True from ``corner`` up to and without ``end``."""
+    """Return ``(height, width, 1)`` bool, True from `corner` up to and excluding `end`."""
     height, width = image.shape[:2]
     rows, columns = jnp.arange(height)[:, None, None], jnp.arange(width)[None, :, None]
     (top, left), (bottom, right) = corner, end

@@ -1,4 +1,4 @@
-"""Moving images: shifts, crops, and affine maps."""
+"""Geometric augmentations: shifts, crops and affine maps."""
 
 import math
 
@@ -10,12 +10,12 @@ from jax.scipy.ndimage import map_coordinates
 from jaxcnn import arguments, checks, ops
 from jaxcnn.augment.composition import each_image, uniform
 
-# The vocabulary's padding modes, as SciPy calls them.
+# SciPy's names of the padding modes.
 _MODES = {"zeros": "constant", "reflect": "mirror", "replicate": "nearest", "circular": "wrap"}
 
 
 def random_shift(key: jax.Array, images: jax.Array, *, pixels: int = 2) -> jax.Array:
-    """Moves each image by up to ``pixels`` along each axis; what comes in from outside is 0.
+    """Shift each image by up to `pixels` along each axis; the border is filled with 0.
 
     >>> images = jnp.zeros((4, 28, 28, 1)).at[:, 14, 14].set(1.0)
     >>> shifted = random_shift(jax.random.key(0), images)
@@ -31,7 +31,7 @@ def random_shift(key: jax.Array, images: jax.Array, *, pixels: int = 2) -> jax.A
       Shape and dtype of ``images``.
 
     Raises:
-      TypeError: ``pixels`` is not a whole number.
+      TypeError: ``pixels`` is not an integer.
       ValueError: ``pixels`` is below 0, or ``images`` has no spatial axis.
     """
     arguments.check_integer("pixels", pixels, minimum=0)
@@ -41,7 +41,7 @@ def random_shift(key: jax.Array, images: jax.Array, *, pixels: int = 2) -> jax.A
 def random_crop(
     key: jax.Array, images: jax.Array, *, padding: int = 4, mode: str = "reflect"
 ) -> jax.Array:
-    """Pads each image on all sides, and cuts a part of the old size out at a random place.
+    """Pad each image on all sides, and crop it to its size at a random position.
 
     >>> images = jnp.arange(32.0).reshape(2, 4, 4, 1)
     >>> random_crop(jax.random.key(0), images, padding=1).shape
@@ -51,19 +51,20 @@ def random_crop(
       key: A PRNG key; the same key gives the same crops.
       images: ``(batch, *spatial, channels)``.
       padding: Pixels on each side of each axis, at least 0.
-      mode: What the padding is filled with: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
-        ``"circular"``, as in :func:`jaxcnn.ops.pad`.
+      mode: Fill of the padding: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``,
+        see :func:`jaxcnn.ops.pad`.
 
     Returns:
       Shape and dtype of ``images``.
 
     Raises:
-      TypeError: ``padding`` is not a whole number.
-      ValueError: it is below 0 or too large for the mode, the mode is unknown, or ``images`` has
-        no spatial axis.
+      TypeError: ``padding`` is not an integer, or ``mode`` is not a string.
+      ValueError: ``padding`` is below 0 or too large for the mode, ``mode`` is none of the four, or
+        ``images`` has no spatial axis.
     """
     checks.images("images", images)
-    padded = ops.pad(images, arguments.check_integer("padding", padding, minimum=0), mode=mode)
+    padding = arguments.check_integer("padding", padding, minimum=0)
+    padded = ops.pad(images, padding, mode=check_mode(mode))
     offsets = jax.random.randint(key, (len(images), images.ndim - 2), 0, 2 * padding + 1)
 
     def crop(image: jax.Array, offset: jax.Array) -> jax.Array:
@@ -79,11 +80,11 @@ def random_resized_crop(
     scale: arguments.Range = (0.08, 1.0),
     ratio: arguments.Range = (3 / 4, 4 / 3),
 ) -> jax.Array:
-    """Cuts a random part out of each image and enlarges it (bilinear) to the old size.
+    """Crop a random part of each image, and resize it (bilinear) to the size of the image.
 
-    The training of ImageNet networks since GoogLeNet (Szegedy et al., 2014). The part always has
-    the drawn area: a ratio at which it would not fit into the image is brought nearer to the
-    image's own, where other libraries draw again.
+    The standard augmentation of ImageNet networks since GoogLeNet (Szegedy et al., 2014). The part
+    always has the drawn area: a ratio at which it does not fit into the image is clipped, where
+    other libraries draw again.
 
     >>> images = jnp.ones((2, 8, 8, 3))
     >>> random_resized_crop(jax.random.key(0), images, scale=(0.25, 1.0)).shape
@@ -92,15 +93,17 @@ def random_resized_crop(
     Args:
       key: A PRNG key; the same key gives the same crops.
       images: ``(batch, height, width, channels)``, floating point.
-      scale: Least and largest share of the image's area, in (0, 1]; ``(1, 1)`` changes nothing.
-      ratio: Least and largest width by height, above 0; its logarithm is drawn evenly.
+      scale: Smallest and largest share of the image's area, in (0, 1]; ``(1, 1)`` changes
+        nothing.
+      ratio: Smallest and largest width divided by height, above 0; its logarithm is drawn
+        uniformly.
 
     Returns:
       Shape and dtype of ``images``.
 
     Raises:
-      TypeError: an option is not made of numbers, or the images are not floating point.
-      ValueError: an option is out of its range, or ``images`` has not 4 axes.
+      TypeError: An option is not a pair of numbers, or the images are not floating point.
+      ValueError: An option is outside the range above, or ``images`` does not have 4 axes.
     """
     checks.rank("images", images, 4)
     shares, ratios = (
@@ -121,11 +124,11 @@ def random_resized_crop(
 
 
 def resized_crop(image: jax.Array, corner: jax.Array, sides: jax.Array) -> jax.Array:
-    """Returns the part of an image at ``corner``, enlarged (bilinear) to the image's size.
+    """Return the part of an image at `corner`, resized (bilinear) to the size of the image.
 
     Args:
       image: ``(height, width, channels)``.
-      corner: ``(2,)`` place of the upper left corner, in pixels.
+      corner: ``(2,)`` position of the upper left corner, in pixels.
       sides: ``(2,)`` height and width of the part, in pixels.
     """
     scale = jnp.array(image.shape[:2], image.dtype) / sides
@@ -137,13 +140,13 @@ def resized_crop(image: jax.Array, corner: jax.Array, sides: jax.Array) -> jax.A
 def draw_sides(
     key: jax.Array, image: jax.Array, area: tuple[float, float], ratio: tuple[float, float]
 ) -> jax.Array:
-    """Draws height and width, in pixels, of a rectangle that fits into an image.
+    """Draw height and width, in pixels, of a rectangle that fits into an image.
 
     Args:
       key: A PRNG key.
       image: ``(height, width, channels)``.
-      area: Least and largest share of the image's area.
-      ratio: Least and largest width by height; brought to where the area fits into the image.
+      area: Smallest and largest share of the image's area.
+      ratio: Smallest and largest width divided by height, clipped so that the area fits.
     """
     height, width = image.shape[:2]
     area_key, ratio_key = jax.random.split(key)
@@ -163,7 +166,7 @@ def random_affine(
     shear: arguments.Range = 0.0,
     mode: str = "zeros",
 ) -> jax.Array:
-    """Rotates, moves, scales and shears each image about its middle, read bilinearly.
+    """Rotate, translate, scale and shear each image about its center, with bilinear sampling.
 
     >>> images = jnp.ones((2, 8, 8, 3))
     >>> random_affine(jax.random.key(0), images, rotation=15, scale=(0.9, 1.1)).shape
@@ -172,21 +175,24 @@ def random_affine(
     Args:
       key: A PRNG key; the same key gives the same maps.
       images: ``(batch, height, width, channels)``, floating point.
-      rotation: Degrees counterclockwise: up to so many either way, or ``(low, high)``.
-      translation: Share of the side along each axis, down and to the right: up to so much either
-        way, or ``(low, high)``; in [−1, 1].
-      scale: Least and largest enlargement, above 0.
-      shear: Degrees by which upright lines lean to the right: up to so many either way, or
-        ``(low, high)``; in [−80, 80].
-      mode: What comes in from outside: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
+      rotation: Largest rotation in either direction, in degrees, or ``(low, high)``;
+        counterclockwise is positive.
+      translation: Largest translation along each axis, as a share of the side in [0, 1], or
+        ``(low, high)`` in [−1, 1]; down and right are positive.
+      scale: Smallest and largest enlargement, above 0.
+      shear: Largest angle of vertical lines in either direction, in [0, 80] degrees, or
+        ``(low, high)`` in [−80, 80]; leaning to the right is positive.
+      mode: Fill of pixels from outside the image: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
         ``"circular"``.
 
     Returns:
       Shape and dtype of ``images``.
 
     Raises:
-      TypeError: an option is not made of numbers, or the images are not floating point.
-      ValueError: an option is out of its range, the mode is unknown, or ``images`` has not 4 axes.
+      TypeError: An option is not a number or a pair of numbers, ``mode`` is not a string, or the
+        images are not floating point.
+      ValueError: An option is outside the range above, ``mode`` is none of the four, or ``images``
+        does not have 4 axes.
     """
     checks.rank("images", images, 4)
     degrees = arguments.check_interval("rotation", rotation, center=0)
@@ -209,15 +215,15 @@ def random_affine(
 
 
 def affine_matrix(rotation: jax.Array, scale: jax.Array, shear: jax.Array) -> jax.Array:
-    """Returns the inverse of: shear, then scale, then rotate, of (row, column) from the middle.
+    """Return the inverse of shear, scale and rotation, in this order, of centered coordinates.
 
     Args:
       rotation: Radians counterclockwise.
       scale: Enlargement.
-      shear: Radians by which upright lines lean to the right.
+      shear: Angle of vertical lines in radians, positive to the right.
 
     Returns:
-      ``(2, 2)``; it maps places in the result to places in the image.
+      ``(2, 2)``; it maps (row, column) in the result to (row, column) in the image.
     """
     cosine, sine, lean = jnp.cos(rotation), jnp.sin(rotation), jnp.tan(shear)
     unshear = jnp.stack([jnp.ones_like(lean), jnp.zeros_like(lean), lean, jnp.ones_like(lean)])
@@ -226,21 +232,21 @@ def affine_matrix(rotation: jax.Array, scale: jax.Array, shear: jax.Array) -> ja
 
 
 def product(matrix: jax.Array, other: jax.Array) -> jax.Array:
-    """Returns the product of a small matrix with a matrix or vector, in full precision anywhere."""
+    """Return the product of a small matrix with a matrix or vector, in full float32 precision."""
     return jnp.matmul(matrix, other, precision=lax.Precision.HIGHEST)
 
 
 def warp(
     image: jax.Array, matrix: jax.Array, offset: jax.Array, *, mode: str = "zeros"
 ) -> jax.Array:
-    """Reads an image bilinearly at the places to which an affine map leads.
+    """Sample an image bilinearly at the coordinates of an affine map.
 
     Args:
       image: ``(height, width, channels)``.
       matrix: ``(2, 2)``; maps (row, column) in the result to (row, column) in the image, both
-        counted from the middle. The identity matrix returns the image bit for bit.
-      offset: ``(2,)`` pixels, added to where the matrix leads.
-      mode: What comes in from outside.
+        relative to the center. The identity matrix returns the image bit for bit.
+      offset: ``(2,)`` pixels, added to the mapped coordinates.
+      mode: Fill of pixels from outside the image.
     """
     height, width = image.shape[:2]
     middle = (jnp.array((height, width), image.dtype) - 1) / 2
@@ -255,10 +261,11 @@ def warp(
     return jax.vmap(read, in_axes=-1, out_axes=-1)(image)
 
 
-def check_mode(mode: str) -> None:
-    """Checks that a padding mode is known.
+def check_mode(mode: str) -> str:
+    """Return `mode`, one of the padding modes.
 
     Raises:
-      ValueError: it is not.
+      TypeError: `mode` is not a string.
+      ValueError: `mode` is not a padding mode.
     """
-    arguments.check_known("padding mode", mode, _MODES)
+    return arguments.check_choice("mode", mode, _MODES)

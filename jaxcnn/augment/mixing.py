@@ -1,4 +1,4 @@
-"""Mixing images with others of their batch, and their labels alike."""
+"""Mixing of images with other images of the batch, and of their labels."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -15,9 +15,9 @@ Mix: TypeAlias = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ja
 def mixup(
     key: jax.Array, images: jax.Array, targets: jax.Array, *, alpha: float = 0.2
 ) -> tuple[jax.Array, jax.Array]:
-    """Blends each image with another: λ·image + (1 − λ)·other, and the labels with the same λ.
+    """Blend each image with another: λ·image + (1 − λ)·other, and the labels with the same λ.
 
-    λ is drawn for each image from Beta(alpha, alpha); the others are the batch in a random order
+    λ is drawn for each image from Beta(alpha, alpha); the others are a permutation of the batch
     (Zhang et al., 2017, arXiv 1710.09412).
 
     >>> images, targets = jnp.arange(2.0).reshape(2, 1, 1, 1), jnp.eye(2)
@@ -26,17 +26,17 @@ def mixup(
     True
 
     Args:
-      key: A PRNG key; the same key mixes the same pairs alike.
+      key: A PRNG key; the same key gives the same pairs and shares.
       images: ``(batch, *spatial, channels)``, floating point.
-      targets: ``(batch, classes)``, floating point: the share of each class, such as one-hot.
-      alpha: Strength, at least 0: 0 changes nothing, 1 draws λ evenly from [0, 1].
+      targets: ``(batch, classes)``, floating point: the share of each class, such as one-hot rows.
+      alpha: Strength, at least 0: 0 changes nothing, 1 draws λ uniformly from [0, 1].
 
     Returns:
       Images and targets of the same shapes and dtypes.
 
     Raises:
       TypeError: ``alpha`` is not a number, or an array is not floating point.
-      ValueError: ``alpha`` is below 0, or the arrays do not fit together.
+      ValueError: ``alpha`` is below 0, or the shapes do not fit together.
     """
     checks.images("images", images)
     alpha = _check(images, targets, alpha)
@@ -51,11 +51,11 @@ def mixup(
 def cutmix(
     key: jax.Array, images: jax.Array, targets: jax.Array, *, alpha: float = 1.0
 ) -> tuple[jax.Array, jax.Array]:
-    """Puts a rectangle of another image into each, and mixes the labels by the areas.
+    """Paste a rectangle of another image into each image, and mix the labels by area.
 
-    The rectangle has the image's proportions and a share 1 − λ of its area, λ drawn for each
-    image from Beta(alpha, alpha); its middle is anywhere, and what lies outside is cut off. The
-    labels are mixed by what is left (Yun et al., 2019, arXiv 1905.04899).
+    The rectangle has the image's aspect ratio and a share 1 − λ of its area, with λ drawn for each
+    image from Beta(alpha, alpha). Its center is any pixel, and it is clipped at the border. The
+    labels are mixed by the visible areas (Yun et al., 2019, arXiv 1905.04899).
 
     >>> images, targets = jnp.zeros((2, 8, 8, 1)).at[1].set(1.0), jnp.eye(2)
     >>> mixed, labels = cutmix(jax.random.key(0), images, targets)
@@ -63,17 +63,17 @@ def cutmix(
     True
 
     Args:
-      key: A PRNG key; the same key mixes the same pairs alike.
+      key: A PRNG key; the same key gives the same pairs and shares.
       images: ``(batch, height, width, channels)``, floating point.
-      targets: ``(batch, classes)``, floating point: the share of each class, such as one-hot.
-      alpha: Strength, at least 0: 0 changes nothing, 1 draws λ evenly from [0, 1].
+      targets: ``(batch, classes)``, floating point: the share of each class, such as one-hot rows.
+      alpha: Strength, at least 0: 0 changes nothing, 1 draws λ uniformly from [0, 1].
 
     Returns:
       Images and targets of the same shapes and dtypes.
 
     Raises:
       TypeError: ``alpha`` is not a number, or an array is not floating point.
-      ValueError: ``alpha`` is below 0, or the arrays do not fit together.
+      ValueError: ``alpha`` is below 0, or the shapes do not fit together.
     """
     checks.rank("images", images, 4)
     alpha = _check(images, targets, alpha)

@@ -1,4 +1,4 @@
-"""Augmentations that suit a kind of data set, by name."""
+"""Augmentation policies: augmentations for a kind of data set, by name."""
 
 from functools import partial
 
@@ -16,12 +16,12 @@ from jaxcnn.augment.geometry import (
 from jaxcnn.augment.random_policy import rand_augment
 
 _DIGITS = partial(random_shift, pixels=2)
-_RECIPES: dict[str, Augment] = {
+_POLICIES: dict[str, Augment] = {
     "none": compose(),
-    # What is read must not be mirrored.
+    # Mirrored digits are other characters.
     "digits": _DIGITS,
     "mnist": _DIGITS,
-    # Also turned, enlarged and slanted, for long trainings.
+    # With rotation, scaling and shear, for long trainings.
     "digits_long": partial(random_affine, rotation=10, translation=0.08, scale=(0.9, 1.1), shear=5),
     "fashion_mnist": compose(random_flip, _DIGITS),
     "svhn": partial(random_crop, padding=4, mode="replicate"),
@@ -44,8 +44,8 @@ _RECIPES: dict[str, Augment] = {
         partial(color_jitter, brightness=0.4, contrast=0.4, saturation=0.4),
     ),
 }
-# Which of them suits a public data set.
-_OF_SETS = {
+# The policy of each public data set whose name is not that of a policy.
+_POLICY_OF_DATA_SET = {
     "kmnist": "mnist",
     "emnist": "mnist",
     "svhn_cropped": "svhn",
@@ -56,7 +56,7 @@ _OF_SETS = {
 
 
 def named(name: str) -> Augment:
-    """Returns the augmentation of this name, as ``fit(..., augment=name)`` uses it.
+    """Return the augmentation policy of this name, as ``fit(..., augment=name)`` uses it.
 
     >>> import jax
     >>> augment = named("cifar")
@@ -64,45 +64,47 @@ def named(name: str) -> Augment:
     (8, 32, 32, 3)
 
     Args:
-      name: ``"digits"`` and ``"mnist"`` shift by 2 pixels, ``"digits_long"`` also turns, enlarges
-        and slants; ``"fashion_mnist"`` shifts and flips;
-        ``"svhn"`` crops; ``"cifar"`` flips, crops and cuts out, ``"cifar_long"`` applies
-        RandAugment as well, ``"airbench"`` flips in turns and crops; ``"imagenet"`` crops and
+      name: One of :func:`names`: ``"digits"`` and ``"mnist"`` shift by up to 2 pixels;
+        ``"digits_long"`` shifts, rotates, scales and shears; ``"fashion_mnist"`` shifts and
+        flips; ``"svhn"`` crops; ``"cifar"`` flips, crops and cuts out; ``"cifar_long"`` adds
+        RandAugment; ``"airbench"`` flips in alternate epochs and crops; ``"imagenet"`` crops,
         resizes, flips and changes colors; ``"none"`` changes nothing. The name of a data set,
-        such as ``"cifar10"``, gives what :func:`default_name` says.
+        such as ``"cifar10"``, stands for its policy, see :func:`default_name`.
 
     Raises:
-      ValueError: there is no such recipe.
+      TypeError: `name` is not a string.
+      ValueError: There is no such augmentation policy.
     """
-    name = _OF_SETS.get(_without_config(name), name)
-    arguments.check_known("recipe", name, _RECIPES)
-    return _RECIPES[name]
+    if isinstance(name, str):
+        name = _POLICY_OF_DATA_SET.get(_without_config(name), name)
+    arguments.check_known("augmentation policy", name, _POLICIES)
+    return _POLICIES[name]
 
 
 def default_name(source: str) -> str:
-    """Returns the name of the recipe that suits a data set.
+    """Return the name of the augmentation policy for a data set.
 
     >>> default_name("cifar10"), default_name("emnist/letters"), default_name("pets.npz")
     ('cifar', 'mnist', 'none')
 
     Args:
-      source: The name of a data set; of any other, such as a folder of pictures, nobody knows
-        whether it may be mirrored or turned, and ``"none"`` suits it.
+      source: Name of a data set. For any other source, such as a folder of pictures, the policy is
+        ``"none"``, because it is unknown which changes keep the label.
     """
     name = _without_config(source)
-    name = _OF_SETS.get(name, name)
-    return name if name in _RECIPES else "none"
+    name = _POLICY_OF_DATA_SET.get(name, name)
+    return name if name in _POLICIES else "none"
 
 
 def names() -> list[str]:
-    """Returns the names of the recipes.
+    """Return the names of the augmentation policies, sorted.
 
     >>> "cifar" in names()
     True
     """
-    return sorted(_RECIPES)
+    return sorted(_POLICIES)
 
 
 def _without_config(source: str) -> str:
-    """Returns the ``name`` of ``name/config:version``."""
+    """Return the ``name`` of ``name/config:version``."""
     return source.partition("/")[0].partition(":")[0]

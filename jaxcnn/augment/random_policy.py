@@ -1,4 +1,4 @@
-"""Random policies: which augmentation each image gets is drawn as well."""
+"""Random augmentation policies: the augmentations of each image are drawn too."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from jaxcnn.augment import color
 from jaxcnn.augment.composition import each_image
 from jaxcnn.augment.geometry import affine_matrix, check_mode, product, warp
 
-# At full magnitude, as in the paper and in torchvision.
+# The values at magnitude 10, as in the paper and in torchvision.
 _MOST_DEGREES, _MOST_SHEAR, _MOST_SHARE, _MOST_FACTOR = 30.0, 0.3, 0.45, 0.9
 
 
@@ -23,13 +23,14 @@ def rand_augment(
     magnitude: float = 9.0,
     mode: str = "zeros",
 ) -> jax.Array:
-    """Applies to each image ``num_ops`` of fourteen changes, each drawn evenly.
+    """Apply `num_ops` of fourteen changes to each image, each drawn uniformly.
 
-    RandAugment (Cubuk et al., 2019, arXiv 1909.13719): nothing, autocontrast, equalize,
+    RandAugment (Cubuk et al., 2019, arXiv 1909.13719): identity, autocontrast, equalize,
     solarize, posterize, saturation, contrast, brightness, sharpness, rotation, and shear and
-    translation along either axis. Two things differ from the paper: every change grows from
-    nothing with the magnitude, also autocontrast and equalize, which are blended in; and the
-    geometric ones are joined into one map that comes last, so that an image is resampled once.
+    translation along either axis. Two things differ from the paper: every change grows from the
+    identity with the magnitude, including autocontrast and equalize, which are blended with the
+    image; and the geometric changes are composed into one map, applied last, so that an image is
+    resampled once.
 
     >>> images = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
     >>> jax.jit(rand_augment)(jax.random.key(1), images).shape
@@ -38,18 +39,20 @@ def rand_augment(
     Args:
       key: A PRNG key; the same key gives the same changes.
       images: ``(batch, height, width, channels)``, floating point in [0, 1].
-      num_ops: Changes of each image, at least 0; 0 changes nothing.
-      magnitude: Strength in tenths, in [0, 10]: 0 changes nothing; 10 are 30°, a shear of 0.3, a
-        translation by 45 % of the side, factors of 0.1 or 1.9, 4 bits.
-      mode: What comes in from outside: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
+      num_ops: Number of changes of each image, at least 0.
+      magnitude: Strength in [0, 10]: 0 changes nothing; 10 means 30°, a shear of 0.3, a translation
+        by 45 % of the side, factors of 0.1 or 1.9, and 4 bits.
+      mode: Fill of pixels from outside the image: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
         ``"circular"``.
 
     Returns:
       Shape and dtype of ``images``; values in [0, 1].
 
     Raises:
-      TypeError: an option is not a number, or the images are not floating point.
-      ValueError: an option is out of its range, the mode is unknown, or ``images`` has not 4 axes.
+      TypeError: ``num_ops`` is not an integer, ``magnitude`` is not a number, ``mode`` is not a
+        string, or the images are not floating point.
+      ValueError: ``num_ops`` is below 0, ``magnitude`` is outside [0, 10], ``mode`` is none of the
+        four, or ``images`` does not have 4 axes.
     """
     checks.rank("images", images, 4)
     num_ops = arguments.check_integer("num_ops", num_ops, minimum=0)
@@ -65,10 +68,10 @@ def rand_augment(
             choice_key, sign_key = jax.random.split(jax.random.fold_in(key, place))
             choice = jax.random.randint(choice_key, (), 0, len(_CHANGES) + 5)
             strength = full * jax.random.rademacher(sign_key, (), image.dtype)
-            # Under vmap every branch is computed for every image: 128 of 32×32×3 take 15 ms on two
-            # cores, 12 of them for equalize. A loop over the images that computes what was drawn
-            # takes 2.5, but would leave a GPU one image at a time; a training step of ResNet-18
-            # on these images takes 2 s on CPU.
+            # Under vmap every branch is computed for every image: (128, 32, 32, 3) takes 15 ms on
+            # two cores, equalize 12 of them. A loop over the images that computes only the drawn
+            # branch takes 2.5 ms, but processes one image at a time on a GPU. A training step of
+            # ResNet-18 on this batch takes 2 s on CPU.
             image = lax.switch(jnp.minimum(choice, len(_CHANGES) - 1), _CHANGES, image, strength)
             turn, lean, tilt, *move = strength * jax.nn.one_hot(
                 choice - len(_CHANGES), 5, dtype=image.dtype
@@ -85,14 +88,14 @@ def rand_augment(
     return each_image(one, key, images)
 
 
-def keep(image: jax.Array, strength: jax.Array) -> jax.Array:
-    """Returns the image as it is."""
+def identity(image: jax.Array, strength: jax.Array) -> jax.Array:
+    """Return the image unchanged."""
     del strength
     return image
 
 
 def autocontrast(image: jax.Array, strength: jax.Array) -> jax.Array:
-    """Stretches the values of each channel to [0, 1]; blended in by ``|strength|``."""
+    """Stretch the values of each channel to [0, 1]; blended with the image by ``|strength|``."""
     least, most = image.min(axis=(0, 1), keepdims=True), image.max(axis=(0, 1), keepdims=True)
     stretched = jnp.where(
         most > least, (image - least) / jnp.where(most > least, most - least, 1), image
@@ -101,7 +104,7 @@ def autocontrast(image: jax.Array, strength: jax.Array) -> jax.Array:
 
 
 def equalize(image: jax.Array, strength: jax.Array) -> jax.Array:
-    """Makes the 256 levels of each channel about equally frequent, as Pillow does; blended in."""
+    """Equalize the histogram of each channel in 256 levels, as Pillow does; blended likewise."""
 
     def spread(plane: jax.Array) -> jax.Array:
         levels = jnp.round(255 * plane).astype(jnp.int32)
@@ -116,18 +119,18 @@ def equalize(image: jax.Array, strength: jax.Array) -> jax.Array:
 
 
 def solarize(image: jax.Array, strength: jax.Array) -> jax.Array:
-    """Turns the brightest ``256·|strength|`` of 256 levels into their negative."""
+    """Invert the brightest ``256·|strength|`` of 256 levels."""
     return jnp.where(255 * image >= 256 * (1 - jnp.abs(strength)), 1 - image, image)
 
 
 def posterize(image: jax.Array, strength: jax.Array) -> jax.Array:
-    """Keeps the ``8 − 4·|strength|`` highest bits, rounded, of 8."""
+    """Keep the ``8 − 4·|strength|`` highest bits, rounded, of 8."""
     unit = 2.0 ** jnp.round(4 * jnp.abs(strength)).astype(image.dtype)
     return jnp.floor(jnp.round(255 * image) / unit) * unit / 255
 
 
 def sharpen(image: jax.Array, strength: jax.Array) -> jax.Array:
-    """Blends with the image smoothed by Pillow's filter of 3×3, which leaves the border."""
+    """Blend with the image smoothed by Pillow's 3×3 filter, which leaves the border unchanged."""
     height, width = image.shape[:2]
     around = sum(
         image[row : height - 2 + row, column : width - 2 + column]
@@ -144,7 +147,7 @@ def _by_factor(
     return lambda image, strength: adjust(image, 1 + _MOST_FACTOR * strength)
 
 
-# The last one changes nothing, and stands in where a geometric change was drawn.
+# The last one is used where a geometric change was drawn.
 _CHANGES = (
     autocontrast,
     equalize,
@@ -154,5 +157,5 @@ _CHANGES = (
     _by_factor(color.adjust_saturation),
     _by_factor(color.adjust_contrast),
     _by_factor(color.adjust_brightness),
-    keep,
+    identity,
 )

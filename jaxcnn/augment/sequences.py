@@ -1,4 +1,4 @@
-"""Augmentation of sequences, ``(batch, length, channels)``: sound, sensors, text in vectors."""
+"""Augmentations of sequences, ``(batch, length, channels)``: audio, sensors, text embeddings."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jaxcnn.augment.geometry import random_crop
 def time_shift(
     key: jax.Array, sequences: jax.Array, *, steps: int = 8, mode: str = "zeros"
 ) -> jax.Array:
-    """Moves each sequence by up to ``steps``, earlier or later.
+    """Shift each sequence by up to `steps` in either direction.
 
     >>> time_shift(jax.random.key(0), jnp.ones((2, 16, 3)), steps=4).shape
     (2, 16, 3)
@@ -20,16 +20,16 @@ def time_shift(
       key: A PRNG key; the same key gives the same shifts.
       sequences: ``(batch, length, channels)``.
       steps: The largest shift, at least 0.
-      mode: What comes in from outside: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
-        ``"circular"`` (what leaves at one end).
+      mode: Fill of the steps from outside: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
+        ``"circular"``.
 
     Returns:
       Shape and dtype of ``sequences``.
 
     Raises:
-      TypeError: ``steps`` is not a whole number.
-      ValueError: it is below 0 or too large for the mode, the mode is unknown, or ``sequences``
-        has not 3 axes.
+      TypeError: ``steps`` is not an integer, or ``mode`` is not a string.
+      ValueError: ``steps`` is below 0 or too large for the mode, ``mode`` is none of the four, or
+        ``sequences`` does not have 3 axes.
     """
     checks.rank("sequences", sequences, 3)
     arguments.check_integer("steps", steps, minimum=0)
@@ -37,26 +37,27 @@ def time_shift(
 
 
 def time_mask(key: jax.Array, sequences: jax.Array, *, width: int = 8, count: int = 1) -> jax.Array:
-    """Sets stretches of time to 0 in each sequence, in all channels.
+    """Set intervals of time to 0 in each sequence, in all channels.
 
-    SpecAugment's time mask (Park et al., 2019, arXiv 1904.08779).
+    The time mask of SpecAugment (Park et al., 2019, arXiv 1904.08779).
 
     >>> masked = time_mask(jax.random.key(0), jnp.ones((1, 16, 2)), width=4)
     >>> int((masked == 0).sum()) <= 4 * 2
     True
 
     Args:
-      key: A PRNG key; the same key masks the same stretches.
+      key: A PRNG key; the same key masks the same intervals.
       sequences: ``(batch, length, channels)``, floating point.
-      width: Longest stretch, drawn evenly from 0 to this; at most the length.
-      count: How many stretches, which may overlap; at least 0.
+      width: Longest interval, drawn uniformly from 0 to this; at most the length.
+      count: Number of intervals, which may overlap, at least 0.
 
     Returns:
       Shape and dtype of ``sequences``.
 
     Raises:
-      TypeError: an option is not a whole number, or the sequences are not floating point.
-      ValueError: an option is out of its range, or ``sequences`` has not 3 axes.
+      TypeError: ``width`` or ``count`` is not an integer, or the sequences are not floating point.
+      ValueError: ``width`` or ``count`` is outside the range above, or ``sequences`` does not have
+        3 axes.
     """
     return _mask(key, sequences, 0, width, count)
 
@@ -64,9 +65,9 @@ def time_mask(key: jax.Array, sequences: jax.Array, *, width: int = 8, count: in
 def channel_mask(
     key: jax.Array, sequences: jax.Array, *, width: int = 1, count: int = 1
 ) -> jax.Array:
-    """Sets bands of neighboring channels to 0 in each sequence, at all times.
+    """Set bands of adjacent channels to 0 in each sequence, at all times.
 
-    SpecAugment's frequency mask (Park et al., 2019, arXiv 1904.08779).
+    The frequency mask of SpecAugment (Park et al., 2019, arXiv 1904.08779).
 
     >>> masked = channel_mask(jax.random.key(0), jnp.ones((1, 16, 8)), width=2)
     >>> int((masked == 0).sum()) <= 16 * 2
@@ -75,15 +76,16 @@ def channel_mask(
     Args:
       key: A PRNG key; the same key masks the same bands.
       sequences: ``(batch, length, channels)``, floating point.
-      width: Widest band, drawn evenly from 0 to this; at most the number of channels.
-      count: How many bands, which may overlap; at least 0.
+      width: Widest band, drawn uniformly from 0 to this; at most the number of channels.
+      count: Number of bands, which may overlap, at least 0.
 
     Returns:
       Shape and dtype of ``sequences``.
 
     Raises:
-      TypeError: an option is not a whole number, or the sequences are not floating point.
-      ValueError: an option is out of its range, or ``sequences`` has not 3 axes.
+      TypeError: ``width`` or ``count`` is not an integer, or the sequences are not floating point.
+      ValueError: ``width`` or ``count`` is outside the range above, or ``sequences`` does not have
+        3 axes.
     """
     return _mask(key, sequences, 1, width, count)
 

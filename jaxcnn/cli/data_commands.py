@@ -11,18 +11,18 @@ from jaxcnn import augment as augmentations
 from jaxcnn import data as datasets
 from jaxcnn.cli.option_types import DataDir, OnError
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.names import kind_of_name
+from jaxcnn.data.loading import examples
 from jaxcnn.data.preparation import CATALOG
 from jaxcnn.data.preparation.builders import is_prepared, stock_builder
 from jaxcnn.data.preparation.catalog import command
-from jaxcnn.data.preparation.download import readable
-from jaxcnn.data.sources import examples
+from jaxcnn.data.preparation.downloading import readable
+from jaxcnn.data.sources import find_source
 from jaxcnn.insight import plots
 
 app = typer.Typer(help="List, describe, prepare and draw data sets.")
-# Pictures may have any size; so large they are shown.
+# Size at which pictures of several sizes are shown.
 _SHOWN_SIZE = 64
-# Classes are mixed in the order of a set: so many images have some of each class.
+# Classes are mixed in the order of a set, so this many images include some of each class.
 _EXAMPLES, _EXAMPLES_OF_A_CLASS = 2_000, 100
 
 
@@ -64,7 +64,7 @@ def info(
         count = min(_EXAMPLES, _EXAMPLES_OF_A_CLASS * classes)
         shown = _examples(name, count, on_error, data_dir)
         plots.contact_sheet(shown.images, shown.labels, shown.class_names).savefig(plot, dpi=120)
-    if name in CATALOG and kind_of_name(name, data_dir) == "tfds":
+    if name in CATALOG and find_source(name, data_dir).KIND == "tfds":
         _describe_entry(name, data_dir)
     else:
         _describe(name, data_dir)
@@ -123,7 +123,7 @@ def show(
 def _examples(
     name: str, count: int, on_error: str, data_dir: Path | None, *, image_size: int | None = None
 ) -> Dataset:
-    """Loads the first training images, of one size."""
+    """Load the first training images, of one size."""
     if image_size is None and datasets.describe(name, data_dir=data_dir).image_shape is None:
         image_size = _SHOWN_SIZE
     return examples(name, count, image_size=image_size, on_error=on_error, data_dir=data_dir)
@@ -163,7 +163,7 @@ def _describe_split(split: str, images: int, shape: tuple[int, ...] | None) -> N
 
 def _describe_classes(names: Sequence[str]) -> None:
     if not names:
-        return  # only the labels tell
+        return
     numbered = list(names) == [str(number) for number in range(len(names))]
     listed = f"{names[0]}…{names[-1]}" if numbered else ", ".join(names)
     print(f"classes   {len(names)}: {listed}")

@@ -12,7 +12,7 @@ from jaxcnn import data as datasets
 from jaxcnn import recipes, training
 from jaxcnn.cli.option_types import CacheDir, DataDir, OnError, Plot, RunFolder
 from jaxcnn.cli.tables import flatten_tables, format_value, print_table
-from jaxcnn.data.pictures import read_picture
+from jaxcnn.data.decoding.pictures import read_picture
 from jaxcnn.insight import plots
 from jaxcnn.training import run_folder
 

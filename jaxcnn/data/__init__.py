@@ -1,12 +1,12 @@
-"""Labeled images: where they come from, and how they travel to the training step."""
+"""Data sets of labeled images: loading, splits, sampling and batches."""
 
-from jaxcnn.data.batches import (
+from jaxcnn.data.batching import (
     Batch,
     batches,
     prefetch,
     steps_per_epoch,
 )
-from jaxcnn.data.classes import (
+from jaxcnn.data.class_matching import (
     match_classes,
 )
 from jaxcnn.data.dataset import (
@@ -18,6 +18,9 @@ from jaxcnn.data.description import (
     Description,
     describe,
 )
+from jaxcnn.data.loading import (
+    load,
+)
 from jaxcnn.data.preparation import (
     available,
     prepare,
@@ -27,9 +30,6 @@ from jaxcnn.data.sampling import (
     class_weights,
     k_fold,
     stratified_split,
-)
-from jaxcnn.data.sources import (
-    load,
 )
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""A set of labeled images, in memory or mapped from a file."""
+"""The data set: labeled images in memory, mapped from a file, or on the device."""
 
 import hashlib
 import math
@@ -12,13 +12,13 @@ from jax.typing import DTypeLike
 from PIL import Image
 
 from jaxcnn import arguments, shapes
-from jaxcnn.data.blocks import blocks
-from jaxcnn.data.labels import Kind, check_labels, kind_of
+from jaxcnn.data.array_blocks import blocks
+from jaxcnn.data.labels import LabelKind, check_labels, label_kind
 
 # In memory, mapped from a file, or on the device.
 Images: TypeAlias = np.ndarray | jax.Array
 
-# A fingerprint looks at so many bytes of images.
+# A fingerprint reads at most this many bytes of images.
 _FINGERPRINT_BYTES = 1 << 28
 _LAYOUTS = (
     "(N, height, width, channels), or (N, time, channels) for sequences, or "
@@ -28,42 +28,41 @@ _LAYOUTS = (
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labeled images, checked when it is made.
+    """A set of labeled images, checked when it is created.
 
-    Arrays are kept as they are, without a copy: images may be mapped from a file that is larger
-    than memory, as ``np.load(path, mmap_mode="r")`` does, or be on the device. Labels are read,
-    and floating-point images, once, to find what is out of range or not finite.
+    Arrays are not copied: images may be mapped from a file larger than memory, as
+    ``np.load(path, mmap_mode="r")`` does, or be on the device. Labels and floating-point images are
+    read once, to check their range and that they are finite.
 
     >>> data = Dataset(np.zeros((6, 28, 28, 1), np.uint8), np.arange(6) % 3)
     >>> len(data), data.image_shape, data.class_names
     (6, (28, 28, 1), ('0', '1', '2'))
 
-    Labels are of one of four kinds, told apart by dtype and rank alone:
+    Labels are of one of four kinds, distinguished by dtype and rank alone:
 
-    - ``"class"``: whole numbers ``(N,)`` from 0, stored as int32, or names of classes. One class
-      per image.
-    - ``"positions"``: whole numbers ``(N, *spatial)``, as many axes as the images without their
-      channels, stored as int32 or, if they are uint8, as they are. A class at each position, as
-      in segmentation; 255 is void, no class at all, unless there are more than 255 classes.
-    - ``"several"``: bool ``(N, classes)``. Whether an image has each class: one, several, none.
-    - ``"numbers"``: floating point ``(N, …)``, stored as float32. What a regression is to
-      predict, or shares of the classes. One number per image is ``(N, 1)``.
+    - ``"class"``: integers ``(N,)`` from 0, stored as int32, or class names. One class per image.
+    - ``"positions"``: integers ``(N, *spatial)``, with the axes of the images without their
+      channels, stored as uint8 or int32. A class at each position, as in segmentation; 255 is
+      void, that is no class, unless there are more than 255 classes.
+    - ``"several"``: bool ``(N, classes)``. True for each class that an image has; any number.
+    - ``"numbers"``: floating point ``(N, …)``, stored as float32. The targets of a regression, or
+      shares of the classes. One number per image is ``(N, 1)``.
 
-    Augmentations change the images alone: where labels are at positions, take only such as leave
-    each pixel in its place.
+    Augmentations change only the images: with labels at positions, use those that do not move
+    pixels.
 
     Attributes:
       images: ``(N, H, W, C)``, or ``(N, T, C)`` for sequences, or ``(N, T, H, W, C)`` for video:
-        uint8 pixels 0…255, which the training step divides by 255, or floating-point values
-        that are used as they are.
-      labels: Of one of the kinds above.
+        uint8 pixels 0…255, which the training step divides by 255, or floating-point values,
+        which it does not scale.
+      labels: Labels of one of the kinds above.
       class_names: One name per class; by default the sorted names among the labels, or the
-        numbers up to the largest, or from 0 for each class of several. For numbers there are
-        none, or one for each on the last axis.
+        numbers from 0 to the largest label or the last class. For ``"numbers"`` labels, one name
+        per element of the last axis, or none.
 
     Raises:
-      TypeError: images or labels are of another dtype.
-      ValueError: a shape does not fit, the set is empty, a label is out of range or not finite,
+      TypeError: Images or labels have an unsupported dtype.
+      ValueError: A shape does not fit, the set is empty, a label is out of range or not finite,
         or an image has NaN, infinity or floating-point pixels of 0…255.
     """
 
@@ -72,7 +71,7 @@ class Dataset:
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks the arrays and brings them to their dtypes."""
+        """Check the arrays and convert them to their dtypes."""
         images = check_images(self.images)
         if len(images) == 0:
             raise ValueError(f"a data set needs at least one image. Received: {images.shape}")
@@ -82,7 +81,7 @@ class Dataset:
         object.__setattr__(self, "class_names", names)
 
     def __len__(self) -> int:
-        """Returns the number of images."""
+        """Return the number of images."""
         return len(self.images)
 
     @property
@@ -91,14 +90,14 @@ class Dataset:
         return self.images.shape[1:]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> LabelKind:
         """The kind of labels: ``"class"``, ``"positions"``, ``"several"`` or ``"numbers"``."""
-        return kind_of(self.labels)
+        return label_kind(self.labels)
 
     def fingerprint(self) -> str:
-        """Returns a short name for what the set holds, the same in every process.
+        """Return a short hash of the contents that is stable across processes.
 
-        Of images of more than 256 MB, some at even distances stand for all.
+        Of images of more than 256 MB in all, every n-th is read.
 
         >>> Dataset(np.zeros((6, 8, 8, 1), np.uint8), np.arange(6) % 3).fingerprint()[:8]
         '6 images'
@@ -112,37 +111,37 @@ class Dataset:
         return f"{len(self):,} images {self.image_shape} {digest.hexdigest()[:16]}"
 
     def take(self, rows: np.ndarray | slice) -> "Dataset":
-        """Returns the images and labels of these rows, with the same classes; a slice is a view."""
+        """Return the images and labels of these rows, with the same classes; a slice is a view."""
         return Dataset(self.images[rows], self.labels[rows], self.class_names)
 
     def on_device(self, sharding: jax.sharding.Sharding | None = None) -> "Dataset":
-        """Returns the set with its images on the device, from where batches are gathered.
+        """Return the set with its images on the device, where batches are gathered.
 
-        It saves sending each batch to an accelerator. The whole set takes ``images.nbytes`` there,
-        such as 47 MB for MNIST and 154 MB for CIFAR-10; on CPU nothing is gained.
+        This avoids the transfer of each batch to an accelerator. The set takes ``images.nbytes``
+        of device memory, such as 47 MB for MNIST and 154 MB for CIFAR-10. On CPU there is no gain.
 
         >>> data = Dataset(np.zeros((6, 28, 28, 1), np.uint8), np.arange(6) % 3).on_device()
         >>> isinstance(data.images, jax.Array)
         True
 
         Args:
-          sharding: Where the images are kept; ``None`` means the default device.
+          sharding: Sharding of the images; ``None`` means the default device.
         """
         return Dataset(jax.device_put(self.images, sharding), self.labels, self.class_names)
 
     def resize(self, image_size: int | Sequence[int]) -> "Dataset":
-        """Returns the set with every image resized (bilinear) to ``(H, W)``, or a square.
+        """Return the set with every image resized (bilinear) to ``(H, W)``, or to a square.
 
-        Where labels are a class at each pixel, they are resized alike, each new pixel taking the
-        class of the nearest old one. Labels of another size than the images stay as they are.
+        Labels at positions are resized too (nearest neighbor), unless their size differs from that
+        of the images.
 
         >>> data = Dataset(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1]))
         >>> data.resize(28).image_shape
         (28, 28, 1)
 
         Raises:
-          TypeError: the size is not whole, or the images are not uint8.
-          ValueError: the size is below 1.
+          TypeError: The size is not an integer or a pair, or the images are not uint8.
+          ValueError: The size is below 1, or the images are not ``(N, H, W, C)``.
         """
         height, width = shapes.per_axis("image_size", image_size, 2)
         images = resize_images(np.asarray(self.images), (height, width))
@@ -153,7 +152,7 @@ class Dataset:
 
 
 def _nearest(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns ``(N, H, W)`` labels resized to ``size``, each the one at its center."""
+    """Return ``(N, H, W)`` labels resized to `size`, each the one nearest to its center."""
     rows, columns = (
         ((np.arange(new) + 0.5) * (old / new)).astype(int)
         for new, old in zip(size, labels.shape[1:], strict=True)
@@ -162,11 +161,11 @@ def _nearest(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_images(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns ``(N, H, W, C)`` uint8 images resized (bilinear) to ``size``, ``(height, width)``.
+    """Return ``(N, H, W, C)`` uint8 images resized (bilinear) to `size`, ``(height, width)``.
 
     Raises:
-      TypeError: the images are not uint8.
-      ValueError: they are not ``(N, H, W, C)``.
+      TypeError: The images are not uint8.
+      ValueError: The images are not ``(N, H, W, C)``.
     """
     if images.ndim != 4:
         raise ValueError(
@@ -188,11 +187,11 @@ def resize_images(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def check_images(images: Images) -> Images:
-    """Returns ``images`` if they are ``(N, *spatial, C)`` of uint8 or finite floating point.
+    """Return `images` if they are ``(N, *spatial, C)``, uint8 or finite floating point.
 
     Raises:
-      TypeError: they are of another dtype.
-      ValueError: they have no batch axis, stand channels-first, have NaN or infinity, or are
+      TypeError: The images have another dtype.
+      ValueError: The images have no batch axis, are channels-first, have NaN or infinity, or are
         floating-point pixels of 0…255.
     """
     images = images if isinstance(images, jax.Array) else np.asarray(images)
@@ -214,14 +213,14 @@ def check_images(images: Images) -> Images:
 
 
 def _channels_first(images: Images) -> bool:
-    """Whether it is sure: 1 or 3 rows are possible, but not of pixels with so many colors."""
+    """Return whether images are surely channels-first, because of an implausible last axis."""
     _, first, *_, width, last = images.shape
     square, pixels = width == last, images.dtype == np.uint8
     return first in (1, 3) and last > 4 and (square or (pixels and last >= 16))
 
 
 def _check_values(images: Images) -> None:
-    """Raises an error if floating-point images are not finite, or are pixels of 0…255."""
+    """Check that floating-point images are finite, and not pixels of 0…255."""
     bad: list[int] = []
     lowest, highest, whole = np.inf, -np.inf, True
     for start, block in blocks(images):
@@ -238,13 +237,13 @@ def _check_values(images: Images) -> None:
     pictures = images.ndim == 4 and images.shape[-1] in (1, 3, 4)  # others may be counts
     if pictures and highest > 1 and lowest >= 0 and whole:
         raise ValueError(
-            "floating-point images are used as they are, and these hold pixels of 0…255: pass "
-            f"uint8, or divide by 255. Received: largest value {highest}"
+            "floating-point images are not scaled, and these hold pixels of 0…255: pass uint8, "
+            f"or divide by 255. Received: largest value {highest}"
         )
 
 
 def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns ``(N, num_classes)`` float32 rows with a 1 at each label.
+    """Return ``(N, num_classes)`` float32 rows with a 1 at each label.
 
     >>> one_hot(np.array([2, 0]), 3)
     array([[0., 0., 1.],
@@ -255,8 +254,8 @@ def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
       num_classes: Number of classes, at least 1.
 
     Raises:
-      TypeError: the labels are not whole numbers.
-      ValueError: a label is out of range.
+      TypeError: The labels are not integers.
+      ValueError: A label is out of range.
     """
     arguments.check_integer("num_classes", num_classes, minimum=1)
     labels = np.asarray(labels)
@@ -271,7 +270,7 @@ def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def storage_bytes(shape: Sequence[int], dtype: DTypeLike = np.uint8) -> int:
-    """Returns how many bytes an array of this shape takes.
+    """Return the number of bytes of an array of this shape.
 
     >>> storage_bytes((512, 512, 1)), storage_bytes((512, 512, 3))
     (262144, 786432)

@@ -1,4 +1,4 @@
-"""What images are labeled with: one of four kinds, told apart by dtype and rank alone."""
+"""The four kinds of labels, distinguished by dtype and rank alone."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
@@ -6,24 +6,24 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from jaxcnn import shapes
-from jaxcnn.data.blocks import blocks
+from jaxcnn.data.array_blocks import blocks
 
-Kind: TypeAlias = Literal["class", "positions", "several", "numbers"]
+LabelKind: TypeAlias = Literal["class", "positions", "several", "numbers"]
 
-# Where a position has no class, as data sets for segmentation since Pascal VOC write it.
+# The label of a position without a class, as in segmentation data sets since Pascal VOC.
 VOID = 255
 
 _RULE = (
-    "labels must be integers or names (N,), a class per image; whole numbers (N, *spatial), "
+    "labels must be integers or names (N,), a class per image; integers (N, *spatial), "
     "a class at each position; bool (N, classes), several classes per image; or floating point "
     "(N, …), numbers or shares of the classes"
 )
 
 
-def kind_of(labels: np.ndarray) -> Kind:
-    """Returns what kind of labels these are; :class:`jaxcnn.data.Dataset` tells of them.
+def label_kind(labels: np.ndarray) -> LabelKind:
+    """Return the kind of labels; :class:`jaxcnn.data.Dataset` describes the kinds.
 
-    >>> kind_of(np.zeros((2, 8, 8), np.uint8)), kind_of(np.zeros((2, 8), bool))
+    >>> label_kind(np.zeros((2, 8, 8), np.uint8)), label_kind(np.zeros((2, 8), bool))
     ('positions', 'several')
 
     Args:
@@ -37,17 +37,17 @@ def kind_of(labels: np.ndarray) -> Kind:
 def check_labels(
     labels: np.ndarray, image_shapes: shapes.Shape, class_names: Sequence[str]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns labels in the dtype in which they are kept, and the names of the classes.
+    """Return labels in the dtype in which they are stored, and the class names.
 
     Args:
-      labels: Of one of the four kinds.
+      labels: Labels of one of the four kinds.
       image_shapes: ``(N, *spatial, channels)``, N at least 1.
-      class_names: Those that are given, or none.
+      class_names: The class names, or an empty sequence to derive them from the labels.
 
     Raises:
-      TypeError: they are of another dtype.
-      ValueError: their shape is of no kind or does not fit the images, a label is out of range or
-        not finite, or there are not as many names as classes.
+      TypeError: The labels have an unsupported dtype.
+      ValueError: The shape is of no kind or does not fit the images, a label is out of range or
+        not finite, or the number of names is not the number of classes.
     """
     if labels.ndim == 0 or len(labels) != image_shapes[0]:
         raise ValueError(
@@ -63,7 +63,7 @@ def check_labels(
             f"Received: dtype {labels.dtype}"
         )
     _check_shape(labels, image_shapes)
-    kind = kind_of(labels)
+    kind = label_kind(labels)
     if kind in ("class", "positions"):
         return _class_numbers(labels, names, kind)
     if kind == "numbers":
@@ -72,31 +72,31 @@ def check_labels(
         names = names or tuple(map(str, range(labels.shape[-1])))
     if names and len(names) != labels.shape[-1]:
         raise ValueError(
-            f"class_names must be one per class, {labels.shape[-1]} as the last axis of the labels "
-            f"has. Received: {len(names)} names for labels {labels.shape}"
+            f"class_names must be one per class, {labels.shape[-1]}, the size of the last axis of "
+            f"the labels. Received: {len(names)} names for labels {labels.shape}"
         )
     return labels, names
 
 
-def check_class_per_image(labels: np.ndarray, what: str) -> None:
-    """Checks that labels are a class per image.
+def check_class_per_image(labels: np.ndarray, purpose: str) -> None:
+    """Check that each image has one class.
 
     Args:
       labels: As :func:`check_labels` returns them.
-      what: What needs them to be, for the error.
+      purpose: The function or task that needs such labels, for the error.
 
     Raises:
-      ValueError: they are of another kind.
+      ValueError: The labels are of another kind.
     """
-    if kind_of(labels) != "class":
+    if label_kind(labels) != "class":
         raise ValueError(
-            f"{what} needs one class per image: labels (N,) of whole numbers or names. "
+            f"{purpose} needs one class per image: labels (N,) of integers or names. "
             f"Received: labels {labels.dtype} {labels.shape}"
         )
 
 
 def strata(labels: np.ndarray) -> np.ndarray:
-    """Returns the class of each image, or 0 for all where they have none or several.
+    """Return the class of each image, or zeros where images do not have one class each.
 
     >>> strata(np.array([2, 0])).tolist(), strata(np.ones((2, 3), bool)).tolist()
     ([2, 0], [0, 0])
@@ -104,7 +104,7 @@ def strata(labels: np.ndarray) -> np.ndarray:
     Args:
       labels: As :func:`check_labels` returns them.
     """
-    return labels if kind_of(labels) == "class" else np.zeros(len(labels), np.int32)
+    return labels if label_kind(labels) == "class" else np.zeros(len(labels), np.int32)
 
 
 def _check_shape(labels: np.ndarray, image_shapes: shapes.Shape) -> None:
@@ -123,7 +123,7 @@ def _check_shape(labels: np.ndarray, image_shapes: shapes.Shape) -> None:
         if labels.shape[1:] == (1,):
             hint = " For one class per image use labels[:, 0]."
         elif labels.ndim == 2:
-            hint = " For a yes or no for each class use labels.astype(bool)."
+            hint = " For several classes per image use labels.astype(bool)."
     if not fits or labels.size == 0:
         raise ValueError(
             f"{_RULE}. Received: {labels.dtype} {labels.shape} for images {image_shapes}.{hint}"
@@ -131,29 +131,29 @@ def _check_shape(labels: np.ndarray, image_shapes: shapes.Shape) -> None:
 
 
 def _class_numbers(
-    labels: np.ndarray, names: tuple[str, ...], kind: Kind
+    labels: np.ndarray, names: tuple[str, ...], kind: LabelKind
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    # Of whole numbers at positions 255 is void, unless there are classes enough to need it.
+    # In labels at positions 255 is void, unless there are more than 255 classes.
     void = VOID if kind == "positions" and len(names) <= VOID else None
     lowest, highest = _range(labels, void)
     if not names and highest is None:
         raise ValueError(
-            f"labels must have a class somewhere, or class_names be given. Received: {VOID} alone"
+            f"labels must have at least one class, or pass class_names. Received: {VOID} alone"
         )
     names = names or tuple(map(str, range(max(highest or 0, 0) + 1)))
     if lowest is not None and highest is not None and not 0 <= lowest <= highest < len(names):
-        but = "" if void is None else f", or {VOID} where there is none"
+        but = "" if void is None else f", or {VOID} for no class"
         raise ValueError(
-            f"labels must be in 0…{len(names) - 1}, as there are {len(names)} classes{but}. "
+            f"labels must be in 0…{len(names) - 1}, because there are {len(names)} classes{but}. "
             f"Received: labels from {lowest} to {highest}"
         )
     if kind == "positions" and labels.dtype == np.uint8:
-        return labels, names  # perhaps a third as large as the images: not copied, or made larger
+        return labels, names  # they may be large, and int32 would take four times the memory
     return labels.astype(np.int32, copy=False), names
 
 
 def _range(labels: np.ndarray, void: int | None) -> tuple[int, int] | tuple[None, None]:
-    """Returns the lowest and the highest label that is not void, if any is not."""
+    """Return the lowest and the highest label that is not void, if there is one."""
     lowest, highest = [], []
     for _, block in blocks(labels):
         counted = block if void is None else block[block != void]
@@ -164,7 +164,7 @@ def _range(labels: np.ndarray, void: int | None) -> tuple[int, int] | tuple[None
 
 
 def _numbers(labels: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # what is too large for float32 is infinite then, and told
+    with np.errstate(over="ignore"):  # overflow gives infinity, an error below
         labels = labels.astype(np.float32, copy=False)
     bad: list[int] = []
     for start, block in blocks(labels):
@@ -184,7 +184,7 @@ def _are_names(labels: np.ndarray) -> bool:
 
 
 def _number(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns the numbers of labels that are names, and the names: ``names`` if there are any."""
+    """Return the class numbers of labels that are names, and the class names."""
     present, places = np.unique(labels.tolist(), return_inverse=True)
     numbers = {name: number for number, name in enumerate(names or present.tolist())}
     unknown = [name for name in present.tolist() if name not in numbers]

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,8 @@ _BOUND = r"-?\d+(?:\.\d+)?%|-?\d+"
 _PART = re.compile(rf"([^\[\]]+)(?:\[({_BOUND})?:({_BOUND})?\])?")
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """A split of a data set, or a slice of it; a bound is a row or a share such as ``"80%"``."""
 
     name: str
@@ -23,7 +24,7 @@ class Part(NamedTuple):
     stop: str | None = None
 
     def rows(self, size: int) -> range:
-        """Returns the rows of this part in a split of ``size`` images.
+        """Return the rows of this part in a split of `size` images.
 
         >>> Part("train", "-25%", None).rows(10), Part("train", None, "4").rows(10)
         (range(8, 10), range(0, 4))
@@ -33,18 +34,18 @@ class Part(NamedTuple):
 
 
 def parse(split: str, names: Iterable[str]) -> list[Part]:
-    """Returns the parts that a split names; ``"all"`` are all splits in their order.
+    """Return the parts of a split expression; ``"all"`` stands for all splits in order.
 
     >>> parse("train[:80%]+test", ["train", "test"])
     [Part(name='train', start=None, stop='80%'), Part(name='test', start=None, stop=None)]
 
     Args:
-      split: As for :func:`jaxcnn.data.load`. Slices mean what TensorFlow Datasets means by them:
-        a share is rounded to the nearest row, a bound below 0 counts from the end.
-      names: The splits that there are.
+      split: As for :func:`jaxcnn.data.load`. Slices have the meaning of TensorFlow Datasets: a
+        share is rounded to the nearest row, and a bound below 0 counts from the end.
+      names: The existing splits.
 
     Raises:
-      ValueError: it names no split that there is, or a slice is not written as one.
+      ValueError: There is no such split, or a slice has the wrong form.
     """
     names = list(names)
     parts = []
@@ -63,20 +64,20 @@ def parse(split: str, names: Iterable[str]) -> list[Part]:
 
 
 def stored_rows(parts: Sequence[Part], sizes: Mapping[str, int]) -> slice | np.ndarray:
-    """Returns the rows of ``parts`` where whole splits are stored one after the other.
+    """Return the rows of `parts` in an array that holds whole splits one after the other.
 
     Args:
-      parts: As :func:`parse` gives them.
-      sizes: How many images each stored split has, in their order.
+      parts: As :func:`parse` returns them.
+      sizes: Number of images of each stored split, in order.
 
     Returns:
-      A slice where one serves, because taking it copies nothing.
+      A slice where possible, because taking it copies nothing.
     """
     starts = dict(zip(sizes, accumulate(sizes.values(), initial=0), strict=False))
     ranges = []
     for part in parts:
         rows = part.rows(sizes[part.name])
-        if rows:  # what holds nothing must not stand between neighbors
+        if rows:  # an empty part must not separate adjacent ones
             ranges.append(range(starts[part.name] + rows.start, starts[part.name] + rows.stop))
     if not ranges:
         return slice(0, 0)
@@ -86,11 +87,11 @@ def stored_rows(parts: Sequence[Part], sizes: Mapping[str, int]) -> slice | np.n
 
 
 def cut(data: Dataset, split: str) -> Dataset:
-    """Returns a part of a set that has no splits of its own.
+    """Return a part of a set without splits.
 
-    Every fifth image of each class is for testing, the others for training. A slice takes its
-    share of every class, however the images are sorted. Rows keep their order. Images that have
-    no one class, as in segmentation or regression, count as of one class.
+    Every fifth image of each class is in ``"test"``, the others in ``"train"``. A slice takes its
+    share of every class, in whatever order the images are. Rows keep their order. Images without
+    one class each, as in segmentation or regression, count as one class.
 
     >>> data = Dataset(np.zeros((10, 2, 2, 1), np.uint8), np.repeat([0, 1], 5))
     >>> cut(data, "test").labels, cut(data, "train[:50%]").labels
@@ -101,14 +102,14 @@ def cut(data: Dataset, split: str) -> Dataset:
       split: As for :func:`jaxcnn.data.load`.
 
     Raises:
-      ValueError: there is no such split, or it holds no image.
+      ValueError: There is no such split, or it holds no image.
     """
     found, classes, chosen = members(data), strata(data.labels), []
-    for name, *bounds in parse(split, found):
-        rows = found[name]
-        if any(bounds):
+    for part in parse(split, found):
+        rows = found[part.name]
+        if part.start or part.stop:
             rows = rows[evenly(classes[rows])]
-        chosen.append(rows[np.asarray(Part(name, *bounds).rows(len(rows)), int)])
+        chosen.append(rows[np.asarray(part.rows(len(rows)), int)])
     rows = np.sort(np.concatenate(chosen))
     if len(rows) == 0:
         raise ValueError(f"the split {split!r} holds none of the {len(data)} images")
@@ -116,20 +117,20 @@ def cut(data: Dataset, split: str) -> Dataset:
 
 
 def members(data: Dataset) -> dict[str, np.ndarray]:
-    """Returns the rows of each split of a set that has no splits of its own."""
+    """Return the rows of ``"train"`` and ``"test"`` of a set without splits."""
     held_out = every_fifth(strata(data.labels))
     return {"train": np.flatnonzero(~held_out), "test": np.flatnonzero(held_out)}
 
 
 def every_fifth(labels: np.ndarray) -> np.ndarray:
-    """Returns which rows are every fifth of their class, ``(N,)`` bool."""
+    """Return ``(N,)`` bool, True for every fifth row of each class."""
     return _place_in_class(labels)[0] % 5 == 4
 
 
 def evenly(labels: np.ndarray) -> np.ndarray:
-    """Returns an order of the rows in which every class is spread evenly from first to last.
+    """Return an order of the rows that spreads every class evenly from first to last.
 
-    Within a class the order stays, and an order that is even already stays as a whole.
+    The order within a class is kept, and so is an order that is already even.
 
     >>> evenly(np.array([0, 0, 0, 0, 1, 1]))
     array([0, 4, 1, 2, 5, 3])
@@ -142,7 +143,7 @@ def evenly(labels: np.ndarray) -> np.ndarray:
 
 
 def _place_in_class(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the place of each row in its class, from 0, and the size of that class."""
+    """Return the position of each row in its class, from 0, and the size of that class."""
     by_class = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels)
     first = np.cumsum(sizes) - sizes

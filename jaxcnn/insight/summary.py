@@ -1,8 +1,10 @@
-"""The table of a network: every layer's output shape and parameters, before anything runs."""
+"""The table of a network: output shape, parameters and receptive field of every layer."""
 
+import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import jax
 from flax import nnx
@@ -10,9 +12,26 @@ from flax import nnx
 from jaxcnn import shapes
 from jaxcnn.layers import Layer
 
+PerAxis: TypeAlias = tuple[int, ...] | None
 
-class Row(NamedTuple):
-    """One layer of the table; shapes are without the batch."""
+
+@dataclass(frozen=True)
+class Row:
+    """One layer of the table; shapes are without the batch.
+
+    Attributes:
+      name: The names of the layer and of those that contain it, joined by ``/``.
+      kind: The kind of layer, such as ``"conv"``.
+      output_shape: The shape of one output.
+      trainable: Number of parameters that training changes.
+      non_trainable: Number of other values, such as running statistics.
+      formula: The formula of the output size, for convolutions and pools; otherwise empty.
+      receptive_field: Number of input positions along each spatial axis that one output depends on,
+        for convolutions and pools over windows. It counts padding, and normalization as computing
+        every position by itself; behind branches it is the largest of them. ``None`` for other
+        layers, and where it is not known (after a layer that resizes).
+      jump: Number of input positions between the fields of neighboring outputs.
+    """
 
     name: str
     kind: str
@@ -20,19 +39,22 @@ class Row(NamedTuple):
     trainable: int
     non_trainable: int
     formula: str
+    receptive_field: PerAxis = None
+    jump: PerAxis = None
 
     @property
     def parameters(self) -> int:
-        """All parameters of the layer."""
+        """Number of all parameters of the layer."""
         return self.trainable + self.non_trainable
 
 
-class Summary(NamedTuple):
-    """The rows of a network; ``print`` shows the table.
+@dataclass(frozen=True)
+class Summary:
+    """The table of a network; ``print`` shows it.
 
     Attributes:
       input_shape: The shape of one example.
-      rows: One for each layer, in order.
+      rows: One row per layer, in order.
       explained: Whether the table shows the formula below each convolution and pool.
     """
 
@@ -42,25 +64,29 @@ class Summary(NamedTuple):
 
     @property
     def trainable(self) -> int:
-        """Parameters that training changes."""
+        """Number of parameters that training changes."""
         return sum(row.trainable for row in self.rows)
 
     @property
     def non_trainable(self) -> int:
-        """Numbers that the model keeps but training does not change by gradients."""
+        """Number of values of the model that gradients do not change."""
         return sum(row.non_trainable for row in self.rows)
 
     @property
     def parameters(self) -> int:
-        """All parameters."""
+        """Number of all parameters."""
         return self.trainable + self.non_trainable
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the table as plain dicts, lists and numbers, ready for JSON."""
+        """Return the table as plain dicts, lists and numbers, which JSON can hold."""
         return {
             "input_shape": list(self.input_shape),
             "layers": [
-                row._asdict() | {"output_shape": list(row.output_shape)} for row in self.rows
+                {
+                    name: list(value) if isinstance(value, tuple) else value
+                    for name, value in dataclasses.asdict(row).items()
+                }
+                for row in self.rows
             ],
             "parameters": self.parameters,
             "trainable": self.trainable,
@@ -68,22 +94,23 @@ class Summary(NamedTuple):
         }
 
     def __str__(self) -> str:
-        """Returns the table as text."""
-        header = ("Layer (type)", "Output shape", "Parameters")
-        cells = [
-            (f"{row.name} ({row.kind})", _batched(row.output_shape), f"{row.parameters:,}")
-            for row in self.rows
-        ]
-        columns = list(zip(header, ("", _batched(self.input_shape), ""), *cells, strict=True))
-        first, second, third = (max(map(len, column)) for column in columns)
+        """Return the table as text."""
+        header = ("Layer (type)", "Output shape", "Parameters", "Receptive field", "Jump")
+        first = ("input", _batched(self.input_shape), "", "", "")
+        cells = [_cells(row) for row in self.rows]
+        widths = [max(map(len, column)) for column in zip(header, first, *cells, strict=True)]
 
-        def line(left: str, middle: str, right: str) -> str:
-            return f"{left:<{first}}  {middle:<{second}}  {right:>{third}}".rstrip()
+        def line(values: tuple[str, ...]) -> str:
+            left = [f"{value:<{width}}" for value, width in zip(values[:2], widths, strict=False)]
+            right = [
+                f"{value:>{width}}" for value, width in zip(values[2:], widths[2:], strict=True)
+            ]
+            return "  ".join(left + right).rstrip()
 
-        rule = "─" * (first + second + third + 4)
-        lines = [line(*header), rule, line("input", _batched(self.input_shape), "")]
-        for row, cell in zip(self.rows, cells, strict=True):
-            lines.append(line(*cell))
+        rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+        lines = [line(header), rule, line(first)]
+        for row, values in zip(self.rows, cells, strict=True):
+            lines.append(line(values))
             if self.explained and row.formula:
                 lines.append(f"    {row.formula}")
         totals = {
@@ -95,21 +122,21 @@ class Summary(NamedTuple):
 
 
 def summarize(layer: Layer, input_shape: Sequence[int], *, explain: bool = False) -> Summary:
-    """Returns the table of a network; it allocates no array.
+    """Return the table of a network; no array is allocated.
 
     >>> from jaxcnn.layers import conv, dense, flatten, max_pool, serial
     >>> net = serial(conv(8, 3), max_pool(2), flatten(), dense(10))
     >>> print(summarize(net, (28, 28, 1), explain=True))
-    Layer (type)           Output shape       Parameters
-    ────────────────────────────────────────────────────
+    Layer (type)           Output shape       Parameters  Receptive field  Jump
+    ───────────────────────────────────────────────────────────────────────────
     input                  (None, 28, 28, 1)
-    conv_1 (conv)          (None, 26, 26, 8)          80
+    conv_1 (conv)          (None, 26, 26, 8)          80                3     1
         n_H = n_W = ⌊(28 − 3 + 2·0) / 1⌋ + 1 = 26
-    max_pool_1 (max_pool)  (None, 13, 13, 8)           0
+    max_pool_1 (max_pool)  (None, 13, 13, 8)           0                4     2
         n_H = n_W = ⌊(26 − 2 + 2·0) / 2⌋ + 1 = 13
     flatten_1 (flatten)    (None, 1352)                0
     dense_1 (dense)        (None, 10)             13,530
-    ────────────────────────────────────────────────────
+    ───────────────────────────────────────────────────────────────────────────
     Total parameters: 13,610
     Trainable parameters: 13,610
     Non-trainable parameters: 0
@@ -126,25 +153,45 @@ def summarize(layer: Layer, input_shape: Sequence[int], *, explain: bool = False
     if not isinstance(layer, Layer):
         raise TypeError(f"layer must be a description such as conv(64, 3). Received: {layer!r}")
     shape = shapes.check_shape(input_shape)
-    rows = []
-    for step in layer.walk(shape):
-        module = step.layer.build(step.input_shape, rngs=None)
-        trainable, rest = nnx.state(module, nnx.Param), nnx.state(module, nnx.Not(nnx.Param))
-        rows.append(
-            Row(
-                name="/".join(step.path) or step.layer.kind,
-                kind=step.layer.kind,
-                output_shape=step.output_shape,
-                trainable=_size(trainable),
-                non_trainable=_size(rest),
-                formula=step.layer.explain(step.input_shape),
-            )
+    return Summary(shape, tuple(_rows(layer, shape)), explain)
+
+
+def _rows(layer: Layer, input_shape: shapes.Shape) -> Iterator[Row]:
+    for step in layer.walk(input_shape):
+        module = step.layer.abstract(step.input_shape)
+        formula = step.layer.explain(step.input_shape)
+        fields = step.receptive_field if formula else None
+        yield Row(
+            name="/".join(step.path) or step.layer.kind,
+            kind=step.layer.kind,
+            output_shape=step.output_shape,
+            trainable=_size(nnx.state(module, nnx.Param)),
+            non_trainable=_size(nnx.state(module, nnx.Not(nnx.Param))),
+            formula=formula,
+            receptive_field=None if fields is None else tuple(field.size for field in fields),
+            jump=None if fields is None else tuple(field.jump for field in fields),
         )
-    return Summary(shape, tuple(rows), explain)
 
 
 def _size(state: Any) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        f"{row.name} ({row.kind})",
+        _batched(row.output_shape),
+        f"{row.parameters:,}",
+        _sizes(row.receptive_field),
+        _sizes(row.jump),
+    )
+
+
+def _sizes(sizes: PerAxis) -> str:
+    """Return sizes as text: 8 for (8, 8), 8×5 for (8, 5)."""
+    if sizes is None:
+        return ""
+    return str(sizes[0]) if len({*sizes}) == 1 else "×".join(map(str, sizes))
 
 
 def _batched(shape: shapes.Shape) -> str:

@@ -1,12 +1,13 @@
-"""Descriptions of layers, which know how shapes flow before anything is built.
+"""Descriptions of layers, which give the shape of every output before anything is built.
 
 A description is an immutable dataclass, in lower case because it is used as a function:
-``conv(64, 3)``. ``serial``, ``residual`` and ``parallel`` compose descriptions, and plain
-functions of an array (``jax.nn.relu``), into larger ones; ``build`` makes the Flax module.
+``conv(64, 3)``. ``serial``, ``residual`` and ``parallel`` compose descriptions and plain functions
+of an array (``jax.nn.relu``) into larger ones; ``build`` makes the Flax module.
 """
 
 from jaxcnn.layers.attention import squeeze_excite
-from jaxcnn.layers.combinators import parallel, remat, repeat, residual, serial
+from jaxcnn.layers.branches import parallel, residual
+from jaxcnn.layers.composition import remat, repeat, serial
 from jaxcnn.layers.convolution import conv, conv_transpose, depthwise, separable
 from jaxcnn.layers.drop import drop_path, dropout, spatial_dropout
 from jaxcnn.layers.layer import Layer, Step, function

@@ -7,26 +7,27 @@ import jax
 from flax import nnx
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.combinators import LayerLike, parallel, serial
+from jaxcnn.layers.branches import parallel
+from jaxcnn.layers.composition import Composite, LayerLike, serial
 from jaxcnn.layers.convolution import conv
-from jaxcnn.layers.layer import Layer, Step, as_layer
+from jaxcnn.layers.layer import Step, as_layer
 from jaxcnn.layers.pooling import global_avg_pool
 
 
 @dataclass(frozen=True, repr=False)
-class squeeze_excite(Layer):
-    """Weighs each channel by what the whole image shows (Hu et al., 2018).
+class squeeze_excite(Composite):
+    """Multiply each channel by a weight computed from the whole image (Hu et al., 2018).
 
-    The mean of each channel goes through two convolutions of size 1, down to ``1 / ratio`` of the
-    channels and back; the result multiplies the channels.
+    The means of the channels pass through two convolutions of size 1, the first of which reduces
+    the channels to ``1 / ratio`` of their number.
 
     >>> squeeze_excite(ratio=4).output_shape((28, 28, 32))
     (28, 28, 32)
 
     Attributes:
-      ratio: By how much the channels are reduced in between, at least 1.
-      activation: Between the two convolutions.
-      gate: After the second.
+      ratio: Factor by which the channels are reduced between the convolutions, at least 1.
+      activation: Function between the two convolutions.
+      gate: Function after the second one.
     """
 
     _: KW_ONLY
@@ -35,22 +36,18 @@ class squeeze_excite(Layer):
     gate: LayerLike = jax.nn.sigmoid
 
     def __post_init__(self) -> None:
-        """Checks the ratio and the functions."""
+        """Check the ratio and the functions."""
         super().__post_init__()
         arguments.check_integer("ratio", self.ratio, minimum=1)
         as_layer(self.activation)
         as_layer(self.gate)
 
-    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns ``input_shape``."""
-        return self._composition(input_shape).output_shape(input_shape)
-
-    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Parallel:
-        """Returns a :class:`jaxcnn.modules.Parallel` of the input and its weights."""
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Parallel:
+        """Return a :class:`jaxcnn.modules.Parallel` of the input and its weights."""
         return self._composition(input_shape).build(input_shape, rngs=rngs)
 
     def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
-        """Yields the steps of the composition."""
+        """Yield the steps of the composition."""
         yield from self._composition(input_shape).walk(input_shape)
 
     def _composition(self, input_shape: Sequence[int]) -> parallel:
@@ -64,5 +61,5 @@ class squeeze_excite(Layer):
 
 
 def identity(x: jax.Array) -> jax.Array:
-    """Returns ``x``."""
+    """Return ``x``."""
     return x

@@ -9,8 +9,15 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.combinators import serial
-from jaxcnn.layers.layer import Layer, check_flags, check_padding, check_per_axis
+from jaxcnn.layers.composition import serial
+from jaxcnn.layers.layer import (
+    Layer,
+    WindowLayer,
+    check_flags,
+    check_padding,
+    check_per_axis,
+    check_rngs,
+)
 from jaxcnn.modules import Initializer
 from jaxcnn.ops.convolution import check_groups
 from jaxcnn.ops.padding import MODES, check_mode
@@ -32,7 +39,7 @@ class _Convolution(Layer):
     precision: Any = None
 
     def __post_init__(self) -> None:
-        """Checks what can be checked before the input's shape is known."""
+        """Check the options that do not depend on the input's shape."""
         super().__post_init__()
         check_per_axis(self, "kernel_size", "strides", "dilation")
         check_flags(self, "use_bias")
@@ -40,7 +47,7 @@ class _Convolution(Layer):
         arguments.check_initializer("bias_init", self.bias_init)
 
     def _module_options(self, input_shape: Sequence[int]) -> dict[str, Any]:
-        """The fields as the module takes them: the kernel's size with one int per axis."""
+        """Return the fields as options of the module: the kernel size with one int per axis."""
         options = dict(vars(self))
         size = options["kernel_size"]
         options["kernel_size"] = shapes.per_axis("kernel_size", size, len(input_shape) - 1)
@@ -48,7 +55,35 @@ class _Convolution(Layer):
 
 
 @dataclass(frozen=True, repr=False)
-class conv(_Convolution):
+class _Correlation(_Convolution, WindowLayer):
+    """The options that the convolutions that are not transposed share."""
+
+    _: KW_ONLY
+    padding_mode: str = "zeros"
+
+    def __post_init__(self) -> None:
+        """Check the options that do not depend on the input's shape."""
+        super().__post_init__()
+        check_padding(self)
+        arguments.check_choice("padding_mode", self.padding_mode, MODES)
+
+    def windows(self, input_shape: Sequence[int]) -> shapes.Windows:
+        """Return the window with every option resolved for inputs of ``input_shape``."""
+        *spatial, _ = shapes.image_shape(input_shape)
+        windows = shapes.windows(
+            spatial,
+            vars(self)["kernel_size"],  # declared by each kind, after its features
+            strides=self.strides,
+            padding=self.padding,
+            dilation=self.dilation,
+            name="kernel_size",
+        )
+        check_mode("padding_mode", self.padding_mode, 0, spatial, windows.padding)
+        return windows
+
+
+@dataclass(frozen=True, repr=False)
+class conv(_Correlation):
     """A convolution with as many spatial axes as its input; see :func:`jaxcnn.ops.conv`.
 
     >>> conv(64, 3).output_shape((28, 28, 1))
@@ -59,41 +94,44 @@ class conv(_Convolution):
     Attributes:
       features: Output channels, at least 1.
       kernel_size: An int or one per spatial axis, at least 1.
-      strides, padding, padding_mode, dilation, groups, flip_kernel, precision: As in
-        :func:`jaxcnn.ops.conv`.
-      use_bias, kernel_init, bias_init, dtype, param_dtype: As in :class:`jaxcnn.modules.Conv`.
+      strides: Step of the kernel: an int or one per spatial axis, at least 1.
+      padding: ``"VALID"``, ``"SAME"``, ``"SAME_LOWER"``, ``"CAUSAL"``, an int, one int per spatial
+        axis, or one ``(low, high)`` per spatial axis.
+      padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+      dilation: Distance between the positions that the kernel reads, at least 1.
+      groups: Number of groups of channels that are convolved separately.
+      flip_kernel: Whether to compute the mathematical convolution.
+      use_bias: Whether to add a bias.
+      kernel_init, bias_init: Functions of ``(key, shape, dtype)``.
+      dtype: Dtype of the computation; ``None`` means that of the input.
+      param_dtype: Dtype in which the parameters are stored.
+      precision: Precision of the products, an argument of ``lax.conv_general_dilated``.
     """
 
     features: int
     kernel_size: shapes.PerAxis
     _: KW_ONLY
-    padding_mode: str = "zeros"
     groups: int = 1
     flip_kernel: bool = False
 
     def __post_init__(self) -> None:
-        """Checks what can be checked before the input's shape is known."""
+        """Check the options that do not depend on the input's shape."""
         super().__post_init__()
         arguments.check_integer("features", self.features, minimum=1)
         arguments.check_integer("groups", self.groups, minimum=1)
-        check_padding(self)
         check_flags(self, "flip_kernel")
-        arguments.check_known("padding_mode", self.padding_mode, MODES)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns ``(*output_sizes, features)``; see :func:`jaxcnn.shapes.conv_shape`."""
-        window = _windows(self, input_shape)
+        """Return ``(*output_sizes, features)``; see :func:`jaxcnn.shapes.conv_shape`."""
+        sizes = self.windows(input_shape).output_sizes
         check_groups(self.groups, input_shape[-1], self.features)
-        return (*window.output_sizes, self.features)
+        return (*sizes, self.features)
 
-    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Conv:
-        """Returns a :class:`jaxcnn.modules.Conv`."""
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Conv:
+        """Return a :class:`jaxcnn.modules.Conv`."""
+        check_rngs(rngs)
         self.output_shape(input_shape)
         return modules.Conv(input_shape[-1], rngs=rngs, **self._module_options(input_shape))
-
-    def explain(self, input_shape: Sequence[int]) -> str:
-        """Returns the formula of each spatial axis with its numbers."""
-        return _windows(self, input_shape).explain()
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,9 +144,14 @@ class conv_transpose(_Convolution):
     Attributes:
       features: Output channels, at least 1.
       kernel_size: An int or one per spatial axis, at least 1.
-      strides, padding, output_padding, dilation, groups, precision: As in
-        :func:`jaxcnn.ops.conv_transpose`.
-      use_bias, kernel_init, bias_init, dtype, param_dtype: As in :class:`jaxcnn.modules.Conv`.
+      strides: Distance between the outputs of neighboring inputs, at least 1.
+      padding: What is cropped from the output: ``"VALID"``, ``"SAME"``, ``"SAME_LOWER"``, an int,
+        one int per spatial axis, or one ``(low, high)`` per spatial axis.
+      output_padding: Positions added at the end, at least 0, below the stride or the dilation.
+      dilation: Distance between the outputs that one value is spread over, at least 1.
+      groups: Number of groups of channels that are convolved separately.
+      use_bias, kernel_init, bias_init, dtype, param_dtype, precision: The meaning of
+        :class:`conv`.
     """
 
     features: int
@@ -118,7 +161,7 @@ class conv_transpose(_Convolution):
     groups: int = 1
 
     def __post_init__(self) -> None:
-        """Checks what can be checked before the input's shape is known."""
+        """Check the options that do not depend on the input's shape."""
         super().__post_init__()
         arguments.check_integer("features", self.features, minimum=1)
         arguments.check_integer("groups", self.groups, minimum=1)
@@ -126,19 +169,20 @@ class conv_transpose(_Convolution):
         check_per_axis(self, "output_padding", minimum=0)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns the shape that :func:`jaxcnn.shapes.conv_transpose_shape` gives."""
+        """Return the shape that :func:`jaxcnn.shapes.conv_transpose_shape` gives."""
         *sizes, _ = shapes.image_shape(input_shape)
         check_groups(self.groups, input_shape[-1], self.features)
         return (*self._windows(sizes).output_sizes, self.features)
 
-    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.ConvTranspose:
-        """Returns a :class:`jaxcnn.modules.ConvTranspose`."""
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.ConvTranspose:
+        """Return a :class:`jaxcnn.modules.ConvTranspose`."""
+        check_rngs(rngs)
         self.output_shape(input_shape)
         options = self._module_options(input_shape)
         return modules.ConvTranspose(input_shape[-1], rngs=rngs, **options)
 
     def explain(self, input_shape: Sequence[int]) -> str:
-        """Returns the formula of each spatial axis with its numbers."""
+        """Return the formula of each spatial axis with its numbers."""
         return self._windows(shapes.image_shape(input_shape)[:-1]).explain()
 
     def _windows(self, sizes: Sequence[int]) -> shapes.TransposedWindows:
@@ -153,8 +197,8 @@ class conv_transpose(_Convolution):
 
 
 @dataclass(frozen=True, repr=False)
-class depthwise(_Convolution):
-    """A convolution of each channel by itself: ``groups`` is the number of channels.
+class depthwise(_Correlation):
+    """A convolution of each channel separately: ``groups`` is the number of channels.
 
     >>> depthwise(3, padding="SAME").output_shape((28, 28, 32))
     (28, 28, 32)
@@ -162,38 +206,31 @@ class depthwise(_Convolution):
     Attributes:
       kernel_size: An int or one per spatial axis, at least 1.
       multiplier: Output channels for each input channel, at least 1.
-      strides, padding, padding_mode, dilation, precision: As in :func:`jaxcnn.ops.conv`.
-      use_bias, kernel_init, bias_init, dtype, param_dtype: As in :class:`jaxcnn.modules.Conv`.
+      strides, padding, padding_mode, dilation, use_bias, kernel_init, bias_init, dtype,
+        param_dtype, precision: The meaning of :class:`conv`.
     """
 
     kernel_size: shapes.PerAxis
     _: KW_ONLY
     multiplier: int = 1
-    padding_mode: str = "zeros"
 
     def __post_init__(self) -> None:
-        """Checks what can be checked before the input's shape is known."""
+        """Check the options that do not depend on the input's shape."""
         super().__post_init__()
         arguments.check_integer("multiplier", self.multiplier, minimum=1)
-        check_padding(self)
-        arguments.check_known("padding_mode", self.padding_mode, MODES)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns ``(*output_sizes, channels · multiplier)``."""
-        window = _windows(self, input_shape)
-        return (*window.output_sizes, input_shape[-1] * self.multiplier)
+        """Return ``(*output_sizes, channels · multiplier)``."""
+        return (*self.windows(input_shape).output_sizes, input_shape[-1] * self.multiplier)
 
-    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Conv:
-        """Returns a :class:`jaxcnn.modules.Conv` with as many groups as channels."""
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Conv:
+        """Return a :class:`jaxcnn.modules.Conv` with as many groups as channels."""
+        check_rngs(rngs)
         features = self.output_shape(input_shape)[-1]
         channels = input_shape[-1]
         options = self._module_options(input_shape)
         del options["multiplier"]
         return modules.Conv(channels, features, groups=channels, rngs=rngs, **options)
-
-    def explain(self, input_shape: Sequence[int]) -> str:
-        """Returns the formula of each spatial axis with its numbers."""
-        return _windows(self, input_shape).explain()
 
 
 def separable(
@@ -221,20 +258,20 @@ def separable(
       features: Output channels, at least 1.
       kernel_size: Size of the depthwise kernel: an int or one per spatial axis, at least 1.
       multiplier: Depthwise output channels for each input channel, at least 1.
-      strides: Of the depthwise convolution, as in :func:`jaxcnn.ops.conv`.
-      padding: Of the depthwise convolution, as in :func:`jaxcnn.ops.conv`.
-      padding_mode: Of the depthwise convolution, as in :func:`jaxcnn.ops.conv`.
-      dilation: Of the depthwise convolution, as in :func:`jaxcnn.ops.conv`.
+      strides: Step of the depthwise kernel, at least 1.
+      padding: Padding of the depthwise convolution, of the forms of :class:`conv`.
+      padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+      dilation: Distance between the positions that the depthwise kernel reads, at least 1.
       use_bias: Whether the second convolution adds a bias; the first never does.
-      kernel_init: As in :class:`jaxcnn.modules.Conv`, for both.
-      bias_init: As in :class:`jaxcnn.modules.Conv`.
-      dtype: As in :class:`jaxcnn.modules.Conv`, for both.
-      param_dtype: As in :class:`jaxcnn.modules.Conv`, for both.
-      precision: As in :func:`jaxcnn.ops.conv`, for both.
+      kernel_init: A function of ``(key, shape, dtype)``, for both kernels.
+      bias_init: A function of ``(key, shape, dtype)``.
+      dtype: Dtype of both computations; ``None`` means that of the input.
+      param_dtype: Dtype in which the parameters are stored.
+      precision: Precision of the products of both.
 
     Raises:
-      TypeError: an option is not of its type.
-      ValueError: an option is out of its range.
+      TypeError: an option has the wrong type.
+      ValueError: an option has a value that is not allowed.
     """
     shared: dict[str, Any] = {
         "kernel_init": kernel_init,
@@ -255,17 +292,3 @@ def separable(
         ),
         conv(features, 1, use_bias=use_bias, bias_init=bias_init, **shared),
     )
-
-
-def _windows(layer: conv | depthwise, input_shape: Sequence[int]) -> shapes.Windows:
-    *spatial, _ = shapes.image_shape(input_shape)
-    window = shapes.windows(
-        spatial,
-        layer.kernel_size,
-        strides=layer.strides,
-        padding=layer.padding,
-        dilation=layer.dilation,
-        name="kernel_size",
-    )
-    check_mode("padding_mode", layer.padding_mode, 0, spatial, window.padding)
-    return window

@@ -1,78 +1,123 @@
-"""What every description of a layer can do, and plain functions as layers."""
+"""The base class of every description of a layer, and plain functions as layers."""
 
 import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxcnn import arguments, modules, ops, shapes
+from jaxcnn import arguments, modules, shapes
+from jaxcnn.shapes.receptive import Fields, pointwise_fields, window_fields
 
 
-class Step(NamedTuple):
-    """One layer on the way through a network: its name's parts, itself, and both shapes."""
+@dataclass(frozen=True)
+class Step:
+    """One layer on the path of an input through a network.
+
+    Attributes:
+      path: The names of the layer and of those that contain it, from the outside.
+      layer: The description of the layer.
+      input_shape, output_shape: The shapes of one example before and after it.
+      receptive_field: One :class:`jaxcnn.shapes.ReceptiveField` per spatial axis of the output, in
+        positions of the network's input; ``None`` where it is not known.
+    """
 
     path: tuple[str, ...]
     layer: "Layer"
     input_shape: shapes.Shape
     output_shape: shapes.Shape
+    receptive_field: Fields
 
 
 class Layer(abc.ABC):
     """A description of a layer; shapes are without the batch.
 
-    To add a kind of your own, write a frozen dataclass with these two methods.
+    To add your own kind of layer, write a frozen dataclass with ``output_shape`` and ``build``.
     """
 
     def __post_init__(self) -> None:
-        """Makes plain, immutable values of the options, so that descriptions compare and hash."""
+        """Convert the options to plain, immutable values, so that descriptions can be hashed."""
         for name, value in vars(self).items():
             object.__setattr__(self, name, _plain(value))
 
     @abc.abstractmethod
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns the shape that the layer makes of ``input_shape``.
+        """Return the shape of one output for inputs of ``input_shape``.
 
         Raises:
-          TypeError: an option is not of its type.
+          TypeError: an option has the wrong type.
           ValueError: ``input_shape`` does not fit; the message names the layer and the rule.
         """
 
     @abc.abstractmethod
-    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> nnx.Module:
-        """Returns the module for inputs of ``(batch, *input_shape)``.
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> nnx.Module:
+        """Return the module for inputs of ``(batch, *input_shape)``.
 
         Args:
           input_shape: The shape of one example.
-          rngs: Where the parameters' keys come from; ``None`` makes an abstract module, whose
-            parameters are ``jax.ShapeDtypeStruct`` (what ``nnx.eval_shape`` returns).
+          rngs: Source of the keys for the parameters.
 
         Raises:
-          TypeError: an option is not of its type.
+          TypeError: an option has the wrong type.
           ValueError: ``input_shape`` does not fit; the message names the layer and the rule.
         """
 
+    def abstract(self, input_shape: Sequence[int]) -> nnx.Module:
+        """Return the module with a ``jax.ShapeDtypeStruct`` in place of every array.
+
+        It allocates nothing: use it to count parameters, or to load saved weights into.
+
+        >>> from jaxcnn.layers import dense
+        >>> dense(10).abstract((576,)).kernel.shape
+        (576, 10)
+
+        Args:
+          input_shape: The shape of one example.
+
+        Raises:
+          TypeError: an option has the wrong type.
+          ValueError: ``input_shape`` does not fit; the message names the layer and the rule.
+        """
+        module: nnx.Module = nnx.eval_shape(lambda: self.build(input_shape, rngs=nnx.Rngs(0)))
+        return module
+
     def explain(self, input_shape: Sequence[int]) -> str:
-        """Returns the formula behind the output shape with its numbers, where there is one."""
+        """Return the formula of the output shape with its numbers, or an empty string."""
         return ""
 
+    def receptive_field(self, input_shape: Sequence[int]) -> Fields:
+        """Return the receptive field of an output along each spatial axis of the output.
+
+        This default is right for layers that compute every position from that position alone, such
+        as activations; normalization counts as such. Override it in a layer that keeps the spatial
+        axes and mixes positions.
+
+        Returns:
+          A tuple of :class:`jaxcnn.shapes.ReceptiveField`, or ``None`` where it is not known.
+        """
+        *sizes, _ = shapes.check_shape(input_shape)
+        *output_sizes, _ = self.output_shape(input_shape)
+        if output_sizes in ([], sizes):
+            return pointwise_fields(len(output_sizes))
+        return None
+
     def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
-        """Yields the layers that compute, in order; a layer without children is its own step."""
+        """Yield the layers that compute, in order; a layer without children yields itself."""
         shape = shapes.check_shape(input_shape)
-        yield Step((), self, shape, self.output_shape(shape))
+        yield Step((), self, shape, self.output_shape(shape), self.receptive_field(shape))
 
     @property
     def kind(self) -> str:
-        """The name of this kind of layer, from which its children's names are made."""
+        """The name of this kind of layer, from which the names of children are made."""
         return type(self).__name__
 
     def __repr__(self) -> str:
-        """Returns the call that makes this description."""
+        """Return the call that makes this description."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]  # every kind is a dataclass
         values = {field.name: getattr(self, field.name) for field in fields}
         parts = [repr(values[field.name]) for field in fields if not field.kw_only]
@@ -84,20 +129,40 @@ class Layer(abc.ABC):
 
 @dataclass(frozen=True, repr=False)
 class OpLayer(Layer):
-    """A layer without parameters: the op of its own name, with its fields as options."""
+    """A layer without parameters: one op, with the layer's fields as its options."""
 
-    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Function:
-        """Returns a module that calls the op."""
+    op: ClassVar[Callable[..., jax.Array]]
+
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Function:
+        """Return a module that calls the op."""
+        check_rngs(rngs)
         self.output_shape(input_shape)
-        return modules.Function(getattr(ops, self.kind), **vars(self))
+        return modules.Function(self.op, **vars(self))
+
+
+class WindowLayer(Layer):
+    """A layer that moves a window over the spatial axes: a convolution or a pool."""
+
+    @abc.abstractmethod
+    def windows(self, input_shape: Sequence[int]) -> shapes.Windows:
+        """Return the window with every option resolved for inputs of ``input_shape``."""
+
+    def explain(self, input_shape: Sequence[int]) -> str:
+        """Return the formula of each spatial axis with its numbers."""
+        return self.windows(input_shape).explain()
+
+    def receptive_field(self, input_shape: Sequence[int]) -> Fields:
+        """Return the receptive field of one window along each spatial axis."""
+        return window_fields(self.windows(input_shape))
 
 
 @dataclass(frozen=True, repr=False)
 class function(Layer):
-    """A plain function of an array, such as ``jax.nn.relu``; it keeps the batch axis.
+    """A plain function of an array, such as ``jax.nn.relu``; it must keep the batch axis.
 
-    ``serial`` makes this of every plain function that it is given. A function defined at the
-    top of a module is best: two builds with one lambda written twice count as two models.
+    ``serial`` wraps every plain function in this class. Prefer functions defined at the top level
+    of a module: a lambda written twice makes two builds that do not compare equal, and so two
+    compilations.
 
     >>> function(jax.nn.relu).output_shape((26, 26, 64))
     (26, 26, 64)
@@ -109,41 +174,44 @@ class function(Layer):
     function: Callable[[jax.Array], jax.Array]
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns the shape that the function gives one example, found by abstract evaluation."""
-        batch = 7  # any number; a rare one, so that a function that changes it is found out
+        """Return the shape of the function's result for one example, by abstract evaluation."""
+        batch = 7  # a rare number, so that a function that changes the batch axis is detected
         shape = (batch, *shapes.check_shape(input_shape))
         result = jax.eval_shape(self.function, jax.ShapeDtypeStruct(shape, jnp.float32))
         output = getattr(result, "shape", None)
         if output is None:
-            raise TypeError(f"a function used as a layer must return one array. Received: {result}")
+            raise TypeError(
+                f"function must return one array to be used as a layer. Received: {result}"
+            )
         if output[:1] != (batch,):
             raise ValueError(
-                "a function used as a layer must keep the batch axis. "
+                "function must keep the batch axis to be used as a layer. "
                 f"Received: {self.kind} maps shape {shape} to {output}"
             )
         return tuple(output[1:])
 
-    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Function:
-        """Returns a module that calls the function."""
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Function:
+        """Return a module that calls the function."""
+        check_rngs(rngs)
         return modules.Function(self.function)
 
     @property
     def kind(self) -> str:
-        """The function's name, as far as it has one that can be a name."""
+        """The function's name if it is an identifier, or ``"function"``."""
         wrapped = getattr(self.function, "func", self.function)  # of a functools.partial
         name = getattr(wrapped, "__name__", "function").strip("<>")
         return name if name.isidentifier() else "function"
 
     def __repr__(self) -> str:
-        """Returns the function's name."""
+        """Return the function's name."""
         return self.kind
 
 
 def as_layer(layer: Layer | Callable[[jax.Array], jax.Array]) -> Layer:
-    """Returns ``layer``, or the description of a plain function.
+    """Return ``layer``, or the description of a plain function.
 
     Raises:
-      TypeError: it is neither.
+      TypeError: ``layer`` is neither.
     """
     if isinstance(layer, Layer):
         return layer
@@ -157,33 +225,49 @@ def as_layer(layer: Layer | Callable[[jax.Array], jax.Array]) -> Layer:
 
 
 @contextmanager
-def located(name: str) -> Iterator[None]:
-    """Puts ``name`` before the message of an error, so that nested names make up a path.
+def error_path(name: str) -> Iterator[None]:
+    """Put ``name`` before the message of an error, so that nested names form a path.
 
-    An error that is neither a TypeError nor a ValueError is not ours: it gets the path as a note.
+    An error that is neither a TypeError nor a ValueError comes from a user's function: it keeps its
+    message and gets the path as a note.
     """
     try:
         yield
     except Exception as error:
         inner, message = getattr(error, "location", ("", str(error)))
         path = f"{name}/{inner}" if inner else name
-        if not isinstance(error, TypeError | ValueError):  # a user's function's own
+        if not isinstance(error, TypeError | ValueError):
             if inner:
                 error.__notes__.pop()
             error.add_note(f"in {path}")
             vars(error)["location"] = path, message
             raise
-        kind = ValueError if isinstance(error, ValueError) else TypeError
-        located = kind(f"{path}: {message}")
-        vars(located)["location"] = path, message  # for the level above
-        raise located from error
+        error_type = ValueError if isinstance(error, ValueError) else TypeError
+        with_path = error_type(f"{path}: {message}")
+        vars(with_path)["location"] = path, message  # for the level above
+        raise with_path from error
+
+
+def check_rngs(rngs: Any) -> None:
+    """Check the source of the keys for the parameters.
+
+    Raises:
+      TypeError: it is not Flax's ``Rngs``.
+    """
+    if not isinstance(rngs, nnx.Rngs):
+        hint = ""
+        if rngs is None:
+            hint = ". For a module without arrays, use layer.abstract(input_shape)"
+        raise TypeError(
+            f"rngs must be nnx.Rngs, such as nnx.Rngs(0). Received: {type(rngs).__name__}{hint}"
+        )
 
 
 def check_per_axis(layer: Layer, *names: str, minimum: int = 1) -> None:
-    """Checks options that are one whole number or several, before their number is known.
+    """Check fields that are an int or one int per axis, before the number of axes is known.
 
     Raises:
-      TypeError: a number is not whole.
+      TypeError: a number is not an integer.
       ValueError: a number is below `minimum`.
     """
     for name in names:
@@ -192,21 +276,21 @@ def check_per_axis(layer: Layer, *names: str, minimum: int = 1) -> None:
 
 
 def check_padding(layer: Layer, words: Sequence[str] = shapes.PADDINGS) -> None:
-    """Checks the field ``padding`` before the number of spatial axes is known.
+    """Check the field ``padding`` before the number of spatial axes is known.
 
     Raises:
-      TypeError: a number is not whole.
-      ValueError: a number below 0, or none of the words.
+      TypeError: a number is not an integer.
+      ValueError: a number is below 0, or a word is unknown.
     """
     padding = getattr(layer, "padding")  # noqa: B009  # not every layer has it
     shapes.padding_of(padding, _count(padding), words=words)
 
 
 def check_flags(layer: Layer, *names: str) -> None:
-    """Checks options that are true or false.
+    """Check fields that are ``True`` or ``False``.
 
     Raises:
-      TypeError: one is something else.
+      TypeError: a value is anything else.
     """
     for name in names:
         arguments.check_flag(name, getattr(layer, name))
@@ -217,6 +301,6 @@ def _count(value: Any) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """Returns lists as tuples, and numbers and arrays of any library as Python's."""
+    """Return lists as tuples, and numbers and arrays of any library as Python's."""
     value = arguments.as_python(value)
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value

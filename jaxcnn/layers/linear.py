@@ -8,20 +8,23 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.layer import Layer, check_flags
+from jaxcnn.layers.layer import Layer, check_flags, check_rngs
 from jaxcnn.modules import Initializer
 
 
 @dataclass(frozen=True, repr=False)
 class dense(Layer):
-    """A dense layer; see :func:`jaxcnn.ops.dense`.
+    """A dense layer, y = x·W + b; see :func:`jaxcnn.ops.dense`.
 
     >>> dense(10).output_shape((576,))
     (10,)
 
     Attributes:
       features: Outputs per example, at least 1.
-      use_bias, kernel_init, bias_init, dtype, param_dtype: As in :class:`jaxcnn.modules.Dense`.
+      use_bias: Whether to add a bias.
+      kernel_init, bias_init: Functions of ``(key, shape, dtype)``.
+      dtype: Dtype of the computation; ``None`` means that of the input.
+      param_dtype: Dtype in which the parameters are stored.
     """
 
     features: int
@@ -33,7 +36,7 @@ class dense(Layer):
     param_dtype: DTypeLike = jnp.float32
 
     def __post_init__(self) -> None:
-        """Checks the number of features."""
+        """Check the options."""
         super().__post_init__()
         arguments.check_integer("features", self.features, minimum=1)
         check_flags(self, "use_bias")
@@ -41,15 +44,17 @@ class dense(Layer):
         arguments.check_initializer("bias_init", self.bias_init)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns ``(features,)``; the input must be flat."""
+        """Return ``(features,)``; the input must be flat."""
         if len(shapes.check_shape(input_shape)) != 1:
             raise ValueError(
-                f"dense needs flat examples, (features,). Received: input_shape={input_shape!r}. "
+                "input_shape must be flat, (in_features,), for dense. "
+                f"Received: input_shape={input_shape!r}. "
                 "Put flatten() before it, or use conv(features, 1) at every position."
             )
         return (self.features,)
 
-    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> modules.Dense:
-        """Returns a :class:`jaxcnn.modules.Dense`."""
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Dense:
+        """Return a :class:`jaxcnn.modules.Dense`."""
+        check_rngs(rngs)
         self.output_shape(input_shape)
         return modules.Dense(input_shape[0], rngs=rngs, **vars(self))

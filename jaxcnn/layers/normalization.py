@@ -1,4 +1,4 @@
-"""Normalization, described: over a batch by our own sums, otherwise by Flax's modules."""
+"""Normalization over a batch, an example, groups of channels or a position."""
 
 import abc
 import math
@@ -11,17 +11,16 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.layer import Layer, check_flags
-from jaxcnn.modules.linear import check_rngs
+from jaxcnn.layers.layer import Layer, check_flags, check_rngs
 
-# Flax's default variance, E[x²] − E[x]², has no right digit left where the mean is large beside the
+# Flax's default variance, E[x²] − E[x]², loses all digits where the mean is much larger than the
 # deviation, or where a group has one value.
 _EXACT: dict[str, Any] = {"use_fast_variance": False}
 
 
 @dataclass(frozen=True, repr=False)
 class _Norm(Layer):
-    """What all normalizations share: the shape stays, scale and bias are one per channel."""
+    """The base of all normalizations: the shape stays; scale and bias are one per channel."""
 
     _: KW_ONLY
     epsilon: float = 1e-5
@@ -30,32 +29,32 @@ class _Norm(Layer):
     param_dtype: DTypeLike = jnp.float32
 
     def __post_init__(self) -> None:
-        """Checks the options."""
+        """Check the options."""
         super().__post_init__()
         arguments.check_number("epsilon", self.epsilon, minimum=0)
         check_flags(self, *(name for name in ("use_scale", "use_bias") if name in vars(self)))
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns ``input_shape``, which must have several values for each statistic."""
+        """Return ``input_shape``, which must have several values for each statistic."""
         shape = shapes.check_shape(input_shape)
         if self._values(shape) == 1:
             raise ValueError(
-                f"{self.kind} takes mean and variance of several values, and here of one alone: "
-                f"all results would be 0. Received: input_shape={shape}"
+                f"input_shape must give {self.kind} several values for each mean and variance, "
+                f"else all results would be 0. Received: input_shape={shape}"
             )
         return shape
 
     def _values(self, shape: shapes.Shape) -> int | None:
-        """Returns how many values of one example are normalized together, where no others are."""
+        """Return the number of values of one example that are normalized together.
+
+        ``None``: values of other examples are normalized together with them.
+        """
         return None
 
-    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs | None) -> nnx.Module:
-        """Returns Flax's module for the channels of the input."""
-        channels = self.output_shape(input_shape)[-1]
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> nnx.Module:
+        """Return the module for the channels of the input."""
         check_rngs(rngs)
-        if rngs is None:
-            return nnx.eval_shape(lambda: self._module(channels, nnx.Rngs(0)))
-        return self._module(channels, rngs)
+        return self._module(self.output_shape(input_shape)[-1], rngs)
 
     @abc.abstractmethod
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module: ...
@@ -63,22 +62,22 @@ class _Norm(Layer):
 
 @dataclass(frozen=True, repr=False)
 class batch_norm(_Norm):
-    """Normalizes each channel over the batch and all positions (Ioffe and Szegedy, 2015).
+    """Normalize each channel over the batch and all positions (Ioffe and Szegedy, 2015).
 
-    Mean and variance are the batch's while training, and running ones at inference:
+    Training uses the mean and variance of the batch, inference the running ones:
     running ← momentum · running + (1 − momentum) · batch, as in Flax and Keras. PyTorch's
-    ``momentum`` is the other share (0.9 here is its default 0.1), and its running variance is
-    the unbiased one, n / (n − 1) times ours.
+    ``momentum`` is 1 − momentum (0.9 here is its default 0.1), and its running variance is the
+    unbiased one, n / (n − 1) times the one here.
 
     >>> batch_norm().output_shape((28, 28, 32))
     (28, 28, 32)
 
     Attributes:
-      momentum: How much of the running statistics stays at each step, in [0, 1].
+      momentum: Share of the running statistics that stays at each step, in [0, 1].
       epsilon: Added to the variance, at least 0.
-      use_scale, use_bias: Whether to multiply by, and add, a learned number per channel.
-      dtype: Of the result; ``None`` means the input's. Statistics are float32.
-      param_dtype: What the parameters are stored in.
+      use_scale, use_bias: Whether to multiply by a learned number per channel, and to add one.
+      dtype: Dtype of the result; ``None`` means that of the input. Statistics are float32.
+      param_dtype: Dtype in which the parameters are stored.
     """
 
     _: KW_ONLY
@@ -86,7 +85,7 @@ class batch_norm(_Norm):
     use_bias: bool = True
 
     def __post_init__(self) -> None:
-        """Checks the options."""
+        """Check the options."""
         super().__post_init__()
         arguments.check_number("momentum", self.momentum, minimum=0, maximum=1)
 
@@ -96,13 +95,13 @@ class batch_norm(_Norm):
 
 @dataclass(frozen=True, repr=False)
 class layer_norm(_Norm):
-    """Normalizes each position over its channels (Ba et al., 2016).
+    """Normalize each position over its channels (Ba et al., 2016).
 
     >>> layer_norm().output_shape((28, 28, 32))
     (28, 28, 32)
 
     Attributes:
-      epsilon, use_scale, use_bias, dtype, param_dtype: As in :class:`batch_norm`.
+      epsilon, use_scale, use_bias, dtype, param_dtype: The meaning of :class:`batch_norm`.
     """
 
     _: KW_ONLY
@@ -117,14 +116,14 @@ class layer_norm(_Norm):
 
 @dataclass(frozen=True, repr=False)
 class group_norm(_Norm):
-    """Normalizes each example over all positions and groups of channels (Wu and He, 2018).
+    """Normalize each example over all positions and groups of channels (Wu and He, 2018).
 
     >>> group_norm(8).output_shape((28, 28, 32))
     (28, 28, 32)
 
     Attributes:
-      groups: Number of groups; it divides the channels.
-      epsilon, use_scale, use_bias, dtype, param_dtype: As in :class:`batch_norm`.
+      groups: Number of groups; it must divide the channels.
+      epsilon, use_scale, use_bias, dtype, param_dtype: The meaning of :class:`batch_norm`.
     """
 
     groups: int
@@ -132,12 +131,12 @@ class group_norm(_Norm):
     use_bias: bool = True
 
     def __post_init__(self) -> None:
-        """Checks the number of groups."""
+        """Check the options."""
         super().__post_init__()
         arguments.check_integer("groups", self.groups, minimum=1)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns ``input_shape``, whose channels the groups must divide."""
+        """Return ``input_shape``, whose channels must be divisible by the groups."""
         shape = shapes.check_shape(input_shape)
         if shape[-1] % self.groups:
             raise ValueError(
@@ -156,13 +155,13 @@ class group_norm(_Norm):
 
 @dataclass(frozen=True, repr=False)
 class instance_norm(_Norm):
-    """Normalizes each channel of each example over all positions (Ulyanov et al., 2016).
+    """Normalize each channel of each example over all positions (Ulyanov et al., 2016).
 
     >>> instance_norm().output_shape((28, 28, 32))
     (28, 28, 32)
 
     Attributes:
-      epsilon, use_scale, use_bias, dtype, param_dtype: As in :class:`batch_norm`.
+      epsilon, use_scale, use_bias, dtype, param_dtype: The meaning of :class:`batch_norm`.
     """
 
     _: KW_ONLY
@@ -177,13 +176,13 @@ class instance_norm(_Norm):
 
 @dataclass(frozen=True, repr=False)
 class rms_norm(_Norm):
-    """Divides each position by the root mean square of its channels (Zhang and Sennrich, 2019).
+    """Divide each position by the root mean square of its channels (Zhang and Sennrich, 2019).
 
     >>> rms_norm().output_shape((28, 28, 32))
     (28, 28, 32)
 
     Attributes:
-      epsilon, use_scale, dtype, param_dtype: As in :class:`batch_norm`.
+      epsilon, use_scale, dtype, param_dtype: The meaning of :class:`batch_norm`.
     """
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:

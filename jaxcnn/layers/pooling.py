@@ -1,17 +1,23 @@
-"""Pools: over windows, over everything, to a given size."""
+"""Pools: over windows, over all positions, to a given size."""
 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
 
-from jaxcnn import shapes
-from jaxcnn.layers.layer import OpLayer, check_flags, check_padding, check_per_axis
+from jaxcnn import ops, shapes
+from jaxcnn.layers.layer import (
+    OpLayer,
+    WindowLayer,
+    check_flags,
+    check_padding,
+    check_per_axis,
+)
 from jaxcnn.ops.pooling import check_order
+from jaxcnn.shapes.receptive import Fields
 
 
 @dataclass(frozen=True, repr=False)
-class _WindowPool(OpLayer):
+class _WindowPool(OpLayer, WindowLayer):
     """The options that all pools over a moving window share."""
 
     window: shapes.PerAxis
@@ -22,7 +28,7 @@ class _WindowPool(OpLayer):
     ceil_mode: bool = False
 
     def __post_init__(self) -> None:
-        """Checks what can be checked before the input's shape is known."""
+        """Check the options that do not depend on the input's shape."""
         super().__post_init__()
         check_per_axis(self, "window", "dilation")
         check_padding(self)
@@ -31,15 +37,14 @@ class _WindowPool(OpLayer):
             check_per_axis(self, "strides")
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns ``(*output_sizes, channels)``; see :func:`jaxcnn.shapes.pool_shape`."""
-        return shapes.pool_shape(input_shape, **self._window_options())
+        """Return ``(*output_sizes, channels)``; see :func:`jaxcnn.shapes.pool_shape`."""
+        return (*self.windows(input_shape).output_sizes, input_shape[-1])
 
-    def explain(self, input_shape: Sequence[int]) -> str:
-        """Returns the formula of each spatial axis with its numbers."""
-        return shapes.explain(input_shape, **self._window_options())
-
-    def _window_options(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(_WindowPool)}
+    def windows(self, input_shape: Sequence[int]) -> shapes.Windows:
+        """Return the window with every option resolved for inputs of ``input_shape``."""
+        *spatial, _ = shapes.image_shape(input_shape)
+        fields = dataclasses.fields(_WindowPool)
+        return shapes.pool_windows(spatial, **{f.name: getattr(self, f.name) for f in fields})
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,8 +57,13 @@ class max_pool(_WindowPool):
     Attributes:
       window: Extent of the window: an int or one per spatial axis, at least 1.
       strides: Step of the window; ``None`` means the window's own size.
-      padding, dilation, ceil_mode: As in :func:`jaxcnn.ops.max_pool`.
+      padding: ``"VALID"``, ``"SAME"``, ``"SAME_LOWER"``, ``"CAUSAL"``, an int, one int per spatial
+        axis, or one ``(low, high)`` per spatial axis; below the window's extent.
+      dilation: Distance between the positions that the window reads, at least 1.
+      ceil_mode: Whether a last, partly filled window counts.
     """
+
+    op = staticmethod(ops.max_pool)
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,15 +74,18 @@ class avg_pool(_WindowPool):
     (6, 6, 64)
 
     Attributes:
-      window, strides, padding, dilation, ceil_mode: As in :class:`max_pool`.
+      window, strides, padding, dilation, ceil_mode: The window, with the meaning of
+        :class:`max_pool`.
       count_include_pad: Whether padding counts in the divisor.
     """
 
     _: KW_ONLY
     count_include_pad: bool = False
 
+    op = staticmethod(ops.avg_pool)
+
     def __post_init__(self) -> None:
-        """Checks what can be checked before the input's shape is known."""
+        """Check the options that do not depend on the input's shape."""
         super().__post_init__()
         check_flags(self, "count_include_pad")
 
@@ -85,8 +98,11 @@ class sum_pool(_WindowPool):
     (6, 6, 64)
 
     Attributes:
-      window, strides, padding, dilation, ceil_mode: As in :class:`max_pool`.
+      window, strides, padding, dilation, ceil_mode: The window, with the meaning of
+        :class:`max_pool`.
     """
+
+    op = staticmethod(ops.sum_pool)
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,14 +113,17 @@ class lp_pool(_WindowPool):
     (6, 6, 64)
 
     Attributes:
-      window, strides, padding, dilation, ceil_mode: As in :class:`max_pool`.
+      window, strides, padding, dilation, ceil_mode: The window, with the meaning of
+        :class:`max_pool`.
       p: Order of the norm, at least 1.
     """
 
     p: float
 
+    op = staticmethod(ops.lp_pool)
+
     def __post_init__(self) -> None:
-        """Checks what can be checked before the input's shape is known."""
+        """Check the options that do not depend on the input's shape."""
         super().__post_init__()
         check_order(self.p)
 
@@ -117,14 +136,19 @@ class _GlobalPool(OpLayer):
     keepdims: bool = False
 
     def __post_init__(self) -> None:
-        """Checks the option."""
+        """Check the option."""
         super().__post_init__()
         check_flags(self, "keepdims")
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns ``(channels,)``, after ones for the spatial axes if they are kept."""
+        """Return ``(channels,)``, preceded by ones for the spatial axes if they are kept."""
         *spatial, channels = shapes.image_shape(input_shape)
         return (*(1 for _ in spatial if self.keepdims), channels)
+
+    def receptive_field(self, input_shape: Sequence[int]) -> Fields:
+        """Return the whole input along each spatial axis that is kept."""
+        *spatial, _ = shapes.image_shape(input_shape)
+        return tuple(shapes.ReceptiveField(n, n, 0) for n in spatial if self.keepdims)
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,6 +162,8 @@ class global_max_pool(_GlobalPool):
       keepdims: Whether the spatial axes stay, with size 1.
     """
 
+    op = staticmethod(ops.global_max_pool)
+
 
 @dataclass(frozen=True, repr=False)
 class global_avg_pool(_GlobalPool):
@@ -150,6 +176,8 @@ class global_avg_pool(_GlobalPool):
       keepdims: Whether the spatial axes stay, with size 1.
     """
 
+    op = staticmethod(ops.global_avg_pool)
+
 
 @dataclass(frozen=True, repr=False)
 class _AdaptivePool(OpLayer):
@@ -158,12 +186,12 @@ class _AdaptivePool(OpLayer):
     output_size: shapes.PerAxis
 
     def __post_init__(self) -> None:
-        """Checks the size."""
+        """Check the size."""
         super().__post_init__()
         check_per_axis(self, "output_size")
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Returns ``(*output_size, channels)``."""
+        """Return ``(*output_size, channels)``."""
         return shapes.adaptive_shape(input_shape, self.output_size)
 
 
@@ -178,6 +206,8 @@ class adaptive_max_pool(_AdaptivePool):
       output_size: An int or one per spatial axis, at least 1.
     """
 
+    op = staticmethod(ops.adaptive_max_pool)
+
 
 @dataclass(frozen=True, repr=False)
 class adaptive_avg_pool(_AdaptivePool):
@@ -189,3 +219,5 @@ class adaptive_avg_pool(_AdaptivePool):
     Attributes:
       output_size: An int or one per spatial axis, at least 1.
     """
+
+    op = staticmethod(ops.adaptive_avg_pool)

@@ -1,46 +1,58 @@
-"""Models by name: what ``create`` knows."""
+"""The registry of models by name."""
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import jax
+import numpy as np
+from flax import nnx
 
 from jaxcnn import arguments, shapes
 from jaxcnn.layers import Layer
 
+Prepare: TypeAlias = Callable[[Any, jax.Array | np.ndarray], Any]
 Builder = TypeVar("Builder", bound=Callable[..., Layer])
 
 
-class _Entry(NamedTuple):
+@dataclass(frozen=True)
+class _Entry:
     builder: Callable[..., Layer]
     input_shape: shapes.Shape
+    prepare: Prepare | None
 
 
 _registry: dict[str, _Entry] = {}
 
 
-def register(input_shape: shapes.Shape) -> Callable[[Builder], Builder]:
-    """Returns a decorator that adds a function to the registry under its own name.
+def register(
+    input_shape: shapes.Shape, *, prepare: Prepare | None = None
+) -> Callable[[Builder], Builder]:
+    """Return a decorator that adds a function to the registry under its name.
 
     Args:
-      input_shape: The shape of one example that the model was made for.
+      input_shape: Shape of one example that the model was designed for.
+      prepare: Maps a new module of the model and the training images to the module that training
+        starts from; ``None`` if the model needs no preparation.
     """
 
     def add(builder: Builder) -> Builder:
-        _registry[builder.__name__] = _Entry(builder, input_shape)
+        _registry[builder.__name__] = _Entry(builder, input_shape, prepare)
         return builder
 
     return add
 
 
 def create(name: str, **options: Any) -> Layer:
-    """Returns the description of a model.
+    """Return the description of a model.
 
     >>> create("mnist_cnn", num_classes=5).output_shape((28, 28, 1))
     (5,)
 
     Args:
-      name: One of :func:`names`.
-      **options: The model's own options, such as ``num_classes``.
+      name: A name in :func:`names`.
+      **options: Options of the model, such as ``num_classes``.
 
     Raises:
       ValueError: there is no such model or option; the message names the nearest.
@@ -51,8 +63,26 @@ def create(name: str, **options: Any) -> Layer:
     return builder(**options)
 
 
+def prepare(name: str, model: nnx.Module, images: jax.Array | np.ndarray) -> nnx.Module:
+    """Return a new module of a model as its training starts from it.
+
+    Most models need nothing, and the module itself is returned; the first convolution of airbench
+    is initialized to whiten the images.
+
+    Args:
+      name: A name in :func:`names`.
+      model: A module that the model's description built; it is not changed.
+      images: Training images ``(N, H, W, C)``, uint8 or floating point.
+
+    Raises:
+      ValueError: there is no such model, or the images do not fit it.
+    """
+    prepared = _entry(name).prepare
+    return model if prepared is None else prepared(model, images)
+
+
 def names() -> tuple[str, ...]:
-    """Returns the names of all models, sorted.
+    """Return the names of all models, sorted.
 
     >>> names()[:3]
     ('airbench', 'letters_cnn', 'mnist_cnn')
@@ -61,7 +91,7 @@ def names() -> tuple[str, ...]:
 
 
 def input_shape(name: str) -> shapes.Shape:
-    """Returns the shape of one example that the model was made for.
+    """Return the shape of one example that the model was made for.
 
     >>> input_shape("letters_cnn")
     (128, 128, 1)

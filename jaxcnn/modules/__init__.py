@@ -1,14 +1,15 @@
 """Flax NNX modules: each owns the parameters of one operation and calls it.
 
 Every call is ``module(x, *, train=False, key=None)``: randomness is an argument, never a state.
-``rngs=None`` makes an abstract module, whose parameters are ``jax.ShapeDtypeStruct``: what a
-summary counts and what saved weights fill, with nothing allocated.
+``rngs=None`` makes an abstract module, whose parameters are ``jax.ShapeDtypeStruct``: a summary
+counts them and saved weights fill them without allocating arrays first.
 """
 
 from jaxcnn.modules.combinators import Function, Parallel, Residual, Serial, call, remat
 from jaxcnn.modules.drop import Dropout
 from jaxcnn.modules.linear import Conv, ConvTranspose, Dense, Initializer, he_normal, zeros
 from jaxcnn.modules.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from jaxcnn.modules.rewrites import mark_nondecreasing, pool_before_relu
 
 __all__ = [
     "BatchNorm",
@@ -27,6 +28,8 @@ __all__ = [
     "Serial",
     "call",
     "he_normal",
+    "mark_nondecreasing",
+    "pool_before_relu",
     "remat",
     "zeros",
 ]

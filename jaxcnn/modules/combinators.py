@@ -1,40 +1,40 @@
-"""Functions as modules, modules made of modules, and how one is called."""
+"""Functions as modules, modules made of modules, and one way to call any module."""
 
 import functools
 import inspect
-import itertools
 import operator
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxcnn import arguments, ops
+from jaxcnn import arguments
 
 
 class Function(nnx.Module):
     """A pure function of an array with fixed options, such as a pool or an activation.
 
+    >>> from jaxcnn import ops
     >>> Function(ops.max_pool, window=2)(jnp.zeros((1, 4, 4, 1))).shape
     (1, 2, 2, 1)
     """
 
     def __init__(self, function: Callable[..., jax.Array], **options: Hashable) -> None:
-        """Stores the function and its options."""
+        """Store the function and its options."""
         self.function = function
         self.options = tuple(options.items())
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Returns ``function(x, **options)``."""
+        """Return ``function(x, **options)``."""
         return self.function(x, **dict(self.options))
 
 
 class Serial(nnx.Module):
-    """Modules called one after the other, each an attribute under its name.
+    """Modules called one after the other; each is an attribute under its name.
 
     >>> from jaxcnn.modules import Dense, Dropout
     >>> model = Serial(first=Dense(4, 3, rngs=nnx.Rngs(0)), drop=Dropout(0.5))
@@ -43,39 +43,21 @@ class Serial(nnx.Module):
     """
 
     def __init__(self, **children: nnx.Module) -> None:
-        """Stores the modules in the order given."""
+        """Store the modules in the given order."""
         self.names = tuple(children)
+        # Positions in `names`; a rewrite for speed may change them, see modules/rewrites.py.
+        self.call_order = tuple(range(len(children)))
         for name, child in children.items():
             setattr(self, name, child)
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Calls each module on the result of the one before; each gets a key of its own."""
-        children = [(index, getattr(self, name)) for index, name in enumerate(self.names)]
-        for index, child in _pools_first(children):
+        """Call each module on the result of the one before, with its own key."""
+        for index in self.call_order:
+            child = getattr(self, self.names[index])
             x = call(child, x, train=train, key=_child_key(key, index))
         return x
-
-
-def _pools_first(children: list[tuple[int, nnx.Module]]) -> list[tuple[int, nnx.Module]]:
-    """Returns the children with each max pool before the ReLU that it follows.
-
-    Both orders give the same values and gradients, bit for bit: ReLU keeps the order of numbers,
-    and what it makes equal, zeros, has no gradient. A pool of 2×2 leaves it a quarter of the work.
-    A dilated pool stays: a window of it may see nothing but padding, −∞, which ReLU would change.
-    """
-    swapped = list(children)
-    for at, ((_, first), (_, second)) in enumerate(itertools.pairwise(children)):
-        functions = [child.function for child in (first, second) if isinstance(child, Function)]
-        if functions == [jax.nn.relu, ops.max_pool] and not _dilated(cast(Function, second)):
-            swapped[at : at + 2] = swapped[at + 1], swapped[at]
-    return swapped
-
-
-def _dilated(pool: Function) -> bool:
-    dilation: Any = dict(pool.options).get("dilation", 1)
-    return (max(dilation) if isinstance(dilation, Sequence) else dilation) != 1
 
 
 class Residual(nnx.Module):
@@ -88,14 +70,14 @@ class Residual(nnx.Module):
     """
 
     def __init__(self, body: nnx.Module, shortcut: nnx.Module | None = None) -> None:
-        """Stores both; without a shortcut the input itself is added."""
+        """Store both; without a shortcut the input is added."""
         self.body = body
         self.shortcut = shortcut
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Returns ``body(x) + shortcut(x)``."""
+        """Return ``body(x) + shortcut(x)``."""
         y = call(self.body, x, train=train, key=_child_key(key, 0))
         if self.shortcut is None:
             return y + x
@@ -103,7 +85,7 @@ class Residual(nnx.Module):
 
 
 class Parallel(nnx.Module):
-    """Modules that read the same input side by side, each an attribute under its name.
+    """Modules that read the same input side by side; each is an attribute under its name.
 
     >>> model = Parallel(a=Function(jax.nn.relu), b=Function(jnp.negative), combine="concat")
     >>> model(jnp.array([[1., -2.]]))
@@ -111,7 +93,7 @@ class Parallel(nnx.Module):
     """
 
     def __init__(self, *, combine: str, **branches: nnx.Module) -> None:
-        """Stores the branches, and how their outputs are combined.
+        """Store the branches and the way to combine their outputs.
 
         Args:
           combine: ``"concat"`` (along the channels), ``"add"`` or ``"multiply"``.
@@ -120,7 +102,7 @@ class Parallel(nnx.Module):
         Raises:
           ValueError: ``combine`` is another word.
         """
-        arguments.check_known("combine", combine, _COMBINE)
+        arguments.check_choice("combine", combine, _COMBINE)
         self.combine = combine
         self.names = tuple(branches)
         for name, branch in branches.items():
@@ -129,7 +111,7 @@ class Parallel(nnx.Module):
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Calls each branch on ``x`` with a key of its own, and combines what they return."""
+        """Call each branch on ``x`` with its own key, and combine the results."""
         outputs = [
             call(getattr(self, name), x, train=train, key=_child_key(key, index))
             for index, name in enumerate(self.names)
@@ -138,15 +120,15 @@ class Parallel(nnx.Module):
 
 
 def remat(module: nnx.Module) -> nnx.Module:
-    """Returns ``module`` with activations that are computed again in the backward pass.
+    """Return ``module`` with activations that are recomputed in the backward pass.
 
-    Between the passes only its input is kept: less memory for one more forward pass of it (Chen
-    et al., 2016, arXiv 1604.06174). Values, gradients, statistics and what dropout drops are the
-    same, and so are the names of parameters: the result is of a subclass of the module's class and
-    shares its variables.
+    Only its input is kept between the passes, at the cost of one more forward pass (Chen et al.,
+    2016, arXiv 1604.06174). Values, gradients, statistics, the values that dropout drops and the
+    names of parameters are unchanged: the result is an instance of a subclass of the module's
+    class and shares its variables.
 
-    jax 0.10 on CPU keeps the activations nevertheless, except in the training step, which tells
-    the compiler not to (:mod:`jaxcnn.runtime`).
+    jax 0.10 on CPU keeps the activations all the same, except in the training step, which sets a
+    compiler option against it (:mod:`jaxcnn.runtime`).
 
     >>> from jaxcnn.modules import Dense
     >>> block = remat(Serial(inner=Dense(4, 3, rngs=nnx.Rngs(0))))
@@ -156,20 +138,20 @@ def remat(module: nnx.Module) -> nnx.Module:
     Args:
       module: Any module called as ``module(x)`` or ``module(x, *, train, key)``.
     """
-    kind = _remat_kind(type(module))
-    recomputed = object.__new__(kind)
+    recomputed = object.__new__(_remat_class(type(module)))
     vars(recomputed).update(vars(module))
     return recomputed
 
 
 @functools.cache  # so that two builds of one layer compare equal
-def _remat_kind(kind: type[nnx.Module]) -> type[nnx.Module]:
-    class Remat(kind):  # type: ignore[misc,valid-type]  # known at run time alone
+def _remat_class(module_class: type[nnx.Module]) -> type[nnx.Module]:
+    class Remat(module_class):  # type: ignore[misc,valid-type]  # known only at run time
         def __call__(
             self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
         ) -> jax.Array:
             def run(module: nnx.Module, x: jax.Array, key: jax.Array | None) -> jax.Array:
-                return kind.__call__(module, x, **_accepted(kind, train, key))
+                options = _accepted(module_class, train, key)
+                return module_class.__call__(module, x, **options)
 
             return nnx.remat(run)(self, x, key)
 
@@ -186,30 +168,30 @@ _COMBINE: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
 def call(
     module: nnx.Module, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
 ) -> jax.Array:
-    """Calls ``module`` with those of ``train`` and ``key`` that its signature takes.
+    """Call ``module`` with those of ``train`` and ``key`` that its signature takes.
 
     >>> call(nnx.Linear(4, 3, rngs=nnx.Rngs(0)), jnp.zeros((2, 4)), train=True).shape
     (2, 3)
 
     Args:
-      module: Any module, this library's or not.
-      x: What it is called with.
-      train: Whether it is being trained.
-      key: A PRNG key for what is random in training.
+      module: Any module, of this library or not.
+      x: The array to call it with.
+      train: Whether the call is part of training.
+      key: A PRNG key for random modules in training.
     """
     return module(x, **_accepted(type(module), train, key))
 
 
-def _accepted(kind: type, train: bool, key: jax.Array | None) -> dict[str, Any]:
+def _accepted(module_class: type, train: bool, key: jax.Array | None) -> dict[str, Any]:
     options = {"train": train, "key": key}
-    return {name: options[name] for name in _call_options(kind)}
+    return {name: options[name] for name in _call_options(module_class)}
 
 
 @functools.cache
-def _call_options(kind: type) -> tuple[str, ...]:
-    parameters = inspect.signature(kind.__call__).parameters
-    # nnx.Sequential takes any keyword, but hands it to a first layer that may know nothing of it.
-    any_keyword = kind is not nnx.Sequential and any(
+def _call_options(module_class: type) -> tuple[str, ...]:
+    parameters = inspect.signature(module_class.__call__).parameters
+    # nnx.Sequential accepts any keyword, but passes it to a first layer that may not accept it.
+    any_keyword = module_class is not nnx.Sequential and any(
         p.kind is p.VAR_KEYWORD for p in parameters.values()
     )
     return tuple(name for name in ("train", "key") if any_keyword or name in parameters)

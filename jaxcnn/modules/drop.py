@@ -1,4 +1,4 @@
-"""Regularisation by dropping."""
+"""Regularization by dropping values."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from jaxcnn import arguments, ops
 
 
 class Dropout(nnx.Module):
-    """Drops values while training, nothing at inference; see :mod:`jaxcnn.ops.drop`.
+    """Dropout in training, the identity at inference; see :mod:`jaxcnn.ops.drop`.
 
     >>> import jax.numpy as jnp
     >>> Dropout(0.5)(jnp.ones((1, 3)))
@@ -17,7 +17,7 @@ class Dropout(nnx.Module):
     """
 
     def __init__(self, rate: float, *, op: Callable[..., jax.Array] = ops.dropout) -> None:
-        """Stores what is dropped, and how often.
+        """Store the rate and the operation.
 
         Args:
           rate: Probability of dropping, in [0, 1).
@@ -34,7 +34,7 @@ class Dropout(nnx.Module):
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Drops where ``train``; it then needs a ``key``."""
+        """Drop values of ``x`` if ``train``, which needs a ``key``."""
         if not train:
             return x
         if key is None:

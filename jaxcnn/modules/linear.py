@@ -9,21 +9,21 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, checks, ops, shapes
-from jaxcnn.ops.convolution import check_groups, hashable
+from jaxcnn.ops.convolution import check_groups, to_hashable
 from jaxcnn.ops.padding import MODES
 from jaxcnn.runtime import run_once
 
 Initializer = Callable[..., jax.Array]
 
-# He et al., 2015: keeps the variance of activations through ReLU layers.
+# He et al., 2015: keep the variance of activations constant through ReLU layers.
 he_normal: Initializer = run_once(jax.nn.initializers.he_normal(), static_argnums=(1, 2))
 zeros: Initializer = jax.nn.initializers.zeros
 
 
 class _Affine(nnx.Module):
-    """A kernel, a bias, and what the computation runs in."""
+    """A kernel, a bias, and the dtype of the computation."""
 
-    def _own(
+    def _create(
         self,
         shape: shapes.Shape,
         use_bias: bool,
@@ -33,7 +33,7 @@ class _Affine(nnx.Module):
         param_dtype: DTypeLike,
         rngs: nnx.Rngs | None,
     ) -> None:
-        """Creates the parameters: a kernel of the shape, and a number for each of its features."""
+        """Create the parameters: a kernel of ``shape``, and one number per feature."""
         self.dtype = None if dtype is None else jnp.dtype(dtype)
         arguments.check_initializer("kernel_init", kernel_init)
         arguments.check_initializer("bias_init", bias_init)
@@ -42,14 +42,59 @@ class _Affine(nnx.Module):
         self.bias = parameter(bias_init, rngs, shape[-1:], param_dtype) if use_bias else None
 
     def _cast(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-        """Returns input, kernel and bias in the dtype of the computation."""
+        """Return input, kernel and bias in the dtype of the computation."""
         checks.floating("x", x)
         dtype = self.kernel[...].dtype if self.dtype is None else self.dtype
         bias = None if self.bias is None else self.bias[...].astype(dtype)
         return x.astype(dtype), self.kernel[...].astype(dtype), bias
 
 
-class Conv(_Affine):
+class _Convolution(_Affine):
+    """The options and parameters that a convolution and its transpose share."""
+
+    _PADDINGS: Sequence[str] = shapes.PADDINGS
+
+    def __init__(
+        self,
+        in_features: int,
+        features: int,
+        kernel_size: Sequence[int],
+        *,
+        strides: shapes.PerAxis = 1,
+        padding: shapes.Padding = "VALID",
+        dilation: shapes.PerAxis = 1,
+        groups: int = 1,
+        use_bias: bool = True,
+        kernel_init: Initializer = he_normal,
+        bias_init: Initializer = zeros,
+        dtype: DTypeLike | None = None,
+        param_dtype: DTypeLike = jnp.float32,
+        precision: Any = None,
+        rngs: nnx.Rngs | None,
+    ) -> None:
+        axes = _axes(kernel_size)
+        self.strides = shapes.per_axis("strides", strides, axes)
+        self.padding = shapes.padding_of(padding, axes, words=self._PADDINGS)
+        self.dilation = shapes.per_axis("dilation", dilation, axes)
+        self.precision = to_hashable(precision)
+        shape = _kernel_shape(kernel_size, in_features, features, groups)
+        self.groups = arguments.check_integer("groups", groups, minimum=1)
+        self._create(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
+
+    def _apply(self, op: Callable[..., jax.Array], x: jax.Array, **options: Any) -> jax.Array:
+        """Apply an operation to ``x``, the parameters and the shared options."""
+        return op(
+            *self._cast(x),
+            strides=self.strides,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            precision=self.precision,
+            **options,
+        )
+
+
+class Conv(_Convolution):
     """A convolution and its parameters; see :func:`jaxcnn.ops.conv`.
 
     >>> layer = Conv(3, 8, (5, 5), padding="SAME", rngs=nnx.Rngs(0))
@@ -67,76 +112,39 @@ class Conv(_Affine):
         features: int,
         kernel_size: Sequence[int],
         *,
-        strides: shapes.PerAxis = 1,
-        padding: shapes.Padding = "VALID",
         padding_mode: str = "zeros",
-        dilation: shapes.PerAxis = 1,
-        groups: int = 1,
         flip_kernel: bool = False,
-        use_bias: bool = True,
-        kernel_init: Initializer = he_normal,
-        bias_init: Initializer = zeros,
-        dtype: DTypeLike | None = None,
-        param_dtype: DTypeLike = jnp.float32,
-        precision: Any = None,
-        rngs: nnx.Rngs | None,
+        **options: Any,
     ) -> None:
-        """Creates the parameters.
+        """Create the parameters.
 
         Args:
           in_features: Input channels, at least 1.
           features: Output channels, at least 1.
           kernel_size: One int per spatial axis; their number is the convolution's dimension.
-          strides: As in :func:`jaxcnn.ops.conv`.
-          padding: As in :func:`jaxcnn.ops.conv`.
           padding_mode: As in :func:`jaxcnn.ops.conv`.
-          dilation: As in :func:`jaxcnn.ops.conv`.
-          groups: As in :func:`jaxcnn.ops.conv`.
           flip_kernel: As in :func:`jaxcnn.ops.conv`.
-          use_bias: Whether to add a bias.
-          kernel_init: A function of ``(key, shape, dtype)``, such as Flax's initializers.
-          bias_init: A function of ``(key, shape, dtype)``.
-          dtype: What the computation runs in; ``None`` means the parameters' own.
-          param_dtype: What the parameters are stored in.
-          precision: As in :func:`jaxcnn.ops.conv`.
-          rngs: Where the parameters' keys come from; ``None`` makes an abstract module.
+          **options: ``strides``, ``padding``, ``dilation``, ``groups`` and ``precision`` of
+            :func:`jaxcnn.ops.conv`, and the options of :class:`Dense`.
 
         Raises:
-          TypeError: an option is not of its type.
-          ValueError: an option is out of its range.
+          TypeError: an option has the wrong type or is unknown.
+          ValueError: a value is outside its range.
         """
-        axes = _axes(kernel_size)
-        self.strides = shapes.per_axis("strides", strides, axes)
-        self.padding = shapes.padding_of(padding, axes)
-        arguments.check_known("padding_mode", padding_mode, MODES)
+        super().__init__(in_features, features, kernel_size, **options)
+        arguments.check_choice("padding_mode", padding_mode, MODES)
         self.padding_mode = padding_mode
-        self.dilation = shapes.per_axis("dilation", dilation, axes)
         self.flip_kernel = arguments.check_flag("flip_kernel", flip_kernel)
-        self.precision = hashable(precision)
-        shape = _kernel_shape(kernel_size, in_features, features, groups)
-        self.groups = arguments.check_integer("groups", groups, minimum=1)
-        self._own(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Maps ``(batch, *spatial, in_features)`` to ``(batch, *output_sizes, features)``."""
-        x, kernel, bias = self._cast(x)
-        return ops.conv(
-            x,
-            kernel,
-            bias,
-            strides=self.strides,
-            padding=self.padding,
-            padding_mode=self.padding_mode,
-            dilation=self.dilation,
-            groups=self.groups,
-            flip_kernel=self.flip_kernel,
-            precision=self.precision,
-        )
+        """Map ``(batch, *spatial, in_features)`` to ``(batch, *output_sizes, features)``."""
+        own = {"padding_mode": self.padding_mode, "flip_kernel": self.flip_kernel}
+        return self._apply(ops.conv, x, **own)
 
 
-class ConvTranspose(_Affine):
+class ConvTranspose(_Convolution):
     """A transposed convolution and its parameters; see :func:`jaxcnn.ops.conv_transpose`.
 
     >>> layer = ConvTranspose(8, 3, (4, 4), strides=2, padding="SAME", rngs=nnx.Rngs(0))
@@ -148,74 +156,41 @@ class ConvTranspose(_Affine):
       bias: ``nnx.Param`` of ``(features,)``, or ``None``.
     """
 
+    _PADDINGS = shapes.PADDINGS_TRANSPOSED
+
     def __init__(
         self,
         in_features: int,
         features: int,
         kernel_size: Sequence[int],
         *,
-        strides: shapes.PerAxis = 1,
-        padding: shapes.Padding = "VALID",
         output_padding: shapes.PerAxis = 0,
-        dilation: shapes.PerAxis = 1,
-        groups: int = 1,
-        use_bias: bool = True,
-        kernel_init: Initializer = he_normal,
-        bias_init: Initializer = zeros,
-        dtype: DTypeLike | None = None,
-        param_dtype: DTypeLike = jnp.float32,
-        precision: Any = None,
-        rngs: nnx.Rngs | None,
+        **options: Any,
     ) -> None:
-        """Creates the parameters.
+        """Create the parameters.
 
         Args:
           in_features: Input channels, at least 1.
           features: Output channels, at least 1.
           kernel_size: One int per spatial axis; their number is the convolution's dimension.
-          strides: As in :func:`jaxcnn.ops.conv_transpose`.
-          padding: As in :func:`jaxcnn.ops.conv_transpose`.
           output_padding: As in :func:`jaxcnn.ops.conv_transpose`.
-          dilation: As in :func:`jaxcnn.ops.conv_transpose`.
-          groups: As in :func:`jaxcnn.ops.conv_transpose`.
-          use_bias: Whether to add a bias.
-          kernel_init: A function of ``(key, shape, dtype)``, such as Flax's initializers.
-          bias_init: A function of ``(key, shape, dtype)``.
-          dtype: What the computation runs in; ``None`` means the parameters' own.
-          param_dtype: What the parameters are stored in.
-          precision: As in :func:`jaxcnn.ops.conv_transpose`.
-          rngs: Where the parameters' keys come from; ``None`` makes an abstract module.
+          **options: ``strides``, ``padding``, ``dilation``, ``groups`` and ``precision`` of
+            :func:`jaxcnn.ops.conv_transpose`, and the options of :class:`Dense`.
 
         Raises:
-          TypeError: an option is not of its type.
-          ValueError: an option is out of its range.
+          TypeError: an option has the wrong type or is unknown.
+          ValueError: a value is outside its range.
         """
-        axes = _axes(kernel_size)
-        self.strides = shapes.per_axis("strides", strides, axes)
-        self.padding = shapes.padding_of(padding, axes, words=shapes.PADDINGS_TRANSPOSED)
-        self.output_padding = shapes.per_axis("output_padding", output_padding, axes, minimum=0)
-        self.dilation = shapes.per_axis("dilation", dilation, axes)
-        self.precision = hashable(precision)
-        shape = _kernel_shape(kernel_size, in_features, features, groups)
-        self.groups = arguments.check_integer("groups", groups, minimum=1)
-        self._own(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
+        super().__init__(in_features, features, kernel_size, **options)
+        self.output_padding = shapes.per_axis(
+            "output_padding", output_padding, len(self.strides), minimum=0
+        )
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Maps ``(batch, *spatial, in_features)`` to ``(batch, *output_sizes, features)``."""
-        x, kernel, bias = self._cast(x)
-        return ops.conv_transpose(
-            x,
-            kernel,
-            bias,
-            strides=self.strides,
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            precision=self.precision,
-        )
+        """Map ``(batch, *spatial, in_features)`` to ``(batch, *output_sizes, features)``."""
+        return self._apply(ops.conv_transpose, x, output_padding=self.output_padding)
 
 
 class Dense(_Affine):
@@ -241,7 +216,7 @@ class Dense(_Affine):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs | None,
     ) -> None:
-        """Creates the parameters.
+        """Create the parameters.
 
         Args:
           in_features: Inputs per example, at least 1.
@@ -249,23 +224,23 @@ class Dense(_Affine):
           use_bias: Whether to add a bias.
           kernel_init: A function of ``(key, shape, dtype)``, such as Flax's initializers.
           bias_init: A function of ``(key, shape, dtype)``.
-          dtype: What the computation runs in; ``None`` means the parameters' own.
-          param_dtype: What the parameters are stored in.
-          rngs: Where the parameters' keys come from; ``None`` makes an abstract module.
+          dtype: Dtype of the computation; ``None`` means that of the parameters.
+          param_dtype: Dtype of the parameters.
+          rngs: Source of the parameters' keys; ``None`` makes an abstract module.
 
         Raises:
-          TypeError: an option is not of its type.
-          ValueError: an option is out of its range.
+          TypeError: an option has the wrong type.
+          ValueError: a value is outside its range.
         """
         in_features = arguments.check_integer("in_features", in_features, minimum=1)
         features = arguments.check_integer("features", features, minimum=1)
         shape = (in_features, features)
-        self._own(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
+        self._create(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Maps ``(batch, in_features)`` to ``(batch, features)``."""
+        """Map ``(batch, in_features)`` to ``(batch, features)``."""
         return ops.dense(*self._cast(x))
 
 
@@ -292,7 +267,7 @@ def _kernel_shape(
 def parameter(
     init: Initializer, rngs: nnx.Rngs | None, shape: shapes.Shape, dtype: DTypeLike
 ) -> nnx.Param[Any]:
-    """Returns a parameter, abstract where there are no keys."""
+    """Create a parameter, abstract if there are no keys."""
     check_rngs(rngs)
     if rngs is None:
         return nnx.Param(jax.ShapeDtypeStruct(shape, dtype))
@@ -300,10 +275,10 @@ def parameter(
 
 
 def check_rngs(rngs: Any) -> None:
-    """Checks where a module's keys come from.
+    """Check the source of a module's keys.
 
     Raises:
-      TypeError: it is neither Flax's ``Rngs`` nor ``None``.
+      TypeError: ``rngs`` is neither Flax's ``Rngs`` nor ``None``.
     """
     if not (rngs is None or isinstance(rngs, nnx.Rngs)):
         kind = type(rngs).__name__

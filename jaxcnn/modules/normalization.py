@@ -1,4 +1,4 @@
-"""Flax's normalizations with this library's call; that over a batch sums in its own way."""
+"""Batch normalization with running statistics, and Flax's normalizations with our call."""
 
 import math
 from typing import Any
@@ -9,17 +9,16 @@ from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
 
-from jaxcnn import arguments, checks
+from jaxcnn import arguments, checks, ops
 from jaxcnn.modules.linear import Initializer, check_rngs, zeros
-from jaxcnn.ops.primitives.channels import spread, total
-from jaxcnn.ops.primitives.summation import accumulator
+from jaxcnn.ops.normalization import normalize_over_batch
 
 
 class BatchNorm(nnx.BatchNorm):
-    """Batch normalization (Ioffe and Szegedy, 2015); see :class:`jaxcnn.layers.batch_norm`.
+    """Batch normalization and its running statistics; see :func:`jaxcnn.ops.batch_norm`.
 
-    While training it normalizes with the batch's mean and variance and moves the running ones
-    towards them, which an empty batch leaves; at inference it uses those.
+    In training it normalizes by the batch's mean and variance and moves the running ones towards
+    them; an empty batch leaves them unchanged. At inference it normalizes by the running ones.
 
     >>> layer = BatchNorm(3, rngs=nnx.Rngs(0))
     >>> images = jnp.arange(24.0).reshape(2, 2, 2, 3)
@@ -45,19 +44,19 @@ class BatchNorm(nnx.BatchNorm):
         param_dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ) -> None:
-        """Creates the parameters and the statistics.
+        """Create the parameters and the statistics.
 
         Args:
           features: Channels, at least 1.
-          momentum: How much of the running statistics stays at each step, in [0, 1].
+          momentum: Share of the running statistics that each step keeps, in [0, 1].
           epsilon: Added to the variance, at least 0.
           use_scale: Whether to multiply by a learned number per channel.
-          use_bias: Whether to add one.
+          use_bias: Whether to add a learned number per channel.
           scale_init: A function of ``(key, shape, dtype)``.
           bias_init: A function of ``(key, shape, dtype)``.
-          dtype: Of the result; ``None`` means the input's.
-          param_dtype: What the parameters are stored in.
-          rngs: Where the parameters' keys come from.
+          dtype: Dtype of the result; ``None`` means that of the input.
+          param_dtype: Dtype of the parameters.
+          rngs: Source of the parameters' keys.
 
         Raises:
           TypeError: an option is not of its type.
@@ -80,46 +79,43 @@ class BatchNorm(nnx.BatchNorm):
     def __call__(  # type: ignore[override]  # this library's call, not Flax's
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Normalizes each channel of ``x``; the shape stays."""
+        """Normalize each channel of ``x``; keep its shape."""
         x = _checked(x, self.num_features)
-        dtype = accumulator(x)
-        wide = x.astype(dtype)
-        mean, variance = self.mean[...].astype(dtype), self.var[...].astype(dtype)
+        scale, bias = (None if p is None else p[...] for p in (self.scale, self.bias))
         count = math.prod(x.shape[:-1])
-        if train and count:
-            mean = total(wide) / count
-            centerd = wide - spread(mean, wide)
-            # The mean of squares of what is centerd: E[x²] − E[x]² has no right digit left where
-            # the mean is large beside the deviation.
-            variance = total(centerd * centerd) / count
-            self._follow(self.mean, mean)
-            self._follow(self.var, variance)
-        else:
-            centerd = wide - spread(mean, wide)
-        slope = lax.rsqrt(variance + self.epsilon)
-        if self.scale is not None:
-            slope *= self.scale[...].astype(dtype)
-        y = centerd * spread(slope, wide)
-        if self.bias is not None:
-            y += spread(self.bias[...].astype(dtype), wide)
-        return y.astype(x.dtype if self.dtype is None else self.dtype)
+        if not (train and count):
+            return ops.batch_norm(
+                x,
+                scale,
+                bias,
+                self.mean[...],
+                self.var[...],
+                epsilon=self.epsilon,
+                dtype=self.dtype,
+            )
+        y, mean, variance = normalize_over_batch(
+            x, scale, bias, epsilon=self.epsilon, dtype=self.dtype
+        )
+        self._update(self.mean, mean)
+        self._update(self.var, variance)
+        return y
 
-    def _follow(self, running: nnx.Variable[jax.Array], batch: jax.Array) -> None:
-        """Moves a running statistic towards the batch's."""
+    def _update(self, running: nnx.Variable[jax.Array], batch: jax.Array) -> None:
+        """Move a running statistic towards the batch's."""
         old = running[...]
         batch = lax.stop_gradient(batch).astype(old.dtype)
         running[...] = self.momentum * old + (1 - self.momentum) * batch
 
 
 class _Normalized:
-    """Flax's normalizations that do the same in training and at inference."""
+    """The call of Flax's normalizations, the same in training and at inference."""
 
     dtype: Any
 
     def __call__(
         self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:
-        """Normalizes ``x``; the shape stays."""
+        """Normalize ``x``; keep its shape."""
         x = _checked(x, self.num_features)  # type: ignore[attr-defined]  # Flax's
         y = super().__call__(x)  # type: ignore[misc]  # Flax's, which comes next in order
         return y.astype(x.dtype if self.dtype is None else self.dtype)
@@ -141,7 +137,7 @@ class GroupNorm(_Normalized, nnx.GroupNorm):  # type: ignore[misc]  # the call i
     """
 
     def __init__(self, num_features: int, **options: Any) -> None:
-        """Takes what Flax's takes, which forgets the number of features."""
+        """Take Flax's options; keep the number of features, which Flax does not."""
         super().__init__(num_features, **options)
         self.num_features = num_features
 

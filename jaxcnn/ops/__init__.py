@@ -1,20 +1,18 @@
-"""Pure functions of arrays on ``jax.lax``: what a layer computes."""
+"""Pure functions of arrays on ``jax.lax``: the computations of the layers."""
 
+from jaxcnn.ops.adaptive_pooling import (
+    adaptive_avg_pool,
+    adaptive_max_pool,
+    global_avg_pool,
+    global_max_pool,
+)
 from jaxcnn.ops.convolution import conv, conv_transpose
 from jaxcnn.ops.drop import drop_path, dropout, spatial_dropout
 from jaxcnn.ops.filters import KERNELS, filter_image
 from jaxcnn.ops.linear import dense, flatten
+from jaxcnn.ops.normalization import batch_moments, batch_norm
 from jaxcnn.ops.padding import pad
-from jaxcnn.ops.pooling import (
-    adaptive_avg_pool,
-    adaptive_max_pool,
-    avg_pool,
-    global_avg_pool,
-    global_max_pool,
-    lp_pool,
-    max_pool,
-    sum_pool,
-)
+from jaxcnn.ops.pooling import avg_pool, lp_pool, max_pool, sum_pool
 from jaxcnn.ops.resizing import depth_to_space, resize, space_to_depth, upsample
 
 __all__ = [
@@ -22,6 +20,8 @@ __all__ = [
     "adaptive_avg_pool",
     "adaptive_max_pool",
     "avg_pool",
+    "batch_moments",
+    "batch_norm",
     "conv",
     "conv_transpose",
     "dense",

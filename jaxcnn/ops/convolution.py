@@ -8,7 +8,9 @@ import jax.numpy as jnp
 from jaxcnn import arguments, checks, shapes
 from jaxcnn.ops.padding import MODES, pad
 from jaxcnn.ops.primitives.channels import spread
-from jaxcnn.ops.primitives.convolution import Convolution, swapped
+from jaxcnn.ops.primitives.conv_plain import swap_channels
+from jaxcnn.ops.primitives.conv_strategy import Convolution
+from jaxcnn.ops.primitives.convolution import convolve, input_gradient
 
 
 def conv(
@@ -24,19 +26,20 @@ def conv(
     flip_kernel: bool = False,
     precision: Any = None,
 ) -> jax.Array:
-    """Convolves ``x`` with ``kernel``; the kernel's rank says in how many dimensions.
+    """Convolve ``x`` with ``kernel``; the kernel's rank gives the number of dimensions.
 
     Deep learning's convolution is the cross-correlation O_ij = Σ_ab I_{i+a, j+b} K_ab, summed
     over the input channels. ``flip_kernel=True`` is the mathematical convolution,
     (f∗g)(i) = Σ_t f(t) g(i − t). Sums of bfloat16 and float16 are accumulated in float32.
 
-    On CPU a float32 convolution of 3×3 with many channels takes Winograd's way, whose error is a
-    few times that of the direct sum (about 2e-6 of the largest value), and where an infinity or
-    NaN reaches the tile of 4×4 outputs that it is read for. Any ``precision`` but ``None`` asks for
-    the direct sum.
+    On CPU a float32 convolution of 3×3 with many channels is computed by Winograd's algorithm. Its
+    error is a few times that of the direct sum (about 2e-6 of the largest value), and an infinity
+    or NaN spreads over the tile of 4×4 outputs that reads it. Any ``precision`` but ``None`` asks
+    for the direct sum.
 
-    Where peers differ: ``"SAME"`` at stride 2 or more puts the odd pixel of padding at the end,
-    as Keras and Flax do; PyTorch pads both sides alike, which is ``padding=kernel_size // 2``.
+    Differences between libraries: ``"SAME"`` at stride 2 or more puts the odd pixel of padding at
+    the end, as in Keras and Flax; PyTorch pads both sides by the same amount, which is
+    ``padding=kernel_size // 2``.
 
     >>> image = jnp.array([[1., 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 1, 1],
     ...                    [0, 0, 1, 1, 0], [0, 1, 1, 0, 0]])
@@ -53,11 +56,11 @@ def conv(
       strides: Step of the kernel: an int or one per spatial axis, at least 1.
       padding: ``"VALID"``, ``"SAME"``, ``"SAME_LOWER"``, ``"CAUSAL"``, an int, one int per axis
         or one ``(low, high)`` per axis, as in :func:`jaxcnn.shapes.windows`.
-      padding_mode: What the padding is filled with: ``"zeros"``, ``"reflect"``, ``"replicate"``
-        or ``"circular"``, as in :func:`jaxcnn.ops.pad`.
+      padding_mode: Content of the padding: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
+        ``"circular"``, as in :func:`jaxcnn.ops.pad`.
       dilation: Distance between the inputs that the kernel reads, at least 1.
-      groups: The channels are split into so many groups that do not mix; it divides
-        ``in_features`` and ``features``. ``groups=in_features`` is a depthwise convolution.
+      groups: Number of groups of channels that do not mix; it divides ``in_features`` and
+        ``features``. ``groups=in_features`` is a depthwise convolution.
       flip_kernel: Whether to flip the kernel along every spatial axis.
       precision: As in :func:`jax.lax.conv_general_dilated`.
 
@@ -65,8 +68,8 @@ def conv(
       ``(batch, *output_sizes, features)``; see :func:`jaxcnn.shapes.conv_shape`.
 
     Raises:
-      TypeError: the dtypes differ, or an option is not a whole number.
-      ValueError: a shape or an option does not fit; the message names it.
+      TypeError: the dtypes differ, or an option is not an integer.
+      ValueError: a shape or an option is invalid; the message names it.
     """
     x, kernel, bias = _arrays(x, kernel, bias)
     groups = check_kernel(x, kernel, bias, groups)
@@ -78,7 +81,7 @@ def conv(
         dilation=dilation,
         name="kernel_size",
     )
-    arguments.check_known("padding_mode", padding_mode, MODES)
+    arguments.check_choice("padding_mode", padding_mode, MODES)
     if padding_mode != "zeros":
         x = pad(x, window.padding, mode=padding_mode)
         window = shapes.windows(
@@ -86,8 +89,8 @@ def conv(
         )
     if arguments.check_flag("flip_kernel", flip_kernel):
         kernel = _flip(kernel)
-    convolution = Convolution(window, groups, hashable(precision))
-    y = convolution.value(x, kernel)
+    convolution = Convolution(window, groups, to_hashable(precision))
+    y = convolve(x, kernel, convolution)
     return _add_bias(y, bias)
 
 
@@ -103,16 +106,17 @@ def conv_transpose(
     groups: int = 1,
     precision: Any = None,
 ) -> jax.Array:
-    """Spreads each value of ``x`` over a window of the output, weighted by ``kernel``.
+    """Spread each value of ``x`` over a window of the output, weighted by ``kernel``.
 
     It is the gradient of :func:`conv` with respect to its input, as in PyTorch and Keras: a
     value at i adds x_i·K_a to the output at i·stride + a·dilation − pad. (Flax's default flips
-    the kernel.) See :func:`jaxcnn.shapes.conv_transpose_shape` for what ``padding`` and
-    ``output_padding`` do to the size.
+    the kernel.) See :func:`jaxcnn.shapes.conv_transpose_shape` for the effect of ``padding`` and
+    ``output_padding`` on the size.
 
-    Where peers differ: ``output_padding`` adds at the end, as in PyTorch, and with ``"SAME"`` to
-    size·stride. Keras, once it is given one, crops ``2·(kernel_size // 2) − output_padding`` with
-    ``"same"``, the larger half at the end: write it as ``padding``, and no ``output_padding``.
+    Differences between libraries: ``output_padding`` adds at the end, as in PyTorch, and with
+    ``"SAME"`` to size·stride. Keras with ``"same"`` and an ``output_padding`` crops
+    ``2·(kernel_size // 2) − output_padding``, the larger half at the end: pass that as ``padding``,
+    without ``output_padding``.
 
     >>> x, kernel = jnp.array([1., 2.]), jnp.array([1., 10., 100.])
     >>> conv_transpose(x[None, :, None], kernel[:, None, None], strides=2)[0, :, 0]
@@ -123,21 +127,21 @@ def conv_transpose(
       kernel: ``(*kernel_size, in_features // groups, features)``, of the same dtype.
       bias: ``(features,)``, of the same dtype, or ``None``.
       strides: Step of the window in the output: an int or one per spatial axis, at least 1.
-      padding: What is cropped from the output: an int, one int per axis or one ``(low, high)``
-        per axis crop as PyTorch's; ``"SAME"`` and ``"SAME_LOWER"`` give size·stride, and
-        ``"VALID"`` crops nothing, as Keras's words do.
+      padding: Amount cropped from the output: an int, one int per axis or one ``(low, high)`` per
+        axis, as in PyTorch; ``"SAME"`` and ``"SAME_LOWER"`` give size·stride, and ``"VALID"``
+        crops nothing, as in Keras.
       output_padding: Positions added at the end of each axis, below its stride or dilation.
-      dilation: Distance between the outputs that one value is spread over, at least 1.
-      groups: The channels are split into so many groups that do not mix; it divides
-        ``in_features`` and ``features``.
+      dilation: Distance between the outputs that one value is added to, at least 1.
+      groups: Number of groups of channels that do not mix; it divides ``in_features`` and
+        ``features``.
       precision: As in :func:`jax.lax.conv_general_dilated`.
 
     Returns:
       ``(batch, *output_sizes, features)``.
 
     Raises:
-      TypeError: the dtypes differ, or an option is not a whole number.
-      ValueError: a shape or an option does not fit; the message names it.
+      TypeError: the dtypes differ, or an option is not an integer.
+      ValueError: a shape or an option is invalid; the message names it.
     """
     x, kernel, bias = _arrays(x, kernel, bias)
     groups = check_kernel(x, kernel, bias, groups)
@@ -149,7 +153,7 @@ def conv_transpose(
         output_padding=output_padding,
         dilation=dilation,
     )
-    # A convolution of the output to the input: what output_padding adds, it does not read.
+    # The convolution of the output to the input, which does not read what output_padding adds.
     unread = zip(window.crop, window.output_padding, strict=True)
     convolved = shapes.Windows(
         spatial=window.output_sizes,
@@ -159,8 +163,8 @@ def conv_transpose(
         dilation=window.dilation,
         ceil_mode=False,
     )
-    convolution = Convolution(convolved, groups, hashable(precision))
-    return _add_bias(convolution.input_gradient(x, swapped(kernel, groups)), bias)
+    convolution = Convolution(convolved, groups, to_hashable(precision))
+    return _add_bias(input_gradient(x, swap_channels(kernel, groups), convolution), bias)
 
 
 def _flip(kernel: jax.Array) -> jax.Array:
@@ -178,17 +182,17 @@ def _arrays(
     return checks.array("x", x), checks.array("kernel", kernel), bias
 
 
-def hashable(precision: Any) -> Any:
-    """Returns a precision as the key of a program: one for each array may come as a list."""
+def to_hashable(precision: Any) -> Any:
+    """Return a precision as a hashable value: a pair of precisions may be a list."""
     return tuple(precision) if isinstance(precision, list) else precision
 
 
 def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups: int) -> int:
-    """Returns ``groups`` as an int, checked to fit ``x`` with kernel and bias.
+    """Check that ``x``, kernel, bias and groups match, and return ``groups`` as an int.
 
     Raises:
-      TypeError: the dtypes differ, or ``groups`` is not a whole number.
-      ValueError: ranks, channels or groups do not fit.
+      TypeError: the dtypes differ, or ``groups`` is not an integer.
+      ValueError: ranks, channels or groups do not match.
     """
     if kernel.ndim < 3:
         raise ValueError(
@@ -215,7 +219,7 @@ def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups
 
 
 def check_groups(groups: int, in_features: int, features: int) -> int:
-    """Returns ``groups`` as an int, checked to be at least 1 and to divide both channels.
+    """Check that ``groups`` is at least 1 and divides both channels, and return it as an int.
 
     >>> check_groups(3, in_features=4, features=6)
     Traceback (most recent call last):
@@ -223,8 +227,8 @@ def check_groups(groups: int, in_features: int, features: int) -> int:
 features=6
 
     Raises:
-      TypeError: ``groups`` is not a whole number.
-      ValueError: it is below 1 or does not divide.
+      TypeError: ``groups`` is not an integer.
+      ValueError: ``groups`` is below 1 or does not divide the channels.
     """
     groups = arguments.check_integer("groups", groups, minimum=1)
     if in_features % groups or features % groups:

@@ -1,4 +1,4 @@
-"""Regularisation by dropping values at random."""
+"""Regularization by dropping values at random."""
 
 import jax
 import jax.numpy as jnp
@@ -7,10 +7,10 @@ from jaxcnn import arguments, checks
 
 
 def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
-    """Sets each value to 0 with probability ``rate`` and scales the others by 1 / (1 − rate).
+    """Set each value to 0 with probability ``rate`` and scale the others by 1 / (1 − rate).
 
-    The expected value stays the same, so that nothing needs doing at inference
-    (Srivastava et al., 2014, in the inverted form that the frameworks use).
+    The expected value stays the same, so that inference needs no scaling (Srivastava et al., 2014,
+    in the inverted form of the common frameworks).
 
     >>> y = dropout(jax.random.key(0), jnp.ones(10_000), 0.25)
     >>> sorted({round(float(v), 3) for v in y}), abs(float(y.mean()) - 1) < 0.05
@@ -33,10 +33,10 @@ def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
 
 
 def spatial_dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
-    """Drops whole feature maps, and scales the others by 1 / (1 − rate).
+    """Drop whole feature maps, and scale the others by 1 / (1 − rate).
 
-    Neighboring pixels of a map are alike, so that dropping single ones leaves little to learn
-    from (Tompson et al., 2015). PyTorch calls it ``Dropout2d``.
+    Neighboring pixels of a map are correlated, so that dropping single pixels regularizes little
+    (Tompson et al., 2015). PyTorch calls it ``Dropout2d``.
 
     >>> y = spatial_dropout(jax.random.key(0), jnp.ones((2, 8, 8, 100)), 0.25)
     >>> bool((y == y[:, :1, :1]).all()), sorted({round(float(v), 3) for v in y[:, 0, 0].ravel()})
@@ -60,9 +60,9 @@ def spatial_dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
 
 
 def drop_path(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
-    """Drops whole examples, and scales the others by 1 / (1 − rate).
+    """Drop whole examples, and scale the others by 1 / (1 − rate).
 
-    At the end of a residual branch it leaves the dropped examples to the shortcut: stochastic
+    At the end of a residual branch, dropped examples pass through the shortcut only: stochastic
     depth (Huang et al., 2016).
 
     >>> drop_path(jax.random.key(1), jnp.ones((4, 2)), 0.5)

@@ -1,4 +1,4 @@
-"""The classic image kernels, and a function that applies one to a picture."""
+"""Classic image kernels, and a function that applies a kernel to an image."""
 
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -15,7 +15,7 @@ _BOX: Rows = ((1 / 9,) * 3,) * 3
 _GAUSSIAN: Rows = tuple(tuple(n / 16 for n in row) for row in ((1, 2, 1), (2, 4, 2), (1, 2, 1)))
 _SOBEL_X: Rows = ((1, 0, -1), (2, 0, -2), (1, 0, -1))
 
-# As the networks' convolution applies them, without flipping.
+# For a cross-correlation: not flipped.
 KERNELS: MappingProxyType[str, Rows] = MappingProxyType(
     {
         "identity": ((0, 0, 0), (0, 1, 0), (0, 0, 0)),
@@ -37,7 +37,7 @@ def filter_image(
     *,
     padding_mode: str = "zeros",
 ) -> jax.Array:
-    """Convolves an image with one kernel, channel by channel, and keeps its size.
+    """Convolve each channel of an image with one kernel, and keep the size.
 
     >>> step = jnp.array([[0., 0., 1., 1.]] * 3)[:, :, None]
     >>> filter_image(step, "sobel_x", padding_mode="replicate")[1, :, 0]
@@ -46,14 +46,14 @@ def filter_image(
     Args:
       image: ``(height, width)`` or ``(height, width, channels)``, floating point.
       kernel: A name in :data:`KERNELS`, or ``(rows, columns)`` numbers, both odd.
-      padding_mode: What lies outside the image, as in :func:`jaxcnn.ops.pad`.
+      padding_mode: Content of the border, as in :func:`jaxcnn.ops.pad`.
 
     Returns:
       Shape and dtype of ``image``.
 
     Raises:
       TypeError: ``image`` is not floating point.
-      ValueError: the image or the kernel is not of such a shape, or a name is unknown.
+      ValueError: the image or the kernel has another shape, or a name is unknown.
     """
     image = checks.array("image", image)
     if image.ndim not in (2, 3):
@@ -73,7 +73,7 @@ def filter_image(
         )
     if image.size == 0:
         return image
-    # Channels become examples, so that one kernel serves them all.
+    # Treat channels as examples: one kernel for all of them.
     height, width, *_ = image.shape
     planes = jnp.moveaxis(image.reshape(height, width, -1), -1, 0)[..., None]
     widths = [size // 2 for size in weights.shape]

@@ -1,4 +1,4 @@
-"""Dense layers and the flattening before them."""
+"""Matrix products and the flattening before them."""
 
 import math
 
@@ -8,7 +8,7 @@ from jaxcnn import checks
 
 
 def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
-    """Multiplies each example by ``kernel`` and adds ``bias``: y = x·W + b.
+    """Multiply each example by ``kernel`` and add ``bias``: y = x·W + b.
 
     >>> import jax.numpy as jnp
     >>> dense(jnp.array([[1., 2.]]), jnp.array([[1., 0.], [0., 10.]]), jnp.array([0.5, 0.5]))
@@ -24,7 +24,7 @@ def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax
 
     Raises:
       TypeError: the dtypes differ.
-      ValueError: the shapes do not fit.
+      ValueError: the shapes do not match.
     """
     x, kernel = checks.array("x", x), checks.array("kernel", kernel)
     bias = None if bias is None else checks.array("bias", bias)
@@ -52,7 +52,7 @@ def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """Lays each example out as one row, in memory order (channels last vary fastest).
+    """Reshape each example to one row, in memory order (channels vary fastest).
 
     >>> import jax.numpy as jnp
     >>> flatten(jnp.zeros((2, 3, 3, 64))).shape
@@ -65,7 +65,7 @@ def flatten(x: jax.Array) -> jax.Array:
       ``(batch, product of the rest)``.
 
     Raises:
-      ValueError: there is no axis beside the batch.
+      ValueError: ``x`` has no axis but the batch.
     """
     x = checks.array("x", x)
     if x.ndim < 2:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxcnn import arguments, checks, shapes
 
-# The vocabulary's words, PyTorch's, and what jax.numpy calls them.
+# PyTorch's words, which are ours, and those of jax.numpy.
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
@@ -18,7 +18,7 @@ def pad(
     mode: str = "zeros",
     value: float = 0.0,
 ) -> jax.Array:
-    """Adds a border around the spatial axes.
+    """Add a border around the spatial axes.
 
     >>> pad(jnp.ones((1, 2, 2, 1)), 1)[0, :, :, 0]
     Array([[0., 0., 0., 0.],
@@ -38,14 +38,14 @@ def pad(
         ``"circular"`` at most that.
       mode: ``"zeros"`` (or another ``value``), ``"reflect"`` (mirrored at the edge pixel, which
         is not repeated), ``"replicate"`` (the edge pixel) or ``"circular"`` (the other end).
-      value: What the border is filled with; other modes than ``"zeros"`` take none.
+      value: Content of the border with ``"zeros"``; 0 with the other modes.
 
     Returns:
       ``(batch, *padded, channels)``.
 
     Raises:
-      TypeError: a width is not a whole number.
-      ValueError: ``x`` has no spatial axis, the mode is unknown, or a width does not fit.
+      TypeError: a width is not an integer.
+      ValueError: ``x`` has no spatial axis, the mode is unknown, or a width is out of range.
     """
     x = checks.array("x", x)
     checks.images("x", x)
@@ -61,20 +61,20 @@ def pad(
 def check_mode(
     name: str, mode: str, value: float, spatial: Sequence[int], pairs: Sequence[shapes.Pair]
 ) -> None:
-    """Checks that a mode is known, and that the axes are large enough for it.
+    """Check that a mode is known, and that the axes are large enough for it.
 
     Args:
-      name: What the caller calls the mode.
+      name: Name of the caller's argument, for the error.
       mode: A word in :data:`MODES`.
-      value: What ``"zeros"`` fills with; 0 for the others.
+      value: Content of the border with ``"zeros"``; 0 with the others.
       spatial: Sizes of the axes.
       pairs: ``(low, high)`` of each.
 
     Raises:
-      TypeError: the mode is not text.
-      ValueError: the mode is unknown, takes no value, or a width is too large for it.
+      TypeError: the mode is not a string.
+      ValueError: the mode is unknown or takes no value, or a width is too large for it.
     """
-    arguments.check_known(name, mode, MODES)
+    arguments.check_choice(name, mode, MODES)
     if mode != "zeros" and value != 0:
         raise ValueError(f"value belongs to mode='zeros'. Received: mode={mode!r}, value={value}")
     for size, pair in zip(spatial, pairs, strict=True):

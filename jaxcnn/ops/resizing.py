@@ -1,4 +1,4 @@
-"""Changing the size of images: interpolation, and moving pixels into channels and back."""
+"""Resizing by interpolation, and rearrangement between pixels and channels."""
 
 import jax
 
@@ -10,15 +10,16 @@ METHODS = ("nearest", "linear", "cubic", "lanczos3", "lanczos5")
 def resize(
     x: jax.Array, size: shapes.PerAxis, *, method: str = "linear", antialias: bool = True
 ) -> jax.Array:
-    """Interpolates the spatial axes to ``size``.
+    """Interpolate the spatial axes to ``size``.
 
     Pixels are areas, so that corners are not aligned: PyTorch's ``align_corners=False``. With
-    ``antialias`` a smaller image is blurred first, as in ``jax.image.resize`` and Pillow;
-    PyTorch's and Keras's default is without.
+    ``antialias`` an image is blurred before it is reduced, as in ``jax.image.resize`` and Pillow;
+    PyTorch and Keras do not by default.
 
-    ``"nearest"`` takes the pixel under the middle of the new one, PyTorch's ``nearest-exact``; its
-    ``nearest`` rounds the new one's edge down. ``"cubic"`` is Keys's of 1981 with a = −1/2, as in
-    Pillow, Keras, and PyTorch with ``antialias=True``; PyTorch without has a = −3/4.
+    ``"nearest"`` takes the pixel under the center of the new pixel, as PyTorch's
+    ``nearest-exact``; PyTorch's ``nearest`` takes the pixel under its edge. ``"cubic"`` is the
+    kernel of Keys (1981) with a = −1/2, as in Pillow, Keras, and PyTorch with ``antialias=True``;
+    PyTorch without ``antialias`` has a = −3/4.
 
     >>> import jax.numpy as jnp
     >>> resize(jnp.array([0., 4.])[None, :, None], 4)[0, :, 0]
@@ -28,19 +29,19 @@ def resize(
       x: ``(batch, *spatial, channels)``, floating point.
       size: An int or one per spatial axis, at least 1.
       method: ``"nearest"``, ``"linear"``, ``"cubic"``, ``"lanczos3"`` or ``"lanczos5"``.
-      antialias: Whether to blur before making an image smaller; ``"nearest"`` never does.
+      antialias: Whether to blur before reducing; ``"nearest"`` never does.
 
     Returns:
       ``(batch, *size, channels)``.
 
     Raises:
-      TypeError: ``x`` is not floating point, or the size is not whole.
-      ValueError: the size is below 1, the method unknown, or ``x`` has no spatial axis.
+      TypeError: ``x`` is not floating point, or the size is not an integer.
+      ValueError: the size is below 1, the method is unknown, or ``x`` has no spatial axis.
     """
     x = checks.array("x", x)
     checks.images("x", x)
     checks.floating("x", x)
-    arguments.check_known("method", method, METHODS)
+    arguments.check_choice("method", method, METHODS)
     antialias = arguments.check_flag("antialias", antialias)
     sizes = shapes.per_axis("size", size, x.ndim - 2)
     shape = (x.shape[0], *sizes, x.shape[-1])
@@ -48,7 +49,7 @@ def resize(
 
 
 def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") -> jax.Array:
-    """Makes the spatial axes ``scale`` times as large.
+    """Resize the spatial axes to ``scale`` times their size.
 
     >>> import jax.numpy as jnp
     >>> upsample(jnp.array([1., 2.])[None, :, None], 2)[0, :, 0]
@@ -63,8 +64,8 @@ def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") ->
       ``(batch, *scaled, channels)``.
 
     Raises:
-      TypeError: ``x`` is not floating point, or the scale is not whole.
-      ValueError: the scale is below 1, the method unknown, or ``x`` has no spatial axis.
+      TypeError: ``x`` is not floating point, or the scale is not an integer.
+      ValueError: the scale is below 1, the method is unknown, or ``x`` has no spatial axis.
     """
     x = checks.array("x", x)
     checks.images("x", x)
@@ -74,10 +75,10 @@ def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") ->
 
 
 def space_to_depth(x: jax.Array, block: int) -> jax.Array:
-    """Moves each block of pixels into the channels of one.
+    """Move each block of pixels into the channels of one pixel.
 
-    Within a block the order is that of memory, and the input's channels vary fastest, as in
-    TensorFlow. (PyTorch's ``pixel_unshuffle`` lets them vary slowest.)
+    Within a block the pixels are in memory order and the input's channels vary fastest, as in
+    TensorFlow. In PyTorch's ``pixel_unshuffle`` the input's channels vary slowest.
 
     >>> import jax.numpy as jnp
     >>> space_to_depth(jnp.arange(16.).reshape(1, 4, 4, 1), 2)[0, 0, 1]
@@ -91,8 +92,8 @@ def space_to_depth(x: jax.Array, block: int) -> jax.Array:
       ``(batch, *spatial // block, block**axes · channels)``.
 
     Raises:
-      TypeError: ``block`` is not a whole number.
-      ValueError: it does not divide, or ``x`` has no spatial axis.
+      TypeError: ``block`` is not an integer.
+      ValueError: ``block`` does not divide, or ``x`` has no spatial axis.
     """
     x = checks.array("x", x)
     checks.images("x", x)
@@ -105,7 +106,7 @@ def space_to_depth(x: jax.Array, block: int) -> jax.Array:
 
 
 def depth_to_space(x: jax.Array, block: int) -> jax.Array:
-    """Spreads the channels of each pixel over a block of pixels; undoes :func:`space_to_depth`.
+    """Move the channels of each pixel into a block of pixels: undo :func:`space_to_depth`.
 
     >>> import jax.numpy as jnp
     >>> depth_to_space(jnp.arange(4.).reshape(1, 1, 1, 4), 2)[0, :, :, 0]
@@ -120,8 +121,8 @@ def depth_to_space(x: jax.Array, block: int) -> jax.Array:
       ``(batch, *spatial · block, channels // block**axes)``.
 
     Raises:
-      TypeError: ``block`` is not a whole number.
-      ValueError: it does not divide, or ``x`` has no spatial axis.
+      TypeError: ``block`` is not an integer.
+      ValueError: ``block`` does not divide, or ``x`` has no spatial axis.
     """
     x = checks.array("x", x)
     checks.images("x", x)

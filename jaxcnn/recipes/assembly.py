@@ -11,11 +11,10 @@ from jaxcnn import augment as augmentations
 from jaxcnn import data as datasets
 from jaxcnn import models
 from jaxcnn.data import Dataset, Description
+from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.labels import check_class_per_image
-from jaxcnn.data.pictures import Framing
 from jaxcnn.layers import Layer
 from jaxcnn.recipes.schema import DataOptions, Recipe
-from jaxcnn.training.forward import to_float
 from jaxcnn.training.parameter_tree import flatten_names, unflatten_names
 from jaxcnn.training.run_folder import read_weights
 from jaxcnn.training.task import Task
@@ -66,7 +65,7 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
     options = {"num_classes": len(train.class_names)} | recipe.model.options
     network = models.create(recipe.model.name, **options)
     model = network.build(train.image_shape, rngs=nnx.Rngs(training.seed))
-    model = models.prepare(recipe.model.name, model, to_float(train.images[:5_000]))
+    model = models.prepare(recipe.model.name, model, train.images)
     fresh: tuple[str, ...] = ()
     if recipe.model.weights is not None and not resumes:
         model, fresh = start_from(model, recipe.model.weights)

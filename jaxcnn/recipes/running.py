@@ -9,7 +9,7 @@ from flax import nnx
 
 from jaxcnn import training
 from jaxcnn.data import Dataset
-from jaxcnn.insight import plots, summarize
+from jaxcnn.insight import summarize
 from jaxcnn.recipes.assembly import Assembly, assemble
 from jaxcnn.recipes.schema import Recipe, read
 from jaxcnn.recipes.toml_options import dump, override
@@ -169,6 +169,8 @@ def _run(
 
 
 def _draw_plots(folder: Path, result: FitResult, data: Dataset) -> None:
+    from jaxcnn.insight import plots  # Matplotlib is loaded only to draw
+
     probabilities = training.predict(result.model, data.images)
     matrix = confusion_matrix(data.labels, probabilities.argmax(axis=1), len(data.class_names))
     figures = {

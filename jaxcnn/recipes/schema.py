@@ -1,4 +1,4 @@
-"""A training, described by one typed TOML file; its fields and their defaults are the reference."""
+"""Recipes: trainings described by typed TOML files. The fields below are the reference."""
 
 import dataclasses
 import functools
@@ -25,7 +25,7 @@ from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.options import TrainingOptions
 from jaxcnn.training.schedules import check_schedule, check_warmup, make_schedule
 
-_VERSION = 1
+_VERSION = 2
 _LOSSES: dict[str, Loss] = {
     "cross_entropy": losses.cross_entropy,
     "focal": losses.focal,
@@ -57,10 +57,10 @@ class ModelOptions:
     """The network.
 
     Attributes:
-      name: One of :func:`jaxcnn.models.names`.
-      options: The model's own, such as ``rate``.
-      weights: The folder of a run whose weights it starts from: those of the same name and shape.
-      freeze: Parameters that stay as they are: dotted names, with ``*`` for any part.
+      name: A name in :func:`jaxcnn.models.names`.
+      options: Options of the model, such as ``rate``.
+      weights: Folder of a run whose weights the model starts from, where name and shape match.
+      freeze: Patterns of parameters that are not trained: dotted names, with ``*`` for any part.
     """
 
     name: str = "mnist_cnn"
@@ -69,7 +69,7 @@ class ModelOptions:
     freeze: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks the name and the options."""
+        """Check the name and the options."""
         with _prefix_errors("name"):
             models.input_shape(self.name)
         with _prefix_errors("options"):
@@ -78,21 +78,21 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """The images, and what is done to them.
+    """The images, and how they are changed in training.
 
     Attributes:
       source: A folder of pictures, a ``.npz`` file, or the name of a set.
-      data_dir: Where prepared sets are kept; ``None`` means TensorFlow Datasets' own folder.
-      cache_dir: Where decoded pictures are kept; ``None`` means beside their folder.
-      train: The split that is trained on, such as ``train[:90%]``; ``None`` means ``train``, or
+      data_dir: Folder of prepared sets; ``None`` means TensorFlow Datasets' own folder.
+      cache_dir: Folder of decoded pictures; ``None`` means beside their folder.
+      train: Split for training, such as ``train[:90%]``; ``None`` means ``train``, or
         four fifths of it where nothing else is for testing.
-      test: The split that is held out; ``None`` means the set's own, or a fifth of ``train``.
-      image_size: Height and width that images are resized to; ``None`` means the model's own.
-      on_error: What a picture that cannot be read does: ``"raise"`` or ``"skip"``.
-      augment: A recipe of :func:`jaxcnn.augment.names`, such as ``"none"``; ``"auto"`` means
-        the one that suits the set, :func:`jaxcnn.augment.default_name`.
+      test: Held-out split; ``None`` means the set's own, or a fifth of ``train``.
+      image_size: Height and width to which images are resized; ``None`` means the model's own.
+      on_error: Treatment of a picture that cannot be read: ``"raise"`` or ``"skip"``.
+      augment: An augmentation policy of :func:`jaxcnn.augment.names`, such as ``"none"``;
+        ``"auto"`` means the one that suits the set, :func:`jaxcnn.augment.default_name`.
       mix: ``"none"``, ``"mixup"`` or ``"cutmix"``.
-      alpha: Strength of ``mix``; ``None`` means its own default.
+      alpha: Strength of ``mix``; ``None`` means its default.
     """
 
     source: str = "digits"
@@ -107,7 +107,7 @@ class DataOptions:
     alpha: float | None = None
 
     def __post_init__(self) -> None:
-        """Checks the names and what does not go together."""
+        """Check names and combinations."""
         if self.augment != "auto":
             with _prefix_errors("augment"):
                 augmentations.named(self.augment)
@@ -119,7 +119,7 @@ class DataOptions:
             arguments.check_number("alpha", self.alpha, minimum=0)
 
     def mixing(self) -> Mix | None:
-        """Returns what mixes images and their labels."""
+        """Return the function that mixes images and their labels, or ``None``."""
         mix = _MIXES[self.mix]
         if mix is None or self.alpha is None:
             return mix
@@ -131,17 +131,17 @@ class OptimizerOptions:
     """The optimizer and its learning rate, as :func:`jaxcnn.training.make_optimizer` takes them.
 
     Attributes:
-      name: Of the rule.
-      learning_rate: The peak of the schedule, above 0.
-      schedule: Its form.
-      warmup_epochs: How long it rises from 0 before, at least 0 and below the epochs.
-      final: What it ends at.
-      boundaries: Of a piecewise one: shares of the training, after the warm-up.
-      factor: Of a piecewise one: by how much it falls at each.
-      weight_decay: At least 0.
-      momentum: Of SGD and Muon.
-      betas: Of the Adams and of Lion.
-      clip_norm: The largest norm of a gradient.
+      name: Name of the optimizer.
+      learning_rate: Peak of the schedule, above 0.
+      schedule: Name of the schedule.
+      warmup_epochs: Epochs in which the rate first rises from 0, at least 0, below the epochs.
+      final: Last learning rate.
+      boundaries: Changes of a piecewise schedule: shares of the training, after the warm-up.
+      factor: Factor of a piecewise schedule at each boundary.
+      weight_decay: Weight decay, at least 0.
+      momentum: Momentum of SGD and Muon.
+      betas: Decays of Adam, AdamW, Lion and Muon.
+      clip_norm: Largest global norm of a gradient.
     """
 
     name: Literal["sgd", "adam", "adamw", "lion", "muon"] = "adam"
@@ -172,7 +172,7 @@ class OptimizerOptions:
     def make(
         self, *, epochs: int, steps_per_epoch: int, freeze: Sequence[str] = ()
     ) -> optax.GradientTransformation:
-        """Returns the optimizer for a training of so many epochs and steps."""
+        """Return the optimizer for a number of epochs and of steps per epoch."""
         schedule = make_schedule(
             self.schedule,
             peak=self.learning_rate,
@@ -187,7 +187,7 @@ class OptimizerOptions:
     def rule(
         self, *, learning_rate: float | optax.Schedule, freeze: Sequence[str] = ()
     ) -> optax.GradientTransformation:
-        """Returns the optimizer under another schedule than its own."""
+        """Return the optimizer under another learning rate or schedule."""
         return make_optimizer(
             self.name,
             learning_rate=learning_rate,
@@ -201,17 +201,17 @@ class OptimizerOptions:
 
 @dataclass(frozen=True)
 class LossOptions:
-    """What is minimized.
+    """The loss function.
 
     Recipes are for images of one class each; :func:`jaxcnn.fit` takes the losses of other labels.
 
     Attributes:
-      name: Of the loss, as in :mod:`jaxcnn.training`.
-      label_smoothing: Of the cross-entropy.
-      class_weights: Of the cross-entropy: one number per class.
-      balance: Whether the cross-entropy weighs classes so that all count the same.
-      gamma: Of the focal loss.
-      alpha: Of the focal loss: one number per class.
+      name: Name of the loss, as in :mod:`jaxcnn.training`.
+      label_smoothing: Label smoothing of the cross-entropy.
+      class_weights: Class weights of the cross-entropy: one number per class.
+      balance: Whether the cross-entropy weights classes so that each counts the same.
+      gamma: Exponent of the focal loss.
+      alpha: Factors of the focal loss: one number per class.
     """
 
     name: Literal["cross_entropy", "focal"] = "cross_entropy"
@@ -222,7 +222,7 @@ class LossOptions:
     alpha: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Checks that each option belongs to the loss."""
+        """Check that each option is one of the loss."""
         signature = inspect.signature(_LOSSES[self.name]).parameters
         for option in self._options():
             if option not in signature:
@@ -233,7 +233,7 @@ class LossOptions:
             raise ValueError("balance makes class_weights of its own; give one of the two")
 
     def make(self, class_weights: Sequence[float] | None = None) -> Loss:
-        """Returns the loss.
+        """Return the loss.
 
         Args:
           class_weights: What ``balance`` found for the data.
@@ -283,12 +283,12 @@ class Recipe:
     (20, 'adam')
 
     Attributes:
-      version: Of this form of recipes.
+      version: Version of the format.
       model: The network.
       data: The images.
       optimizer: The optimizer and its learning rate.
-      loss: What is minimized.
-      training: How long and how.
+      loss: The loss function.
+      training: The options of the training.
     """
 
     version: int = _VERSION
@@ -299,9 +299,9 @@ class Recipe:
     training: TrainingTable = TrainingTable()
 
     def __post_init__(self) -> None:
-        """Checks what does not go together."""
-        if not 1 <= self.version <= _VERSION:
-            raise ValueError(f"version must be {_VERSION}. Received: {self.version}")
+        """Check combinations of options."""
+        if self.version != _VERSION:
+            raise ValueError(f"version must be 1 or {_VERSION}. Received: {self.version}")
         warmup, epochs = self.optimizer.warmup_epochs, self.training.epochs
         with _prefix_errors("optimizer", "."):
             check_warmup(self.optimizer.schedule, "warmup_epochs", warmup, epochs)
@@ -314,7 +314,7 @@ class Recipe:
 
 
 def recipe_files() -> dict[str, Path]:
-    """Returns the recipes that come with the package, by name."""
+    """Return the recipes that come with the package, by name."""
     folder = Path(str(resources.files("jaxcnn") / "recipes"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -325,7 +325,7 @@ def read(
     options: Mapping[str, Any] | None = None,
     assignments: Sequence[str] = (),
 ) -> Recipe:
-    """Returns a recipe.
+    """Return a recipe.
 
     Args:
       source: The path of a TOML file, or the name of a recipe that comes with the package.
@@ -348,15 +348,39 @@ def read(
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
     _check_version(text, path.name)
-    return override(parse(text, Recipe, source=path.name), assignments, options=options or {})
+    return override(
+        parse(text, Recipe, source=path.name, upgrade=_upgrade), assignments, options=options
+    )
+
+
+def _upgrade(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a recipe of version 1 under the names of version 2.
+
+    The moving average was named ``average``, ``balanced`` was an option of the data, and
+    ``model.whiten`` one of every model; now the model that needs it does it.
+    """
+    if values.get("version") != 1:
+        return values
+    tables = {name: dict(t) if isinstance(t, dict) else t for name, t in values.items()}
+    model, data, training = (tables.get(name, {}) for name in ("model", "data", "training"))
+    if all(isinstance(table, dict) for table in (model, data, training)):
+        model.pop("whiten", None)
+        moved = {}
+        if "average" in training:
+            moved["ema"] = training.pop("average")
+        if "balanced" in data:
+            moved["balanced"] = data.pop("balanced")
+        if moved:
+            tables["training"] = training | moved
+    return tables | {"version": _VERSION}
 
 
 def _check_version(text: str, source: str) -> None:
-    """Raises an error of its own for a recipe whose options may be unknown here."""
+    """Raise an error for a recipe of a newer version, whose options may be unknown here."""
     try:
         version = toml.load(text).get("version")
     except ValueError:
-        return  # told of, with its line, by who reads all of it
+        return  # `parse` reports it, with its line
     if isinstance(version, int) and version > _VERSION:
         raise ValueError(
             f"{source} is a recipe of version {version}; this jaxcnn reads version {_VERSION}. "

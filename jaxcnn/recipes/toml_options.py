@@ -1,4 +1,4 @@
-"""Options as TOML text: nested frozen dataclasses from it, and back.
+"""Nested frozen dataclasses from TOML text, and back.
 
 What may be given, and of which type, is said by the dataclasses alone: a field without a default
 must be given, and a field that is a dataclass is a table. A type is ``str``, ``int``, ``float``,
@@ -33,8 +33,14 @@ _SCALARS: dict[type, str] = {
 }
 
 
-def parse(text: str, kind: type[T], *, source: str = "recipe") -> T:
-    r"""Returns what TOML text says, as a dataclass.
+def parse(
+    text: str,
+    kind: type[T],
+    *,
+    source: str = "recipe",
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda values: values,
+) -> T:
+    r"""Return the dataclass that TOML text describes.
 
     >>> @dataclasses.dataclass(frozen=True)
     ... class Optimizer:
@@ -52,8 +58,9 @@ def parse(text: str, kind: type[T], *, source: str = "recipe") -> T:
 
     Args:
       text: TOML 1.0.
-      kind: The dataclass; what its fields may be stands at the top of this file.
-      source: Where the text is from, for errors.
+      kind: The dataclass; the types of its fields are listed at the top of this file.
+      source: Name of the text, for errors.
+      upgrade: Maps the values of an older format to those of the present one.
 
     Returns:
       A ``kind``. Arrays are tuples, and integers in float fields are floats.
@@ -72,7 +79,7 @@ def parse(text: str, kind: type[T], *, source: str = "recipe") -> T:
         line = line_of(place, text)
         return f"{source}, line {line}: " if line else f"{source}: "
 
-    return _Reader(kind, where).read(values)
+    return _Reader(kind, where).read(upgrade(values))
 
 
 def override(
@@ -82,7 +89,7 @@ def override(
     options: Mapping[str, Any] | None = None,
     source: str = "--set",
 ) -> T:
-    """Returns a dataclass with some options set anew, all at once.
+    """Return a dataclass with some options changed, all at once.
 
     >>> @dataclasses.dataclass(frozen=True)
     ... class Optimizer:
@@ -92,7 +99,7 @@ def override(
     Optimizer(name='sgd', decay=None)
 
     Args:
-      value: What :func:`parse` gives.
+      value: A dataclass as :func:`parse` returns it.
       assignments: Each ``option=value``, as in ``optimizer.rate=0.01``; the last for an option
         counts. The value is TOML, or else a string without quotes; the bare word ``none`` empties
         what may be ``None``. An array is set as a whole.
@@ -133,12 +140,12 @@ def override(
 
 
 def dump(value: object) -> str:
-    """Returns TOML text with every field, from which :func:`parse` makes an equal value.
+    """Return TOML text with every field; :func:`parse` returns an equal value from it.
 
     Fields stand in their order, those of a table before the tables in it.
 
     Args:
-      value: A dataclass such as :func:`parse` gives.
+      value: A dataclass as :func:`parse` returns it.
 
     Raises:
       TypeError: a field does not hold what its type says.
@@ -152,7 +159,7 @@ def dump(value: object) -> str:
 
 @dataclass(frozen=True)
 class _Reader:
-    """What makes a dataclass of plain values.
+    """A reader of plain values into a dataclass.
 
     Attributes:
       kind: The outermost dataclass.
@@ -274,7 +281,7 @@ class _Reader:
 
 
 def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
-    """Returns the type of each field, and whether it must be given."""
+    """Return the type of each field, and whether it must be given."""
     hints, fields = typing.get_type_hints(kind), {}
     for field in dataclasses.fields(kind):
         if NoneType in get_args(hints[field.name]) and field.default is not None:
@@ -285,7 +292,7 @@ def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
 
 
 def _homes(kind: type, name: str, place: Place = ()) -> Iterator[Place]:
-    """Yields the tables that have an option of this name."""
+    """Yield the tables that have an option of this name."""
     for field, (hint, _) in _fields(kind).items():
         if field == name:
             yield place
@@ -295,7 +302,7 @@ def _homes(kind: type, name: str, place: Place = ()) -> Iterator[Place]:
 
 
 def _assignment(text: str) -> tuple[Place, Any]:
-    """Returns the keys and the value of ``option=value``."""
+    """Return the keys and the value of ``option=value``."""
     left, equals, right = text.partition("=")
     keys: list[str] = []
     try:
@@ -318,7 +325,7 @@ def _assignment(text: str) -> tuple[Place, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Returns dicts for dataclasses, without what is ``None``, and lists for tuples."""
+    """Return dicts for dataclasses, without what is ``None``, and lists for tuples."""
     if dataclasses.is_dataclass(value):
         fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
         return {name: _plain(inner) for name, inner in fields if inner is not None}

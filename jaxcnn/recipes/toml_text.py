@@ -1,4 +1,4 @@
-r"""TOML text: its values, where in it each stands, and how to name and show them in an error.
+r"""TOML text: its values, the line of each, and their names and forms in errors.
 
 ``tomllib`` does not tell the line of a value. It is found by reading the text up to the end of one
 statement or another, and only when there is an error to report.
@@ -17,9 +17,9 @@ import re
 import tomllib
 from typing import Any, TypeAlias
 
-Place: TypeAlias = tuple[str | int, ...]  # of a value: the keys and the indices that lead to it
+Place: TypeAlias = tuple[str | int, ...]  # keys and indices that lead to a value
 
-# What tomllib says, with the usual slip behind it.
+# Messages of tomllib, with the usual mistake behind each.
 _SLIPS = {
     "Invalid value": "Invalid value: a string needs quotes, and a truth value is true or false",
     "Cannot overwrite a value": "This option is given a second time",
@@ -27,7 +27,7 @@ _SLIPS = {
 
 
 def load(text: str) -> dict[str, Any]:
-    """Returns the values of TOML text: dicts, lists, strings, numbers, booleans and dates.
+    """Return the values of TOML text: dicts, lists, strings, numbers, booleans and dates.
 
     Args:
       text: TOML 1.0.
@@ -52,10 +52,10 @@ def load(text: str) -> dict[str, Any]:
 
 
 def line_of(place: Place, text: str) -> int:
-    """Returns the number of the line on which the statement begins that first gives a value.
+    """Return the line number of the statement that first sets a value.
 
     Args:
-      place: Of the value. Where it is not in the text, the line is that of the table around it.
+      place: Place of the value. If it is not in the text, the line is that of its table.
       text: TOML without errors.
 
     Returns:
@@ -82,7 +82,7 @@ def line_of(place: Place, text: str) -> int:
 
 
 def dotted(place: Place) -> str:
-    """Returns the name of a place as TOML writes it, with indices in brackets.
+    """Return the name of a place as TOML writes it, with indices in brackets.
 
     >>> dotted(("layers", 1, "name")), dotted(("options", "a b"))
     ('layers[1].name', 'options."a b"')
@@ -98,7 +98,7 @@ def dotted(place: Place) -> str:
 
 
 def shown(value: Any) -> str:
-    """Returns a value as TOML writes it, or nearly, on one short line.
+    """Return a value as TOML writes it, or nearly, on one short line.
 
     >>> shown("adam"), shown([True, 0.5])
     ('"adam"', '[true, 0.5]')
@@ -109,30 +109,30 @@ def shown(value: Any) -> str:
 
 
 def short(text: str) -> str:
-    """Returns the beginning of a text, on one line."""
+    """Return the beginning of a text, on one line."""
     text = printable(text)
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def printable(text: str) -> str:
-    """Returns a text with escapes for what would break the line."""
+    """Return a text with escapes for what would break the line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _lines(text: str) -> list[str]:
-    return text.removeprefix("\ufeff").split("\n")  # a mark that Notepad puts before a text
+    return text.removeprefix("\ufeff").split("\n")  # the byte order mark, which Notepad writes
 
 
 def _read(lines: list[str]) -> dict[str, Any]:
     try:
-        # In a last line without an end, an error would be told without its line.
+        # Without an end of the last line, an error in it has no line number.
         return tomllib.loads("".join(f"{line}\n" for line in lines))
     except RecursionError:
         raise ValueError("Tables or arrays are nested too deeply") from None
 
 
 def _ends(lines: list[str]) -> list[int]:
-    """Returns after how many lines a statement is complete, from 0 on.
+    """Return the numbers of lines after which a statement is complete, from 0 on.
 
     A statement can be read alone; its first lines cannot, for a bracket or a quote is still open.
     """

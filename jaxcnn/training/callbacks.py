@@ -1,4 +1,4 @@
-"""Callbacks that keep what a training measures: a CSV file, TensorBoard."""
+"""Callbacks that write the history of a training: to a CSV file, to TensorBoard."""
 
 import csv
 import math
@@ -15,10 +15,10 @@ _FIELDS = [name for name in Epoch.names() if name != "metrics"]
 
 
 def history_csv(path: str | Path) -> Callback:
-    """Returns a callback that writes the history to a CSV file, a row per epoch.
+    """Return a callback that writes the history to a CSV file, one row per epoch.
 
-    The file is written anew after each epoch, and put in place whole: a run that was interrupted
-    and goes on has each epoch once.
+    The file is rewritten after each epoch and replaced as a whole, so that a resumed run has each
+    epoch once.
 
     Args:
       path: The file, in an existing folder.
@@ -32,7 +32,7 @@ def history_csv(path: str | Path) -> Callback:
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
-    """Writes the rows, and those of their metrics that are numbers; the file appears whole."""
+    """Write the rows with their scalar metrics; the file is replaced as a whole."""
     rows = [row.to_dict() | row.numbers() for row in history]
     metrics = dict.fromkeys(name for row in history for name in row.numbers())
     partial = path.with_name(path.name + ".partial")
@@ -44,19 +44,19 @@ def write_history(path: Path, history: Sequence[Epoch]) -> None:
 
 
 def tensorboard(folder: str | Path, *, every: int = 50) -> Callback:
-    """Returns a callback that writes event files for TensorBoard (extra ``tensorboard``).
+    """Return a callback that writes event files for TensorBoard (extra ``tensorboard``).
 
-    They hold what the history holds after each epoch, training and validation in one chart, and
-    the loss of single steps. Where a run goes on, what it did after its checkpoint is discarded.
+    They hold the history, with training and validation in one chart, and the loss of single
+    steps. When a run is resumed, events after its checkpoint are discarded.
 
     Args:
-      folder: Where the event files go; it is made if need be.
-      every: The loss of every so many steps is written, at least 1.
+      folder: Folder of the event files; it is created if needed.
+      every: Number of steps between two losses that are written, at least 1.
 
     Raises:
       ImportError: tensorboardX is not installed.
-      TypeError: ``every`` is not a whole number.
-      ValueError: ``every`` is below 1.
+      TypeError: `every` is not an integer.
+      ValueError: `every` is below 1.
     """
     every = arguments.check_integer("every", every, minimum=1)
     try:
@@ -80,7 +80,8 @@ def tensorboard(folder: str | Path, *, every: int = 50) -> Callback:
                 writer.flush()
             case Started():
                 steps_per_epoch = event.steps_per_epoch
-                # Its files are named after the second, and one would overwrite another of the same.
+                # Event files are named by the second; two of the same second would overwrite each
+                # other.
                 writer = SummaryWriter(
                     str(folder), purge_step=event.step + 1, filename_suffix=f".{time.time_ns()}"
                 )
@@ -91,14 +92,14 @@ def tensorboard(folder: str | Path, *, every: int = 50) -> Callback:
 
 
 def _tags(row: Epoch) -> list[tuple[str, float]]:
-    """Returns what an epoch measured under the names that TensorBoard groups charts by."""
+    """Return the quantities of an epoch under the names by which TensorBoard groups charts."""
     numbers = row.numbers()
     del numbers["epoch"]
     tags = []
     for name, value in numbers.items():
-        kind, _, what = name.rpartition("_")
-        if what not in ("loss", "accuracy"):
-            kind, what = name, "metrics" if name in row.metrics else "training"
+        kind, _, quantity = name.rpartition("_")
+        if quantity not in ("loss", "accuracy"):
+            kind, quantity = name, "metrics" if name in row.metrics else "training"
         if not math.isnan(value):
-            tags.append((f"{what}/{kind or 'training'}", value))
+            tags.append((f"{quantity}/{kind or 'training'}", value))
     return tags

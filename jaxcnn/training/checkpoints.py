@@ -1,8 +1,8 @@
-"""Checkpoints of a run: written whole or not at all, and read only as they were written.
+"""Checkpoints of a run: written completely or not at all, and verified before they are read.
 
-Each is a folder named by its step: ``arrays`` as Orbax writes them, ``progress.json`` with what is
-no array, and ``manifest.json`` with the checksum of every file. Orbax's own formats have none that
-it checks: one flipped byte there restores as wrong weights.
+Each is a folder named by its step: ``arrays`` as Orbax writes them, ``progress.json`` with
+everything that is not an array, and ``manifest.json`` with the checksum of every file. Orbax does
+not verify checksums of its own: a flipped byte in its files restores as wrong weights.
 """
 
 import hashlib
@@ -20,24 +20,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-Arrays: TypeAlias = dict[str, np.ndarray]
+NamedArrays: TypeAlias = dict[str, np.ndarray]
 
 _ARRAYS, _PROGRESS, _MANIFEST = "arrays", "progress.json", "manifest.json"
 _PARTIAL, _DAMAGED = ".partial", ".damaged"
-# What is saved at an epoch's end takes at most this share of the time: 30 to 50 ms for a small
-# network, whose epochs may be as short.
+# Saving at the ends of epochs takes at most this share of the time. It takes 30 to 50 ms for a
+# small network, whose epochs may be as short.
 _SHARE_OF_TIME = 0.02
-# Of the newest, so that there is another if one is damaged.
+# Number of newest checkpoints that are kept, so that there is another if one is damaged.
 _KEEP_NEWEST = 2
 
 
 class Checkpoint(NamedTuple):
-    """A training as it was after a step.
+    """The state of a training after a step.
 
     Attributes:
-      step: The number of steps taken.
+      step: Number of steps taken.
       state: Any tree of arrays.
-      progress: What else there is to know, as JSON has it.
+      progress: Everything that is not an array, as JSON can hold it.
     """
 
     step: int
@@ -48,13 +48,14 @@ class Checkpoint(NamedTuple):
 class Checkpoints:
     """The checkpoints in a folder, of which the newest and the best are kept.
 
-    Writing runs beside the training, in a thread. What :meth:`offer` is given is written only as
-    often as costs little; the best are held in memory until then, so that the folder always has
-    what belongs to its newest step. What failed is raised by the next call.
+    A thread writes while the training goes on. Of the checkpoints passed to :meth:`offer`, only as
+    many are written as cost little time; the best are held in memory until the next one is written,
+    so that the folder is consistent with its newest step. An error of the thread is raised by the
+    next call.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Removes what interrupted writing has left in ``folder``, which is made if need be."""
+        """Create the folder if needed, and remove partial checkpoints from it."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"*{_PARTIAL}"):
@@ -65,17 +66,17 @@ class Checkpoints:
         self._began, self._took = 0.0, 0.0
 
     def steps(self) -> list[int]:
-        """Returns the steps that have a checkpoint in the folder, newest first."""
+        """Return the steps that have a checkpoint in the folder, newest first."""
         names = (path.name for path in self.folder.iterdir())
         return sorted((int(name) for name in names if name.isdigit()), reverse=True)
 
     def offer(self, checkpoint: Checkpoint, *, best: list[int], now: bool = False) -> None:
-        """Writes a checkpoint, soon or later; the state may change when this returns.
+        """Queue a checkpoint; the caller may reuse its state as soon as this returns.
 
         Args:
-          checkpoint: After any step; it is copied.
-          best: The steps that shall be kept besides the newest.
-          now: Whether it is to be written in any case.
+          checkpoint: A checkpoint after any step; it is copied.
+          best: Steps that are kept in addition to the newest.
+          now: Whether to write it even if that takes more than its share of the time.
 
         Raises:
           OSError: an earlier checkpoint could not be written.
@@ -93,33 +94,33 @@ class Checkpoints:
             self._job = self._thread.submit(self._write, held, set(best))
 
     def wait(self) -> None:
-        """Returns when all that was to be written is.
+        """Wait until every queued checkpoint is written.
 
         Raises:
-          OSError: it could not be.
+          OSError: one could not be written.
         """
         job, self._job = self._job, None
         if job is not None:
             self._took = job.result()
 
     def close(self) -> None:
-        """Ends the thread, after what it is writing."""
+        """Finish writing, and end the thread."""
         self._thread.shutdown()
 
     def newest(
         self, like: Any, *, check: Callable[[dict[str, Any]], None] = lambda progress: None
     ) -> Checkpoint | None:
-        """Returns the newest checkpoint that is undamaged; ``None`` if there is none at all.
+        """Return the newest undamaged checkpoint, or ``None`` if the folder has no checkpoint.
 
-        A damaged one is told of by a warning that names it, and put aside under the name
-        ``STEP.damaged``: it must not pass for one of the newest.
+        A warning names each damaged one, which is renamed to ``STEP.damaged``, so that it does not
+        count as one of the newest.
 
         Args:
-          like: A state like those that were saved: it gives structure, dtypes and places.
-          check: Is given the checkpoint's progress before the state is read.
+          like: A state of the same structure, dtypes and shardings as the saved ones.
+          check: Called with the checkpoint's progress before the state is read.
 
         Raises:
-          ValueError: all are damaged, or they hold another state.
+          ValueError: every checkpoint is damaged, or they hold another state.
         """
         steps, damaged = self.steps(), []
         for step in steps:
@@ -143,7 +144,7 @@ class Checkpoints:
         return None
 
     def read(self, step: int, like: Any) -> Checkpoint:
-        """Returns the checkpoint of a step.
+        """Return the checkpoint of a step.
 
         Args:
           step: One of :meth:`steps`.
@@ -184,7 +185,7 @@ class Checkpoints:
             shutil.rmtree(folder, ignore_errors=True)  # one that is damaged
             partial.rename(folder)
         except Exception as error:
-            # Orbax's writers raise errors of several kinds, with the system's words.
+            # Orbax's writers raise several kinds of errors, with the operating system's messages.
             shutil.rmtree(partial, ignore_errors=True)
             raise OSError(
                 f"checkpoint {checkpoint.step} in {str(self.folder)!r} could not be written; those "
@@ -193,7 +194,7 @@ class Checkpoints:
 
 
 def verify(folder: Path) -> None:
-    """Checks every file of a checkpoint against its manifest.
+    """Check every file of a checkpoint against its manifest.
 
     Raises:
       ValueError: a file is missing, or not as it was written; the message names it.
@@ -223,7 +224,7 @@ def _manifest(folder: Path) -> str:
 
 
 def _sealed(files: dict[str, str]) -> str:
-    """Returns the text of a manifest, which has a checksum of its own."""
+    """Return the text of a manifest, which has a checksum of its own."""
     seal = hashlib.sha256(json.dumps(files).encode()).hexdigest()
     return json.dumps({"files": files, "sha256": seal}, indent=1)
 
@@ -239,7 +240,7 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 
 def _flush(folder: Path) -> None:
-    """Brings files and folders to the disk, so that no loss of power finds them half there."""
+    """Flush files and folders to the disk, so that a power loss leaves none half-written."""
     for path in (*folder.rglob("*"), folder):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -249,7 +250,7 @@ def _flush(folder: Path) -> None:
 
 
 def leaf_names(state: Any) -> dict[str, Any]:
-    """Returns the leaves of a tree by their dotted names.
+    """Return the leaves of a tree by their dotted names.
 
     >>> leaf_names({"conv_1": {"bias": 1, "kernel": 2}})
     {'conv_1.bias': 1, 'conv_1.kernel': 2}
@@ -266,10 +267,10 @@ def _is_key(leaf: Any) -> bool:
     return bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
 
 
-def _to_arrays(state: Any) -> Arrays:
-    """Returns copies on the host: the next step overwrites the state.
+def _to_arrays(state: Any) -> NamedArrays:
+    """Return copies on the host, because the next step overwrites the state.
 
-    What is empty is left out; Orbax cannot write it.
+    Empty arrays are left out; Orbax cannot write them.
     """
     return {
         name: np.array(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
@@ -278,7 +279,7 @@ def _to_arrays(state: Any) -> Arrays:
     }
 
 
-def _save(folder: Path, arrays: Arrays) -> None:
+def _save(folder: Path, arrays: NamedArrays) -> None:
     import orbax.checkpoint as ocp  # half a second
 
     with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
@@ -293,7 +294,7 @@ def _restore(folder: Path, like: Any) -> Any:
         metadata = checkpointer.metadata(folder.absolute()).item_metadata
         saved = {name: _text(leaf) for name, leaf in metadata.items()}
         given = {name: _text(leaf) for name, leaf in expected.items()}
-        check_alike("model and optimizer", saved, given)
+        check_same("model and optimizer", saved, given)
         arrays = checkpointer.restore(folder.absolute(), args=ocp.args.StandardRestore(expected))
 
     def placed(path: Any, leaf: jax.Array) -> jax.Array:
@@ -318,18 +319,18 @@ def _text(leaf: Any) -> str:
     return f"{np.dtype(leaf.dtype).name}{tuple(leaf.shape)}"
 
 
-def check_alike(what: str, saved: dict[str, Any], given: dict[str, Any]) -> None:
-    """Checks that what a run was begun with and what it is to go on with are the same.
+def check_same(kind: str, saved: dict[str, Any], given: dict[str, Any]) -> None:
+    """Check that a run is resumed with the options with which it was started.
 
-    >>> check_alike("options", {"seed": 0, "epochs": 3}, {"seed": 1, "epochs": 3})
+    >>> check_same("options", {"seed": 0, "epochs": 3}, {"seed": 1, "epochs": 3})
     Traceback (most recent call last):
-    ValueError: a run goes on only with the options that it was begun with. They differ in seed: \
-0 in the run, 1 now
+    ValueError: a run can only be resumed with the options that it was started with. They differ \
+in seed: 0 in the run, 1 now
 
     Args:
-      what: What is compared.
-      saved: By name, from the run.
-      given: By name, now.
+      kind: A noun for the values, for the error.
+      saved: Values in the run by name.
+      given: Values now by name.
 
     Raises:
       ValueError: they differ; the message names up to five differences.
@@ -342,6 +343,6 @@ def check_alike(what: str, saved: dict[str, Any], given: dict[str, Any]) -> None
         )
         more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
         raise ValueError(
-            f"a run goes on only with the {what} that it was begun with. They differ in "
-            f"{listed}{more}"
+            f"a run can only be resumed with the {kind} that it was started with. They differ "
+            f"in {listed}{more}"
         )

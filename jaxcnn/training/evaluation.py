@@ -21,8 +21,8 @@ from jaxcnn.training.metrics import Metric
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.state import TrainState, inference_state
 
-# The host prepares so many steps ahead of the device: enough to keep it busy, few enough that the
-# batches in flight need little memory and that what is shown is what happens.
+# Number of steps that the host prepares ahead of the device: enough to keep it busy, few enough
+# that batches in flight need little memory and that progress is shown in time.
 STEPS_AHEAD = 2
 
 
@@ -32,9 +32,9 @@ class Evaluation:
 
     Attributes:
       loss: Mean loss per example.
-      accuracy: Share of examples classified rightly, in [0, 1].
+      accuracy: Share of labels predicted correctly, in [0, 1].
       examples: Number of examples.
-      metrics: The results of the metrics that were asked for, by name.
+      metrics: Results of the further metrics by name.
     """
 
     loss: float
@@ -52,18 +52,18 @@ def evaluate(
     metrics: Mapping[str, Metric] | None = None,
     placement: Placement = ONE_DEVICE,
 ) -> Evaluation:
-    """Returns mean loss and accuracy over the whole data set, every image counted once.
+    """Return mean loss and accuracy over the whole data set, every image counted once.
 
     Args:
       model: As for :func:`fit`.
-      data: What to evaluate on.
+      data: Images and labels to evaluate on.
       batch_size: Images per step, at least 1; the result does not depend on it.
-      loss: Maps what the model puts out and labels, of one batch, to losses ``(batch,)``.
+      loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``.
       metrics: Further metrics by name, such as ``{"top-5": training.top_k(5)}``.
       placement: The devices on which batches and the model's arrays live.
 
     Raises:
-      TypeError: an argument is not of its type.
+      TypeError: an argument has the wrong type.
       ValueError: ``batch_size`` is below 1, or the model does not fit the data.
     """
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
@@ -84,15 +84,15 @@ def predict(
     activation: Callable[[jax.Array], jax.Array] | None = jax.nn.softmax,
     placement: Placement = ONE_DEVICE,
 ) -> np.ndarray:
-    """Returns the probability of each class for each image: the softmax of the logits.
+    """Return the probability of each class for each image: the softmax of the logits.
 
     Args:
       model: As for :func:`fit`.
-      images: ``(N, H, W, C)``, uint8 pixels or floating-point values that are used as they are.
+      images: ``(N, H, W, C)``, uint8 pixels or floating-point values, which are not rescaled.
       batch_size: Images per step, at least 1.
-      activation: What makes predictions of the model's float32 outputs: the softmax over the last
+      activation: Maps the model's float32 outputs to predictions: the softmax over the last
         axis, for one class per image or at each position; ``jax.nn.sigmoid`` for several classes
-        per image; ``None`` leaves the outputs as they are, for a regression.
+        per image; ``None`` returns the outputs, for a regression.
       placement: The devices on which images and the model's arrays live.
 
     Returns:
@@ -100,7 +100,7 @@ def predict(
       last axis sums to 1.
 
     Raises:
-      TypeError: the images, or the activation, are not of their type.
+      TypeError: the images or the activation have the wrong type.
       ValueError: ``batch_size`` is below 1, or the images do not fit the model.
     """
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
@@ -113,8 +113,8 @@ def predict(
     images = check_images(images)
     shape = _output_shape(model, images)
     state = placement.put_state(inference_state(model))
-    forward = forward_step(nnx.graphdef(model))
-    # Short of a full batch the last one is filled up, so that one program serves all.
+    forward = forward_step(nnx.graphdef(modules.pool_before_relu(model)))
+    # The last batch is filled up, so that one program serves all.
     size = min(batch_size, max(len(images), 1))
     outputs = [np.asarray(activate(jnp.zeros((0, *shape[1:]))))]
     for start in range(0, len(images), size):
@@ -128,7 +128,7 @@ def predict(
 
 
 def _output_shape(model: nnx.Module, images: Images) -> tuple[int, ...]:
-    """Returns the model's output shape for one of these images, found by abstract evaluation."""
+    """Return the model's output shape for one of these images, found by abstract evaluation."""
     if not isinstance(model, nnx.Module):
         raise TypeError(
             "model must be an nnx.Module, as layer.build(input_shape, rngs=nnx.Rngs(0)) gives. "
@@ -149,11 +149,11 @@ def _output_shape(model: nnx.Module, images: Images) -> tuple[int, ...]:
 
 
 def check_fits(model: nnx.Module, data: Dataset) -> None:
-    """Checks that a model's outputs are what the labels of a set need.
+    """Check that the shape of a model's outputs fits the labels of a data set.
 
     Raises:
       TypeError: ``model`` is not a module.
-      ValueError: they are not.
+      ValueError: the shape does not fit.
     """
     shape, labels, classes = _output_shape(model, data.images), data.labels, len(data.class_names)
     if data.kind in ("class", "positions"):
@@ -172,24 +172,24 @@ def check_fits(model: nnx.Module, data: Dataset) -> None:
 
 
 class Sums:
-    """Adds up what steps measure, a few steps behind the device.
+    """Running sums of the metrics of steps, a few steps behind the device.
 
-    On the host, whole numbers as int64 and others as float64, one step after the other: the same
-    sums to the last bit wherever a run was interrupted.
+    They are added on the host, integers as int64 and others as float64, in the order of the steps:
+    the same sums to the last bit wherever a run was interrupted.
     """
 
     def __init__(self, total: Any = None) -> None:
-        """Begins with ``total``, such as another ``Sums`` has."""
+        """Start from `total`, such as the total of another ``Sums``."""
         self.total = total
         self._waiting: deque[Any] = deque()
 
     def add(self, measured: Any) -> Any:
-        """Adds what a step is about to measure; returns an earlier step's, or ``None``."""
+        """Add the metrics of a step; return those of an earlier step, or ``None``."""
         self._waiting.append(measured)
         return self._take() if len(self._waiting) > STEPS_AHEAD else None
 
     def rest(self) -> Iterator[Any]:
-        """Waits for the steps under way, and yields what they measured."""
+        """Wait for the steps in flight, and yield their metrics."""
         while self._waiting:
             yield self._take()
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxcnn.data.batches import Batch
-from jaxcnn.modules import call
+from jaxcnn.data.batching import Batch
+from jaxcnn.modules import call, pool_before_relu
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss, measure
@@ -37,12 +37,12 @@ def make_eval_step(
     loss: Loss = cross_entropy,
     metrics: Mapping[str, Metric] | None = None,
 ) -> EvalStep | MeasuringStep:
-    """Returns the jit-compiled evaluation step of a model.
+    """Return the jit-compiled evaluation step of a model.
 
     Args:
-      model: As for :func:`make_train_step`.
-      loss: Maps what the model puts out and labels, of one batch, to losses ``(batch,)``.
-      metrics: What else to measure, by name.
+      model: Any ``nnx.Module``, as for :func:`make_training`; only its structure is used.
+      loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``.
+      metrics: Further metrics by name.
 
     Returns:
       A function ``(state, batch) -> metrics`` that counts the real rows of the batch; with
@@ -56,6 +56,7 @@ def make_eval_step(
     if metrics is not None:
         check_metrics(metrics)
         measures = tuple((name, _parts(metric.measure)) for name, metric in metrics.items())
+    model = pool_before_relu(model)  # the same values, with less work
     return _eval_step(nnx.graphdef(model), _parts(loss), measures)
 
 
@@ -63,7 +64,7 @@ _Parts: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...], tuple[tuple[str, 
 
 
 def _parts(function: Callable[..., Any]) -> _Parts:
-    """Returns what a function is made of, which is equal for two partials that are made alike."""
+    """Return the parts of a function, which are equal for two equal partials."""
     if isinstance(function, functools.partial):
         parts = function.func, function.args, tuple(sorted(function.keywords.items()))
         try:
@@ -79,7 +80,7 @@ def _whole(parts: _Parts) -> Callable[..., Any]:
     return functools.partial(function, *arguments, **dict(options))
 
 
-# The steps below are kept per model structure: evaluating twice compiles once.
+# The steps below are cached per model structure: evaluating twice compiles once.
 @functools.lru_cache(maxsize=64)
 def _eval_step(
     graphdef: Any, loss: _Parts, measures: tuple[tuple[str, _Parts], ...] | None
@@ -99,7 +100,7 @@ def _eval_step(
 
 @functools.lru_cache(maxsize=64)
 def forward_step(graphdef: Any) -> Callable[[ArrayTree, ArrayTree, Any], jax.Array]:
-    """Returns the jit-compiled inference of a model structure: images to outputs."""
+    """Return the jit-compiled inference of a model structure: images to outputs."""
 
     def forward(params: ArrayTree, statistics: ArrayTree, images: jax.Array) -> jax.Array:
         return call(nnx.merge(graphdef, params, statistics), to_float(images))

@@ -1,6 +1,6 @@
-"""What happens in a training, told to callbacks: plain functions of one event.
+"""Events of a training, and the callbacks that receive them: plain functions of one event.
 
-A callback takes every event and looks at those that it knows:
+A callback receives every event and handles those that it needs:
 
 >>> def announce(event):
 ...     match event:
@@ -9,7 +9,8 @@ A callback takes every event and looks at those that it knows:
 >>> announce(EpochEnded(None, (Epoch(1, 0.5, 0.8, 100.0, 2.0),)))
 epoch 1: loss 0.5
 
-Whatever it raises ends the training. It runs between two steps, so it should be quick.
+An exception in a callback ends the training. A callback runs between two steps, so it should be
+quick.
 """
 
 from collections.abc import Callable
@@ -20,12 +21,12 @@ from jaxcnn.training.state import Metrics, TrainState
 
 
 class Started(NamedTuple):
-    """Training begins, or goes on.
+    """Training starts or is resumed.
 
     Attributes:
-      epochs: How many there will be at most.
-      steps_per_epoch: Steps of each.
-      batch_size: Images of a step.
+      epochs: Largest number of epochs.
+      steps_per_epoch: Number of steps of each.
+      batch_size: Number of images of a step.
       step: Number of steps taken before.
       history: The epochs before.
     """
@@ -38,11 +39,11 @@ class Started(NamedTuple):
 
 
 class Stepped(NamedTuple):
-    """A step has been computed; a few later ones may be on their way.
+    """A step has been computed; the device may already work on later ones.
 
     Attributes:
-      step: Its number over the whole training, from 1.
-      metrics: What it measured, on the host.
+      step: Number of the step within the whole training, from 1.
+      metrics: Metrics of the step, on the host.
     """
 
     step: int
@@ -53,7 +54,7 @@ class EpochEnded(NamedTuple):
     """An epoch has ended and been validated.
 
     Attributes:
-      state: After its last step. The next step overwrites it: copy what shall be kept.
+      state: State after the epoch's last step. The next step overwrites it: copy it to keep it.
       history: All epochs so far, this one last.
     """
 
@@ -62,11 +63,11 @@ class EpochEnded(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """Training is over, whether it came to its end, was stopped or failed.
+    """Training has ended: completely, stopped or failed.
 
     Attributes:
       history: All epochs.
-      error: What ended it before its time.
+      error: The exception that ended it early, or ``None``.
     """
 
     history: tuple[Epoch, ...]

@@ -14,7 +14,7 @@ from flax import nnx
 from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.pictures import Framing
+from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training.callbacks import history_csv
 from jaxcnn.training.evaluation_step import make_eval_step
 from jaxcnn.training.events import Callback, EpochEnded, Event
@@ -159,7 +159,7 @@ def run_task(
                     keep_best=options.keep_best or 1,
                 )
             )
-            opened.enter_context(interruption)
+            opened.enter_context(interruption.listen())
             listeners.insert(0, history_csv(folder / HISTORY))
         loop = Loop(
             task,

@@ -12,14 +12,14 @@ from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import named
-from jaxcnn.data.batches import Batch
-from jaxcnn.modules import call
+from jaxcnn.data.batching import Batch
+from jaxcnn.modules import call, pool_before_relu
 from jaxcnn.training.mixed_precision import Computation
 from jaxcnn.training.parameter_tree import ArrayTree, match_dtype, statistics_of
 
 
 class Inputs(NamedTuple):
-    """What the model and the loss are given: one row for each of the batch.
+    """The inputs of the model and of the loss: one row per row of the batch.
 
     Attributes:
       images: ``(batch, H, W, C)``, floating point.
@@ -50,15 +50,16 @@ class Forward(NamedTuple):
         steps_per_epoch: int | None,
         precision: str,
     ) -> "Forward":
-        """Checks the options and returns them."""
+        """Check the options and returns them."""
         if isinstance(augment, str):
             augment = named(augment)
         if steps_per_epoch is not None:
             arguments.check_integer("steps_per_epoch", steps_per_epoch, minimum=1)
+        model = pool_before_relu(model)  # the same values, with less work
         return cls(Computation.of(model, precision), augment, mix, steps_per_epoch)
 
     def inputs(self, state: Any, batch: Batch) -> tuple[Inputs, jax.Array]:
-        """Returns what a state's next step makes of a batch, and the key of the model's call."""
+        """Return the inputs of a state's next step for a batch, and the key of the model's call."""
         step_key = jax.random.fold_in(state.key, state.step)
         augment_key, model_key, mix_key = jax.random.split(step_key, 3)
         images = to_float(batch.image)
@@ -84,14 +85,14 @@ class Forward(NamedTuple):
         *,
         prepare: Callable[[nnx.Module], None] = lambda model: None,
     ) -> tuple[jax.Array, ArrayTree]:
-        """Returns the model's outputs and the statistics that it leaves.
+        """Return the model's outputs and the statistics that it leaves.
 
         Args:
-          params: The parameters.
-          statistics: What else the model keeps.
+          params: Parameters.
+          statistics: The model's other arrays.
           images: ``(batch, H, W, C)``, floating point.
-          key: Of the model's call.
-          prepare: Is given the model before it is called.
+          key: Key of the model's call.
+          prepare: Called with the model before the model is called.
         """
         model = self.computation.model(params, statistics)
         prepare(model)
@@ -104,9 +105,9 @@ class Forward(NamedTuple):
 
 
 def to_float(images: jax.Array | np.ndarray) -> jax.Array:
-    """Returns uint8 pixels divided by 255; floating-point images as they are.
+    """Return uint8 pixels divided by 255, and floating-point images unchanged.
 
-    It runs on the device, so that what travels there is a quarter of the size.
+    It runs on the device, so that a quarter of the bytes are transferred.
 
     >>> float(to_float(jnp.array(255, jnp.uint8)))
     1.0
@@ -116,7 +117,7 @@ def to_float(images: jax.Array | np.ndarray) -> jax.Array:
 
 
 def _real_rows(mask: jax.Array) -> jax.Array:
-    """Returns the number of a row for each: its own if it is real, else one of the real ones."""
+    """Return a row number for each row: its own if it is real, else that of a real row."""
     order = jnp.argsort(~mask)  # the real rows first
     others = order[jnp.arange(len(mask)) % jnp.maximum(mask.sum(), 1)]
     return jnp.where(mask, jnp.arange(len(mask)), others)

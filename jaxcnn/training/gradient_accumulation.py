@@ -1,4 +1,4 @@
-"""A batch in parts, one after the other, and the sums over them."""
+"""Sums over the parts of a batch that are computed one after the other."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ def accumulate(
     *,
     parts: int,
 ) -> tuple[Any, Any]:
-    """Returns the sums of what ``compute`` gives for each part of some rows.
+    """Return the sums of the results of `compute` over the parts of a batch.
 
     >>> rows = jnp.arange(6.0)
     >>> compute = lambda rows, last, key: (rows.sum(), rows[-1] - last)
@@ -27,15 +27,15 @@ def accumulate(
     (15.0, 3.0)
 
     Args:
-      compute: Maps some of the rows, what is carried from part to part, and a key of the part to
-        arrays that are added up and what is carried on.
+      compute: Maps some of the rows, the carried arrays and a key of the part to arrays that are
+        added up and the arrays that are carried to the next part.
       rows: Arrays of the same length.
-      carried: Arrays given to the first part.
-      key: A PRNG key, of which each part gets one of its own.
-      parts: Their number; it divides the length.
+      carried: Arrays carried to the first part.
+      key: A PRNG key, from which the key of each part is derived.
+      parts: Number of parts; it divides the length.
 
     Returns:
-      The sums, and what the last part carries on.
+      The sums, and the arrays that the last part carries on.
     """
     split = jax.tree.map(lambda a: a.reshape(parts, len(a) // parts, *a.shape[1:]), rows)
     first = jax.tree.map(lambda array: array[0], split)
@@ -43,7 +43,7 @@ def accumulate(
     zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
 
     def turn(carry: Any, part: Any) -> tuple[Any, None]:
-        # No part begins before the last one has ended: that is what saves the memory.
+        # A part starts only after the one before has ended, which saves the memory.
         (sums, carried), (number, rows) = lax.optimization_barrier((carry, part))
         more, carried = compute(rows, carried, jax.random.fold_in(key, number))
         return (jax.tree.map(jnp.add, sums, more), carried), None

@@ -1,59 +1,60 @@
-"""Ctrl-C and SIGTERM: a training that is saved ends after its step, not amid it."""
+"""Ctrl-C and SIGTERM: a training that is saved ends after its current step, not within it."""
 
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Notes the first signal to end; the second one ends the process at once.
+    """A record of the first signal that asked the process to end.
 
-    In a thread that is not the main one, which gets no signals, it notes nothing.
+    Attributes:
+      received: That signal, or ``None``.
     """
 
     def __init__(self) -> None:
-        """Prepares to listen; nothing has been received."""
+        """Start without a signal."""
         self.received: signal.Signals | None = None
-        self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> "Interruption":
-        """Begins to listen."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
-        return self
+    @contextmanager
+    def listen(self) -> Iterator[None]:
+        """Record the first signal until the context ends; a second one ends the process at once.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Gives the signals back to who had them before; one that came too late ends the program.
+        Outside of the main thread, which alone receives signals, nothing is recorded. Earlier
+        handlers are restored at the end. A signal that came after the last step ends the program.
 
         Raises:
           KeyboardInterrupt: Ctrl-C was received after the last step.
-          SystemExit: SIGTERM was.
+          SystemExit: SIGTERM was received after the last step.
         """
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        if error is None and self.received is not None:
+        is_main = threading.current_thread() is threading.main_thread()
+        before = {
+            number: signal.signal(number, self._record) for number in (_SIGNALS if is_main else ())
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if self.received is not None:
             self.end("the training has ended, and is saved")
 
     def end(self, message: str) -> None:
-        """Ends the program as the signal asks for, with exit code 130 or 143.
+        """End the program as the signal asks, with exit code 130 or 143.
 
         Raises:
           KeyboardInterrupt: Ctrl-C was received.
-          SystemExit: SIGTERM was.
+          SystemExit: SIGTERM was received.
         """
         if self.received is signal.SIGINT:
             raise KeyboardInterrupt(message)
         raise SystemExit(128 + signal.SIGTERM)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
         for other in _SIGNALS:
             signal.signal(other, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""A learning rate found by one short run in which it grows: the range test."""
+"""The range test: a learning rate found by one short run in which it grows."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ from flax import nnx
 
 from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment
-from jaxcnn.data.batches import Batch, steps_per_epoch
+from jaxcnn.data.batching import Batch, steps_per_epoch
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
@@ -23,20 +23,20 @@ from jaxcnn.training.training_step import make_training
 
 MakeOptimizer: TypeAlias = Callable[..., optax.GradientTransformation]
 
-# The average reaches back about 10 steps. fastai's 0.98 reaches back 50, which of a run of 100
-# moves what is seen to rates several times as high.
+# The average reaches back about 10 steps. fastai's 0.98 reaches back 50, which in a run of 100
+# shifts the curve to rates several times as high.
 _SMOOTHING = 0.9
 _DIVERGED = 4
 _FEWEST_STEPS = 20
 
 
 class LearningRateSearch(NamedTuple):
-    """What a range test saw: arrays of one number per step, until the loss left its range.
+    """The result of a range test: arrays of one number per step, until the loss diverged.
 
     Attributes:
-      rates: The learning rates, float64, each larger than the last by the same factor.
-      losses: The mean loss of each batch before the step with that rate, float64, finite.
-      smoothed: Their exponential moving average.
+      rates: Learning rates, float64, each larger than the last by the same factor.
+      losses: Mean loss of each batch before the step with that rate, float64, finite.
+      smoothed: Exponential moving average of the losses.
       suggestion: The rate around which the smoothed loss fell most.
     """
 
@@ -60,20 +60,20 @@ def find_learning_rate(
     seed: int = 0,
     placement: Placement = ONE_DEVICE,
 ) -> LearningRateSearch:
-    """Trains a copy of a model while the learning rate grows, and says where the loss fell most.
+    """Train a copy of a model while the learning rate grows; return where the loss fell most.
 
-    The rate grows by the same factor at each step, from ``lowest`` to ``highest`` (Smith, 2017,
-    arXiv 1506.01186). At first it is too small to do anything, then the loss falls, and then it
-    leaves its range: the run ends when it is not finite or, smoothed, above 4 times its minimum,
-    as in fastai. The model passed in stays as it is.
+    The rate grows by the same factor at each step, from `lowest` to `highest` (Smith, 2017,
+    arXiv 1506.01186). At first it is too small to have an effect, then the loss falls, and then it
+    diverges: the run ends when the loss is not finite or, smoothed, above 4 times its minimum, as
+    in fastai. The model passed in is not changed.
 
     The suggestion is the rate in the middle of the tenfold growth over which the smoothed loss fell
     most, before its minimum: the steepest descent over the logarithm of the rate, as fastai's
-    ``steep``, but over many steps, because from one to the next it is the batch that decides. As a
-    rule of thumb it is the peak of a schedule that warms up and falls, such as one-cycle, for the
-    same optimizer and batch size. It is good to a factor of 5 or so, and a start: a rate that stays
-    should be a few times smaller, and both are too large where the loss is at its minimum.
-    :func:`jaxcnn.insight.plots.rate_search` draws the curve.
+    ``steep``, but over many steps, because the difference between two consecutive steps is
+    dominated by their batches. As a rule of thumb it is the peak of a schedule that warms up and
+    falls, such as one-cycle, for the same optimizer and batch size. It is accurate to about a
+    factor of 5; a constant rate should be a few times smaller.
+    :func:`jaxcnn.insight.plots.learning_rate_search` draws the curve.
 
     >>> from jaxcnn.data import load
     >>> from jaxcnn.layers import dense, flatten, serial
@@ -85,26 +85,25 @@ def find_learning_rate(
 
     Args:
       model: As for :func:`~jaxcnn.training.make_training`.
-      data: What to train on.
-      optimizer: A name that :func:`~jaxcnn.training.make_optimizer` knows, or a function that is
-        given ``learning_rate=``, a schedule, and returns an Optax transformation, such as
+      data: Training images and labels.
+      optimizer: A name that :func:`~jaxcnn.training.make_optimizer` knows, or a function of
+        ``learning_rate=``, a schedule, that returns an Optax transformation, such as
         ``optax.adam`` or ``functools.partial(make_optimizer, "sgd", momentum=0.95)``.
       loss: As for :func:`~jaxcnn.training.make_training`; at least 0.
       lowest: The first rate, above 0.
-      highest: The last rate, at least 100 times ``lowest``.
-      steps: How many rates, at least 20.
+      highest: The last rate, at least 100 times `lowest`.
+      steps: Number of rates, at least 20.
       batch_size: Images per step, from 1 to the size of the data.
       augment: As for :func:`~jaxcnn.training.make_training`.
-      seed: Decides the order of the images and all randomness of the training, at least 0.
+      seed: Seed of the order of the images and of all randomness of the training, at least 0.
       placement: The devices on which batches and states live.
 
     Returns:
       The rates, the losses and the suggestion.
 
     Raises:
-      TypeError: an argument is not of its type.
-      ValueError: an argument is out of its range, or the loss did not fall while the rate grew
-        tenfold.
+      TypeError: an argument has the wrong type.
+      ValueError: an argument is out of range, or the loss did not fall while the rate grew tenfold.
     """
     rates = _rates(lowest, highest, steps)
     seed = arguments.check_integer("seed", seed, minimum=0)
@@ -175,7 +174,7 @@ def _endless(placement: Placement, data: Dataset, batch_size: int, seed: int) ->
 
 
 def _steepest(rates: np.ndarray, smoothed: np.ndarray) -> float:
-    """Returns the middle of the tenfold growth over which the smoothed loss falls most.
+    """Return the middle of the tenfold growth over which the smoothed loss falls most.
 
     Of mnist_cnn on the digits, with five seeds, it is 0.015 to 0.064 for SGD and 0.0025 to 0.004
     for Adam. In 4 epochs of one-cycle, of the peaks 1, 3, 10, … SGD did best with 0.01 and 0.03 and

@@ -1,6 +1,6 @@
-"""What training minimizes: one loss per example.
+"""Loss functions: one loss per example.
 
-A loss maps what the model puts out and what it should have put out to ``(batch,)`` float32 values;
+A loss maps the model's outputs and the labels to ``(batch,)`` float32 values;
 the step takes their mean over the real rows. Options are set beforehand:
 ``fit(..., loss=functools.partial(cross_entropy, label_smoothing=0.1))``.
 
@@ -25,13 +25,13 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] | np.ndarray | None = None,
 ) -> jax.Array:
-    """Returns the softmax cross-entropy of each example: −log softmax(logits)[label].
+    """Return the softmax cross-entropy of each example: −log softmax(logits)[label].
 
-    Where a row of labels says the share of each class, as mixed images have, it is the mean over
+    Where a row of labels holds the share of each class, as for mixed images, it is the mean over
     the classes: −Σ share · log softmax(logits). Where an example has a label at every position, as
     in segmentation, it is the mean over the positions; labels outside the classes are left out.
 
-    Smoothing takes a part of the label's share and spreads it over all classes alike (Szegedy et
+    Smoothing takes a part of the label's share and spreads it evenly over all classes (Szegedy et
     al., 2016), as in PyTorch and Optax. A class weight multiplies the loss of the examples of that
     class, as Keras' ``class_weight`` does; with shares it is the mean over the classes of their
     weighted losses. The step divides by the number of examples. PyTorch's ``reduction="mean"``
@@ -49,10 +49,10 @@ def cross_entropy(
     Args:
       logits: ``(batch, classes)`` or ``(batch, *spatial, classes)``, floating point.
       labels: Class numbers ``(batch,)`` or ``(batch, *spatial)``, or shares of the logits' shape
-        that sum to 1 over the classes. PyTorch's ``ignore_index`` is any number that is none of
+        that sum to 1 over the classes. PyTorch's ``ignore_index`` is any number outside
         the classes.
       label_smoothing: The part of the share that is spread, in [0, 1].
-      class_weights: One number per class, at least 0; ``None`` weighs all alike.
+      class_weights: One number per class, at least 0; ``None`` means 1 for each.
 
     Returns:
       ``(batch,)`` losses, at least 0.
@@ -85,10 +85,10 @@ def focal(
     gamma: float = 2.0,
     alpha: Sequence[float] | np.ndarray | None = None,
 ) -> jax.Array:
-    """Returns the focal loss of each example: −α (1 − p)^γ log p, where p = softmax(logits)[label].
+    """Return the focal loss of each example: −α (1 − p)^γ log p, where p = softmax(logits)[label].
 
-    What is already right counts little, so that rare and hard examples are learned (Lin et al.,
-    2017). With shares, or with a label at every position, it is the mean as in
+    Examples that are already predicted well count little, so that rare and hard ones are learned
+    (Lin et al., 2017). With shares, or with a label at every position, it is the mean as in
     :func:`cross_entropy`, and labels outside the classes are left out.
 
     >>> import jax.numpy as jnp
@@ -99,7 +99,7 @@ def focal(
     Args:
       logits: ``(batch, classes)`` or ``(batch, *spatial, classes)``, floating point.
       labels: Class numbers or shares, as for :func:`cross_entropy`.
-      gamma: How strongly easy examples are held back, at least 0; 0 is the cross-entropy.
+      gamma: Strength by which easy examples are down-weighted, at least 0; 0 is the cross-entropy.
       alpha: A factor per class, at least 0; for two classes and the paper's α it is
         ``(1 − α, α)``. ``None`` means 1.
 
@@ -121,9 +121,9 @@ def focal(
 
 
 def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Returns the mean over the classes of the cross-entropy of each yes or no.
+    """Return the sigmoid cross-entropy of each example, the mean over its classes.
 
-    For several labels per example: each class has a probability of its own, σ(logit), and the
+    For several labels per example: each class has its own probability, σ(logit), and the
     loss of a class is −log σ(logit) if the example has it, else −log(1 − σ(logit)).
 
     >>> import jax.numpy as jnp
@@ -146,13 +146,13 @@ def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Returns 1 − the soft Dice coefficient of each example, the mean over its classes.
+    """Return 1 − the soft Dice coefficient of each example, the mean over its classes.
 
     D = 2 Σ p g / (Σ p² + Σ g²) over the positions, where p is the class's probability and g its
     share in the labels (Milletari et al., 2016), so that a small region counts as much as a large
     one. Of a class that an example has nowhere D is 0 whatever is predicted; it is left out of
-    that example's mean, and what is wrongly taken for it counts against the classes that are there.
-    Positions with a label outside the classes are left out of all sums.
+    that example's mean, and positions wrongly predicted as it count against the classes that are
+    present. Positions with a label outside the classes are left out of all sums.
 
     >>> import jax.numpy as jnp
     >>> logits = jnp.log(jnp.array([[[0.5, 0.5], [0.5, 0.5]]]))
@@ -189,7 +189,7 @@ def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """Returns the mean squared error of each example, over all its numbers.
+    """Return the mean squared error of each example, over all its numbers.
 
     >>> import jax.numpy as jnp
     >>> squared_error(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 5.0]]))
@@ -210,7 +210,7 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def huber(predictions: jax.Array, targets: jax.Array, *, delta: float = 1.0) -> jax.Array:
-    """Returns the mean Huber loss of each example, over all its numbers.
+    """Return the mean Huber loss of each example, over all its numbers.
 
     Half the squared error up to ``delta``, and beyond it a straight line, δ (|error| − δ/2), so
     that outliers pull less (Huber, 1964).
@@ -239,9 +239,9 @@ def huber(predictions: jax.Array, targets: jax.Array, *, delta: float = 1.0) -> 
 def _logits_and_labels(
     logits: jax.Array, labels: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Returns the logits, class numbers or shares that fit them, and which positions count.
+    """Return the logits, class numbers or shares that fit them, and which positions count.
 
-    What is float is in float32, and class numbers that do not count are 0.
+    Floating-point arrays are returned as float32, and class numbers that do not count as 0.
     """
     if logits.ndim < 2 or labels.shape not in (logits.shape, logits.shape[:-1]):
         raise ValueError(
@@ -269,7 +269,7 @@ def _logits_and_labels(
 
 
 def _same_shape(**arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Returns both arrays in float32, which must be of one shape: broadcasting hides mistakes."""
+    """Return both arrays as float32. Their shapes must be equal: broadcasting hides mistakes."""
     (name, first), (other_name, second) = arrays.items()
     if first.shape != second.shape:
         raise ValueError(
@@ -280,7 +280,7 @@ def _same_shape(**arrays: jax.Array) -> tuple[jax.Array, ...]:
 
 
 def _per_class(name: str, values: Sequence[float] | np.ndarray, logits: jax.Array) -> jax.Array:
-    """Returns one number per class, of the logits' rank."""
+    """Return one number per class, of the logits' rank."""
     numbers, classes = np.asarray(values, np.float32), logits.shape[-1]
     if numbers.shape != (classes,) or not (np.isfinite(numbers) & (numbers >= 0)).all():
         raise ValueError(
@@ -291,14 +291,14 @@ def _per_class(name: str, values: Sequence[float] | np.ndarray, logits: jax.Arra
 
 
 def _of_labels(losses: jax.Array, labels: jax.Array) -> jax.Array:
-    """Returns, from what the loss would be for each class, what it is for the labels."""
+    """Return the losses of the labels from the losses of each class."""
     if labels.ndim == losses.ndim:
         return jnp.sum(labels * losses, axis=-1)
     return jnp.take_along_axis(losses, labels[..., None], axis=-1)[..., 0]
 
 
 def _per_example(losses: jax.Array, counted: jax.Array | None = None) -> jax.Array:
-    """Returns the mean over the positions that count, 0 where none does."""
+    """Return the mean over the positions that count, or 0 if none does."""
     positions = tuple(range(1, losses.ndim))
     if counted is None:
         return losses.mean(axis=positions)

@@ -100,7 +100,7 @@ def count_confusions(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> j
     """Count how often each class was predicted for each other: true classes in rows."""
     logits, labels, counted = flatten_rows(logits, labels, mask)
     matrix = jnp.zeros((logits.shape[-1],) * 2, jnp.int32)
-    # What lies outside the matrix, as the class predicted of a NaN, is dropped.
+    # Indices outside of the matrix, such as the class predicted for a NaN, are dropped.
     return matrix.at[labels, predicted_classes(logits)].add(counted.astype(jnp.int32))
 
 

@@ -1,11 +1,11 @@
-"""Numbers over a whole evaluation, each a pair of pure functions.
+"""Metrics of a whole evaluation, each a pair of pure functions: sums, and their result.
 
-A metric is sums over examples and what they come to. The sums are taken on the device, inside the
-evaluation step, and added over the batches on the host, whole numbers as int64 and the others as
-float64: they stay exact for a set of any size, and do not depend on how it is cut into batches.
+The sums over examples are computed on the device, inside the evaluation step, and added over the
+batches on the host, integers as int64 and others as float64: they stay exact for a set of any size
+and do not depend on how it is divided into batches.
 
 Labels outside the classes, such as 255 for void pixels, are left out of every metric here. Logits
-with a NaN predict no class: such an example is right in no metric, and no prediction of any class.
+with a NaN predict no class: such an example counts as wrong, and as a prediction of no class.
 """
 
 import functools
@@ -29,9 +29,9 @@ Measure: TypeAlias = Callable[[jax.Array, jax.Array, jax.Array], Any]
 
 
 class Metric(NamedTuple):
-    """A number over a whole evaluation: ``evaluate(model, data, metrics={"name": metric})``.
+    """A metric of a whole evaluation: ``evaluate(model, data, metrics={"name": metric})``.
 
-    One of your own is such a pair. How often the answer is class 0, say:
+    Your own metric is such a pair. For example, the share of predictions of class 0:
 
     >>> import jax.numpy as jnp
     >>> def sums(logits, labels, mask):
@@ -42,10 +42,10 @@ class Metric(NamedTuple):
     Attributes:
       measure: A pure function of the logits ``(batch, …)``, the labels and the mask ``(batch,)``,
         which is False for rows that do not count; it returns a tree of arrays that add up over
-        batches. It is compiled into the evaluation step. Count in whole numbers, for float32 loses
-        them above 2²⁴.
-      result: What the sums over all batches come to: NumPy arrays of int64 and float64 in the
-        same tree to a number or an array.
+        batches. It is compiled into the evaluation step. Count in integers: float32 is not
+        exact above 2²⁴.
+      result: Maps the sums over all batches, NumPy arrays of int64 and float64 in the same tree,
+        to a number or an array.
     """
 
     measure: Measure
@@ -53,11 +53,11 @@ class Metric(NamedTuple):
 
 
 def accuracy(*, multi_label: bool = False) -> Metric:
-    """Returns the metric that is the share of labels that are right, in [0, 1].
+    """Return the metric of the share of labels that are predicted correctly, in [0, 1].
 
     An example has one label, or one at each position (segmentation), whose class has the largest
     logit; with several labels it has a yes or no for each class, yes where the logit is above 0.
-    Shares of the classes, in place of a label, stand for the largest.
+    Shares of the classes instead of a label count as the class of the largest share.
 
     >>> import jax.numpy as jnp
     >>> metric = accuracy()
@@ -72,9 +72,9 @@ def accuracy(*, multi_label: bool = False) -> Metric:
 
 
 def top_k(k: int) -> Metric:
-    """Returns the metric that is the share of labels among the ``k`` largest logits, in [0, 1].
+    """Return the metric of the share of labels among the `k` largest logits, in [0, 1].
 
-    Of equal logits the one of the lower class comes first.
+    Of equal logits the one of the lower class ranks first.
 
     >>> import jax.numpy as jnp
     >>> metric = top_k(2)
@@ -83,7 +83,7 @@ def top_k(k: int) -> Metric:
     0.5
 
     Args:
-      k: How many, from 1 to the number of classes.
+      k: Number of logits, from 1 to the number of classes.
 
     Raises:
       TypeError: ``k`` is not a whole number.
@@ -94,7 +94,7 @@ def top_k(k: int) -> Metric:
 
 
 def confusion() -> Metric:
-    """Returns the metric that counts how often each class was taken for each other.
+    """Return the metric that counts how often each class was predicted for each other.
 
     It is ``(classes, classes)`` int64: row the true class, column the predicted one. An example
     that predicts no class, by a NaN, is not in it.
@@ -109,7 +109,7 @@ def confusion() -> Metric:
 
 
 def precision(*, macro: bool = False, multi_label: bool = False) -> Metric:
-    """Returns the metric that is, of what was taken for a class, the share that is of it.
+    """Return the metric of precision: of the predictions of a class, the share that is correct.
 
     It is 0 for a class that was never predicted though there are examples of it, and NaN for a
     class of which there is neither example nor prediction, as in scikit-learn, which leaves such
@@ -122,14 +122,14 @@ def precision(*, macro: bool = False, multi_label: bool = False) -> Metric:
     [0.5, 0.0]
 
     Args:
-      macro: Whether it is the mean over the classes that are not NaN, in place of ``(classes,)``.
+      macro: Whether to return the mean over the classes that are not NaN instead of ``(classes,)``.
       multi_label: Whether labels are ``(batch, classes)`` of 0 and 1.
     """
     return _per_class(_precision, macro=macro, multi_label=multi_label)
 
 
 def recall(*, macro: bool = False, multi_label: bool = False) -> Metric:
-    """Returns the metric that is, of the examples of a class, the share that was found.
+    """Return the metric of recall: of the examples of a class, the share that is predicted.
 
     It is 0 for a class that was predicted though there is no example of it, and NaN for a class
     of which there is neither.
@@ -141,14 +141,14 @@ def recall(*, macro: bool = False, multi_label: bool = False) -> Metric:
     [1.0, 0.0]
 
     Args:
-      macro: Whether it is the mean over the classes that are not NaN, in place of ``(classes,)``.
+      macro: Whether to return the mean over the classes that are not NaN instead of ``(classes,)``.
       multi_label: Whether labels are ``(batch, classes)`` of 0 and 1.
     """
     return _per_class(_recall, macro=macro, multi_label=multi_label)
 
 
 def f1(*, macro: bool = False, multi_label: bool = False) -> Metric:
-    """Returns the metric that is the harmonic mean of precision and recall of a class.
+    """Return the metric of F1, the harmonic mean of precision and recall of a class.
 
     It is 2 · hits / (predictions + examples), and NaN for a class of which there is neither.
 
@@ -159,14 +159,14 @@ def f1(*, macro: bool = False, multi_label: bool = False) -> Metric:
     0.333333
 
     Args:
-      macro: Whether it is the mean over the classes that are not NaN, in place of ``(classes,)``.
+      macro: Whether to return the mean over the classes that are not NaN instead of ``(classes,)``.
       multi_label: Whether labels are ``(batch, classes)`` of 0 and 1.
     """
     return _per_class(_f1, macro=macro, multi_label=multi_label)
 
 
 def mean_iou() -> Metric:
-    """Returns the metric that is the mean over the classes of intersection over union.
+    """Return the metric of mean intersection over union, over the classes.
 
     Over all positions of the whole set, as in Pascal VOC; a class of which there is neither
     example nor prediction is left out.
@@ -181,7 +181,7 @@ def mean_iou() -> Metric:
 
 
 def calibration_error(*, bins: int = 15) -> Metric:
-    """Returns the metric that is how far confidence is from accuracy (ECE; Guo et al., 2017).
+    """Return the metric of the expected calibration error (ECE; Guo et al., 2017).
 
     Predictions are put into bins of equal width by their confidence, the softmax of the largest
     logit; the error is the mean over the examples of |accuracy − mean confidence| of their bin.
@@ -193,7 +193,7 @@ def calibration_error(*, bins: int = 15) -> Metric:
     0.25
 
     Args:
-      bins: How many, at least 1.
+      bins: Number of bins, at least 1.
 
     Raises:
       TypeError: ``bins`` is not a whole number.
@@ -204,7 +204,7 @@ def calibration_error(*, bins: int = 15) -> Metric:
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns how often each class was taken for each other.
+    """Return how often each class was predicted for each other.
 
     >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
     array([[1, 1],
@@ -224,7 +224,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
 
 
 def check_metrics(metrics: Mapping[str, Metric]) -> None:
-    """Checks that ``metrics`` maps names to metrics.
+    """Check that ``metrics`` maps names to metrics.
 
     Raises:
       TypeError: it does not.
@@ -283,7 +283,7 @@ def _calibration_error(sums: Sums) -> float:
 
 
 def _ratio(numerator: Any, denominator: Any) -> np.ndarray:
-    """Returns the quotient in float64, NaN where the denominator is 0."""
+    """Return the quotient in float64, NaN where the denominator is 0."""
     numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
     nothing = np.full(np.broadcast(numerator, denominator).shape, np.nan)
     return np.divide(numerator, denominator, out=nothing, where=denominator > 0)

@@ -1,4 +1,4 @@
-"""What a step computes in: half precision around parameters that stay float32."""
+"""Mixed precision: half-precision computation with float32 parameters."""
 
 from collections.abc import Hashable
 from typing import Any, NamedTuple, TypeAlias
@@ -21,7 +21,7 @@ _GOOD_STEPS_TO_DOUBLE = 2000
 
 
 class LossScale(NamedTuple):
-    """What the loss is multiplied by, so that float16 gradients are neither 0 nor infinite.
+    """The factor of the loss that keeps float16 gradients from underflow and overflow.
 
     It is halved when a gradient overflows, and doubled after 2,000 steps without (Micikevicius
     et al., 2018, arXiv 1710.03740).
@@ -36,11 +36,11 @@ class LossScale(NamedTuple):
 
     @classmethod
     def create(cls) -> "LossScale":
-        """Returns the scale before the first step."""
+        """Return the scale before the first step."""
         return cls(jnp.array(_FIRST_SCALE, jnp.float32), jnp.zeros((), jnp.int32))
 
     def after(self, finite: jax.Array) -> "LossScale":
-        """Returns the scale after a step whose gradients were ``finite`` or were not."""
+        """Return the scale after a step whose gradients were ``finite`` or were not."""
         good_steps = jnp.where(finite, self.good_steps + 1, 0)
         double = good_steps == _GOOD_STEPS_TO_DOUBLE
         value = jnp.where(finite, self.value, jnp.maximum(self.value / 2, 1))
@@ -48,12 +48,12 @@ class LossScale(NamedTuple):
 
 
 class Computation(NamedTuple):
-    """The structure of a model, and what it computes in.
+    """The structure of a model, and the dtype that it computes in.
 
     Attributes:
       graphdef: Flax's.
-      dtype: Half precision, or ``None``: whatever dtypes the modules have.
-      uncast: Paths of the modules that are given their parameters as they are.
+      dtype: Half precision, or ``None`` for the dtypes of the modules.
+      uncast: Paths of the modules whose parameters are not cast.
     """
 
     graphdef: Any
@@ -62,15 +62,15 @@ class Computation(NamedTuple):
 
     @classmethod
     def of(cls, model: nnx.Module, precision: str) -> "Computation":
-        """Returns the computation of a model.
+        """Return the computation of a model.
 
-        In half precision, parameters and images are cast at the beginning. A module that names a
+        In half precision, parameters and images are cast first. A module that sets a
         ``dtype`` keeps its float32 parameters and computes as it says, and Flax's normalizations
-        are told to return half precision: their statistics are float32 by themselves.
+        are set to return half precision; they compute their statistics in float32.
 
         Args:
           model: Any module.
-          precision: ``"float32"``, which casts nothing, ``"bfloat16"`` or ``"float16"``.
+          precision: ``"float32"``, which does not cast, ``"bfloat16"`` or ``"float16"``.
 
         Raises:
           ValueError: ``precision`` is another word.
@@ -89,13 +89,13 @@ class Computation(NamedTuple):
         return cls(nnx.graphdef(model), dtype, frozenset(uncast))
 
     def model(self, params: ArrayTree, statistics: ArrayTree) -> nnx.Module:
-        """Returns the model with these arrays, parameters cast."""
+        """Return the model with these arrays, parameters cast."""
         if self.dtype is not None:
             params = jax.tree_util.tree_map_with_path(self._cast_parameter, params)
         return nnx.merge(self.graphdef, params, statistics)
 
     def cast(self, array: jax.Array) -> jax.Array:
-        """Returns floating-point values in half precision, others as they are."""
+        """Return floating-point values in half precision, others as they are."""
         if self.dtype is None or not jnp.issubdtype(array.dtype, jnp.floating):
             return array
         return array.astype(self.dtype)

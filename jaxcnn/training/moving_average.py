@@ -11,18 +11,16 @@ from jaxcnn.training.parameter_tree import ArrayTree
 class MovingAverage(NamedTuple):
     """Exponential moving averages of the arrays of a model, float32.
 
-    average ← d · average + (1 − d) · new, d = min(decay, (1 + t) / (10 + t)) after t steps: the
-    first arrays, which are random, soon weigh nothing, as with TensorFlow's
-    ``ExponentialMovingAverage(decay, num_updates=t)``. (Averages over a training: Polyak and
-    Juditsky, 1992.)
+    average ← d · average + (1 − d) · new, d = min(decay, (1 + t) / (10 + t)) after t steps, so
+    that the first arrays, which are random, soon have no weight, as in TensorFlow's
+    ``ExponentialMovingAverage(decay, num_updates=t)`` (averaging: Polyak and Juditsky, 1992).
 
-    Running means and variances are averaged like the parameters that they belong to, as timm's
-    ``ModelEmaV2`` does: a batch normalization with the last statistics and earlier weights would
-    fit neither. Counters and keys are the newest.
+    Running means and variances are averaged like the parameters, as in timm's ``ModelEmaV2``:
+    the last statistics do not fit averaged weights. Counters and keys are the newest.
 
     Attributes:
-      params: Of the parameters: nested dicts of arrays.
-      statistics: Of what else the model keeps.
+      params: Averages of the parameters: nested dicts of arrays.
+      statistics: Averages of the model's other arrays.
     """
 
     params: ArrayTree
@@ -30,18 +28,18 @@ class MovingAverage(NamedTuple):
 
     @classmethod
     def create(cls, params: ArrayTree, statistics: ArrayTree) -> "MovingAverage":
-        """Returns the average before the first step: copies of the arrays."""
+        """Return the average before the first step: copies of the arrays."""
         return jax.tree.map(_float32_copy, cls(params, statistics))
 
     def update(
         self, params: ArrayTree, statistics: ArrayTree, *, decay: float, steps: jax.Array
     ) -> "MovingAverage":
-        """Returns the average after a step.
+        """Return the average after a step.
 
         Args:
-          params: What the step made of the parameters.
-          statistics: What it made of what else the model keeps.
-          decay: How much stays of the old average in the long run, between 0 and 1.
+          params: Parameters after the step.
+          statistics: The model's other arrays after the step.
+          decay: Decay per step in the long run, between 0 and 1.
           steps: Number of steps taken before, int32.
         """
         count = steps.astype(jnp.float32)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jaxcnn.data.batches import Batch
+from jaxcnn.data.batching import Batch
 from jaxcnn.training.checkpoints import leaf_names
 from jaxcnn.training.forward import Inputs
 from jaxcnn.training.state import TrainState
@@ -80,7 +80,7 @@ def _check(place: str, array: jax.Array) -> None:
 
 
 def _observe(model: nnx.Module, *, called: list[str]) -> None:
-    """Lets every module of the model look at what it returns."""
+    """Make every module of the model check its output."""
     for path, module in list(nnx.iter_modules(model)):
         name = ".".join(map(str, path))
         module.__class__ = _observed(type(module), name, called)
@@ -99,7 +99,7 @@ def _observed(kind: type[nnx.Module], name: str, called: list[str]) -> type[nnx.
 
 
 def _last_first(gradients: dict[str, Any], called: list[str]) -> list[tuple[str, Any]]:
-    """Returns the gradients in the order in which they are computed."""
+    """Return the gradients in the order in which they are computed."""
     places = {name: place for place, name in enumerate(called)}
 
     def place(entry: tuple[str, Any]) -> int:

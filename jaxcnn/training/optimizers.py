@@ -1,7 +1,7 @@
-"""Optimizers and schedules of the learning rate by name, put together from Optax.
+"""Optimizers by name, composed from Optax.
 
-Each optimizer is a chain: the gradient's norm is clipped, a rule makes a direction of it, weights
-decay, and the learning rate says how far the step goes. What is frozen stays out of all of that.
+Each optimizer is a chain: the gradient's norm is clipped, a rule maps it to a direction, weight
+decay is added, and the learning rate scales the step. Frozen parameters take no part in it.
 """
 
 import difflib
@@ -40,7 +40,7 @@ def make_optimizer(
     clip_norm: float | None = None,
     frozen: Sequence[str] = (),
 ) -> optax.GradientTransformation:
-    """Returns an optimizer by name.
+    """Return an optimizer by name.
 
     - ``"sgd"``: gradient descent with Nesterov's momentum, as ``torch.optim.SGD(nesterov=True)``.
     - ``"adam"`` (Kingma and Ba, 2015).
@@ -48,15 +48,15 @@ def make_optimizer(
     - ``"lion"`` (Chen et al., 2023, arXiv 2302.06675): the sign of a momentum. Its steps are larger
       than AdamW's: the authors advise a 3 to 10 times smaller rate and as much more decay.
     - ``"muon"`` (Jordan, 2024): Nesterov's momentum of each kernel of a convolution, made nearly
-      orthogonal as a matrix of one column per output channel. Everything else is Adam's, dense
-      kernels too, as Jordan advises for convolutional networks. Steps are scaled to a root mean
-      square of 0.2 as Adam's have, so that rates and decays of AdamW fit (Liu et al., 2025, arXiv
-      2502.16982; ``adjust_lr_fn="match_rms_adamw"`` in PyTorch). The momentum is corrected for its
-      start at zero, as Adam's is; Jordan's is not, and its first ten steps differ a little.
+      orthogonal as a matrix of one column per output channel. All other parameters, dense kernels
+      included, use Adam, as Jordan advises for convolutional networks. Steps are scaled to a root
+      mean square of 0.2 as Adam's have, so that rates and decays of AdamW fit (Liu et al., 2025,
+      arXiv 2502.16982; ``adjust_lr_fn="match_rms_adamw"`` in PyTorch). The momentum is corrected
+      for its start at zero, as Adam's is; Jordan's is not, and its first ten steps differ a little.
 
     Weight decay is decoupled, params ← params − learning_rate · weight_decay · params, but for
     ``"sgd"``, which adds weight_decay · params to the clipped gradient before the momentum, as
-    PyTorch does. It is for kernels alone, arrays of at least 2 axes: biases and the scales of
+    PyTorch does. It applies to kernels, arrays of at least 2 axes: biases and the scales of
     normalizations, which have 1, do not decay (He et al., 2019, arXiv 1812.01187).
 
     >>> import jax.numpy as jnp
@@ -67,29 +67,28 @@ def make_optimizer(
     (-0.10000000149011612, 0.0)
 
     Args:
-      name: Of the rule.
-      learning_rate: Above 0, or an Optax schedule such as :func:`make_schedule` makes.
+      name: Name of the optimizer.
+      learning_rate: A number above 0, or an Optax schedule such as :func:`make_schedule` makes.
       weight_decay: At least 0; ``"adam"`` has none.
       momentum: Of ``"sgd"`` (0.9 if it is ``None``) and ``"muon"`` (0.95), in [0, 1).
-      betas: How much stays at each step of the averages of the gradient and of its square, in
+      betas: Decay per step of the averages of the gradient and of its square, in
         [0, 1): of the Adams, (0.9, 0.999) if it is ``None``, also where it serves ``"muon"``. Of
         ``"lion"``, (0.9, 0.99), how much of the momentum is in the direction, and stays in it.
-      clip_norm: The largest norm of the gradient of all parameters together, above 0: one that is
-        longer is shortened. A gradient of zeros stays as it is. Of one that is not finite NaN is
-        left, for the step's ``on_nan`` to find. ``None`` clips nothing.
-      frozen: Patterns, such as ``"stage_1.*"``, of the parameters that stay as they are. ``*``
-        stands for anything in their names, which are those of the summary with dots and the
-        parameter at the end: ``"residual_1.body.conv_1.kernel"``. They have no part in the norm
-        of the gradient, and no arrays in the optimizer's state.
+      clip_norm: Largest global norm of the gradient, above 0; a longer gradient is scaled down to
+        it. A gradient that is not finite becomes NaN, which the step's ``on_nan`` handles.
+        ``None`` does not clip.
+      frozen: Patterns, such as ``"stage_1.*"``, of the parameters that are not trained. ``*``
+        matches anything in their names, which are those of the summary with dots and the
+        parameter at the end: ``"residual_1.body.conv_1.kernel"``. They are left out of the
+        gradient's norm and of the optimizer's state.
 
     Returns:
       An Optax transformation. Its ``init`` raises a ValueError where a pattern matches no
       parameter, nothing is left to train, or ``"muon"`` is given no kernel of a convolution.
 
     Raises:
-      TypeError: an option is not of its type.
-      ValueError: there is no such optimizer, an option is out of its range, or does not belong to
-        this optimizer.
+      TypeError: an option has the wrong type.
+      ValueError: there is no such optimizer, or an option is out of range or not one of its own.
     """
     arguments.check_known("optimizer", str(name), OPTIMIZERS)
     rate = _rate(learning_rate)
@@ -111,7 +110,7 @@ def make_optimizer(
 
 
 def _rule(name: str, momentum: float, betas: tuple[float, float]) -> optax.GradientTransformation:
-    """Returns what makes a direction of the gradient."""
+    """Return the rule that maps a gradient to a direction."""
     if name == "sgd":
         return optax.trace(momentum, nesterov=True) if momentum else optax.identity()
     if name == "lion":
@@ -137,14 +136,14 @@ def _muon_labels(params: Any) -> Any:
 
 
 def _matrix(kernel: jax.Array) -> optax.contrib.MuonDimensionNumbers:
-    """Returns how a kernel is a matrix: what an output channel is a sum over, by channels."""
+    """Return a kernel's axes as a matrix: those that an output channel sums over, by features."""
     return optax.contrib.MuonDimensionNumbers(
         reduction_axis=tuple(range(kernel.ndim - 1)), output_axis=kernel.ndim - 1
     )
 
 
 def _to_muon_rms(update: jax.Array) -> jax.Array:
-    """Returns an orthogonal update, of 1/√(larger side) root mean square, scaled to 0.2."""
+    """Return an orthogonal update, of 1/√(larger side) root mean square, scaled to 0.2."""
     *sizes, features = update.shape
     return _MUON_RMS * math.sqrt(max(math.prod(sizes), features)) * update
 
@@ -200,7 +199,7 @@ def _patterns(frozen: Sequence[str]) -> tuple[str, ...]:
 
 
 def _labels(params: Any, patterns: Sequence[str]) -> Any:
-    """Returns "frozen" or "trained" for each parameter, once every pattern is found to match."""
+    """Return "frozen" or "trained" for each parameter; every pattern must match one."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(params)
     paths = [jax.tree_util.keystr(keys, simple=True, separator=".") for keys, _ in leaves]
     matched = {pattern: set(fnmatch.filter(paths, pattern)) for pattern in patterns}

@@ -7,7 +7,7 @@ from typing import TypeVar
 import jax
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
-from jaxcnn.data.batches import Batch, batches
+from jaxcnn.data.batching import Batch, batches
 from jaxcnn.data.dataset import Dataset
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""What a person sees while training: a live bar in a terminal, plain lines elsewhere."""
+"""The display of a training: a live bar in a terminal, plain lines elsewhere."""
 
 import math
 import time
@@ -15,7 +15,7 @@ class Progress:
     """A callback that shows epoch, step, images/s, loss, accuracy and the time left."""
 
     def __init__(self) -> None:
-        """Prepares to show; nothing is printed before the training starts."""
+        """Prepare the display; nothing is printed before the training starts."""
         # Imported here, because `import jaxcnn` should not pay for it.
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -35,7 +35,7 @@ class Progress:
         )
 
     def __call__(self, event: Event) -> None:
-        """Shows what an event tells."""
+        """Show an event."""
         match event:
             case Stepped():
                 self._step(event)
@@ -80,7 +80,7 @@ def _line(row: Epoch, epochs: int) -> str:
     for name, loss, accuracy in (
         ("", row.loss, row.accuracy),
         ("validation ", row.validation_loss, row.validation_accuracy),
-        ("average ", row.ema_loss, row.ema_accuracy),
+        ("EMA ", row.ema_loss, row.ema_accuracy),
     ):
         if loss is not None and accuracy is not None:
             text += f"  {name}loss {loss:.4f}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.training.checkpoints import Checkpoint, Checkpoints, check_alike
+from jaxcnn.training.checkpoints import Checkpoint, Checkpoints, check_same
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.history import Epoch, Monitor
 from jaxcnn.training.run_folder import CHECKPOINTS
@@ -132,7 +132,7 @@ class RunCheckpoints:
         return position.state
 
     def _check(self, progress: dict[str, Any]) -> None:
-        check_alike("options", progress["options"], dict(self.fingerprint))
+        check_same("options", progress["options"], dict(self.fingerprint))
 
 
 @contextmanager

@@ -23,7 +23,7 @@ import safetensors.flax
 from flax import nnx
 
 from jaxcnn import models, shapes
-from jaxcnn.data.pictures import Framing
+from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.parameter_tree import flatten_names, unflatten_names
@@ -131,7 +131,7 @@ def finish_run(folder: str | Path, run: Run, model: nnx.Module) -> None:
     folder = Path(folder)
     weights = safetensors.flax.save(flatten_names(nnx.state(model)))
     description = dataclasses.asdict(run) | {
-        "framing": run.framing._asdict(),
+        "framing": dataclasses.asdict(run.framing),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -216,7 +216,7 @@ def load(folder: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
         )
     if into is None:
         # Built without arrays, so that nothing is computed only to be replaced.
-        into = models.create(str(run.model), **run.options).build(run.input_shape, rngs=None)
+        into = models.create(str(run.model), **run.options).abstract(run.input_shape)
     graphdef, state = nnx.split(into)
     expected = {name: leaf.shape for name, leaf in flatten_names(state).items()}
     received = {name: leaf.shape for name, leaf in weights.items()}

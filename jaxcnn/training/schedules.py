@@ -22,7 +22,7 @@ def make_schedule(
     boundaries: Sequence[int] | Sequence[float] | None = None,
     factor: float | None = None,
 ) -> optax.Schedule:
-    """Returns a schedule of the learning rate by name.
+    """Return a schedule of the learning rate by name.
 
     - ``"constant"``: the peak.
     - ``"cosine"``: from the peak to ``final`` along half a cosine (Loshchilov and Hutter, 2017).
@@ -38,25 +38,24 @@ def make_schedule(
     [0.0, 0.1, 0.085, 0.05, 0.015, 0.0]
 
     Args:
-      name: Of the curve.
+      name: Name of the curve.
       peak: The largest rate, above 0.
-      steps: Of the whole run, at least 1. The rate of the last one, ``steps - 1``, is just above
-        what the curve ends with.
-      warmup_steps: How many steps, below ``steps``, the rate takes to rise from 0 to the peak along
-        a straight line, before the curve begins; ``"one_cycle"`` has a rise of its own.
-      final: What ``"cosine"`` and ``"linear"`` end with, from 0 to the peak; ``None`` means 0.
-      boundaries: Where ``"piecewise"`` changes, in rising order, counted from the start of the run
-        and after the warm-up: step numbers, or shares of the run between 0 and 1, which are
-        rounded to steps.
-      factor: What ``"piecewise"`` multiplies by, above 0; ``None`` means 0.1.
+      steps: Number of steps of the whole run, at least 1. The rate of the last one, ``steps - 1``,
+        is just above the end of the curve.
+      warmup_steps: Number of steps, below `steps`, in which the rate rises linearly from 0 to the
+        peak before the curve starts; 0 for ``"one_cycle"``, which rises itself.
+      final: Last value of ``"cosine"`` and ``"linear"``, from 0 to the peak; ``None`` means 0.
+      boundaries: Steps at which ``"piecewise"`` changes, in rising order, counted from the start
+        of the run and after the warm-up: step numbers, or shares of the run between 0 and 1, which
+        are rounded to steps.
+      factor: Factor of ``"piecewise"`` at each boundary, above 0; ``None`` means 0.1.
 
     Returns:
       A function of the number of steps taken, an int or int32, to a float32 rate.
 
     Raises:
-      TypeError: an option is not of its type.
-      ValueError: there is no such schedule, an option is out of its range, or does not belong to
-        this schedule.
+      TypeError: an option has the wrong type.
+      ValueError: there is no such schedule, or an option is out of range or not one of its own.
     """
     steps = arguments.check_integer("steps", steps, minimum=1)
     check_schedule(name, peak=peak, final=final, boundaries=boundaries, factor=factor)
@@ -76,7 +75,7 @@ def make_schedule(
     if warmup:
         rise = optax.linear_schedule(0.0, peak, warmup)
         schedule = optax.join_schedules([rise, schedule], [warmup])
-    # Where a line ends at 0, rounding may bring it below.
+    # Rounding may bring a line that ends at 0 below it.
     return allow_promotion(lambda count: jnp.maximum(jnp.asarray(schedule(count), jnp.float32), 0))
 
 

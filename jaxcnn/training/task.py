@@ -13,7 +13,7 @@ from flax import nnx
 from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
-from jaxcnn.data.batches import Batch, steps_per_epoch
+from jaxcnn.data.batching import Batch, steps_per_epoch
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.training.evaluation import check_fits

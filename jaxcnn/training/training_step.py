@@ -11,7 +11,7 @@ from flax import nnx
 
 from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
-from jaxcnn.data.batches import Batch
+from jaxcnn.data.batching import Batch
 from jaxcnn.runtime import training_options
 from jaxcnn.training.forward import Forward, Inputs
 from jaxcnn.training.gradient_accumulation import accumulate
@@ -105,6 +105,7 @@ def compile_step(
     """Return the compiled step of :func:`make_training`."""
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        _check_state(state, options)
         _check_divides(options.accumulate, batch)
         inputs, model_key = forward.inputs(state, batch)
         gradients, statistics, metrics = compute_gradient(
@@ -131,13 +132,13 @@ def compile_step(
 def compute_gradient(
     forward: Forward, loss: Loss, state: TrainState, inputs: Inputs, key: jax.Array, *, parts: int
 ) -> tuple[ArrayTree, ArrayTree, Metrics]:
-    """Returns the gradient of the mean loss, the statistics that the model leaves, and metrics.
+    """Return the gradient of the mean loss, the statistics that the model leaves, and metrics.
 
     Args:
       forward: The options of the step.
       loss: As for :func:`make_training`.
       state: Before the step.
-      inputs: What :meth:`Forward.inputs` gives.
+      inputs: Result of :meth:`Forward.inputs`.
       key: Of the model's call.
       parts: In how many parts the batch goes through the model.
     """
@@ -174,14 +175,14 @@ def compute_gradient(
 def _guard(
     before: TrainState, after: TrainState, gradients: ArrayTree, metrics: Metrics, on_nan: str
 ) -> tuple[TrainState, Metrics]:
-    """Returns ``after``, or what a step does instead where a number is not finite."""
+    """Return `after`, or the state and metrics that replace it where a number is not finite."""
     loss_is_finite = jnp.isfinite(metrics.loss_sum)
     leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients)]
     finite = functools.reduce(jnp.logical_and, leaves, loss_is_finite)
     after = _where(finite, after, before._replace(step=after.step))
     failed = ~finite
     if before.scale is not None:
-        failed &= ~loss_is_finite | (before.scale.value <= 1)  # what no smaller scale cures
+        failed &= ~loss_is_finite | (before.scale.value <= 1)  # a smaller scale does not help
         after = after._replace(scale=before.scale.after(finite))
     if before.skipped is None:
         return after, metrics
@@ -197,6 +198,16 @@ def _guard(
 
 def _where(condition: jax.Array, first: TrainState, second: TrainState) -> TrainState:
     return jax.tree.map(functools.partial(jnp.where, condition), first, second)
+
+
+def _check_state(state: TrainState, options: StepOptions) -> None:
+    """Raise an error for a state that another training has made."""
+    keeps_ema, counts_skipped = state.ema is not None, state.skipped is not None
+    if keeps_ema != (options.ema is not None) or counts_skipped != (options.on_nan != "ignore"):
+        raise ValueError(
+            "state must be made by the init of the same make_training as the step. Received: a "
+            f"state with ema={keeps_ema} and skipped={counts_skipped} for {options}"
+        )
 
 
 def _check_divides(accumulate: int, batch: Batch) -> None:

@@ -121,7 +121,7 @@ def random_images(shape, seed=0, dtype=jnp.float32):
 
 def test_every_augmentation_is_here():
     others = {"alternating_flip", "compose", "cutmix", "mixup"}
-    others |= {"default_name", "recipe", "names"}
+    others |= {"default_name", "named", "names"}
     assert set(CASES) | others == set(aug.__all__)
 
 
@@ -178,43 +178,43 @@ def test_low_precision_keeps_its_dtype(key, case):
     np.testing.assert_array_equal(result, precise.astype(jnp.bfloat16))
 
 
-COLOUR, GREY = (2, 8, 8, 3), (2, 8, 8, 1)
+COLOR, GRAY = (2, 8, 8, 3), (2, 8, 8, 1)
 ERRORS = [
     (aug.random_crop, {"padding": -1}, ValueError, "padding must be at least 0. .*padding=-1"),
     (aug.random_crop, {"padding": 1.0}, TypeError, "padding must be an integer"),
-    (aug.random_crop, {"mode": "mirror"}, ValueError, "there is no mode 'mirror'"),
+    (aug.random_crop, {"mode": "mirror"}, ValueError, "mode must be 'zeros', .*mode='mirror'"),
     (aug.random_crop, {"padding": 8}, ValueError, "'reflect' can be at most 7"),
     (aug.random_resized_crop, {"scale": 0.5}, ValueError, r"scale must be a pair \(low, high\)"),
-    (aug.random_resized_crop, {"scale": (0, 1)}, ValueError, "scale must be above 0"),
-    (aug.random_resized_crop, {"scale": (0.5, 2)}, ValueError, "scale must be at most 1 and fini"),
+    (aug.random_resized_crop, {"scale": (0, 1)}, ValueError, r"scale must be in \(0, 1\]"),
+    (aug.random_resized_crop, {"scale": (0.5, 2)}, ValueError, r"scale must be in \(0, 1\]"),
     (aug.random_resized_crop, {"scale": (0.5, 0.1)}, ValueError, "low ≤ high"),
     (aug.random_resized_crop, {"ratio": ("1", 2)}, TypeError, "ratio must be a number"),
     (aug.random_resized_crop, {"ratio": (1, 2, 3)}, ValueError, r"ratio must be a pair"),
-    (aug.random_affine, {"rotation": -1}, ValueError, "rotation must be at least 0 and finite"),
+    (aug.random_affine, {"rotation": -1}, ValueError, "rotation must be at least 0. Received"),
     (aug.random_affine, {"rotation": "15"}, TypeError, "rotation must be .*rotation='15'"),
     (aug.random_affine, {"translation": 1.5}, ValueError, r"translation must be in \[0, 1\]"),
     (aug.random_affine, {"translation": (-2, 0)}, ValueError, r"translation must be in \[-1, 1\]"),
     (aug.random_affine, {"scale": (0.0, 1)}, ValueError, "scale must be above 0"),
     (aug.random_affine, {"shear": 90}, ValueError, r"shear must be in \[0, 80\]"),
-    (aug.random_affine, {"mode": "black"}, ValueError, "there is no padding mode 'black'"),
+    (aug.random_affine, {"mode": "black"}, ValueError, "mode must be 'zeros', .*mode='black'"),
     (aug.random_flip, {"rate": 1.5}, ValueError, r"rate must be in \[0, 1\]. Received: rate=1.5"),
     (aug.random_flip, {"rate": True}, TypeError, "rate must be a number"),
     (aug.cutout, {"size": -1}, ValueError, "size must be at least 0"),
     (aug.cutout, {"fill": 255}, ValueError, r"fill must be in \[0, 1\]"),
     (aug.random_erasing, {"rate": -0.1}, ValueError, r"rate must be in \[0, 1\]"),
-    (aug.random_erasing, {"area": (0, 0.5)}, ValueError, "area must be above 0"),
+    (aug.random_erasing, {"area": (0, 0.5)}, ValueError, r"area must be in \(0, 1\]"),
     (aug.random_erasing, {"ratio": (0, 0.5)}, ValueError, "ratio must be above 0"),
     (aug.random_erasing, {"fill": "noise"}, TypeError, "fill must be a number"),
     (aug.color_jitter, {"brightness": -0.1}, ValueError, "brightness must be at least 0"),
     (aug.color_jitter, {"contrast": (-1, 1)}, ValueError, "contrast must be at least 0"),
     (aug.color_jitter, {"saturation": (2, 1)}, ValueError, "saturation must be .*low ≤ high"),
     (aug.color_jitter, {"hue": 0.6}, ValueError, r"hue must be in \[0, 0.5\]"),
-    (aug.gaussian_noise, {"deviation": float("nan")}, ValueError, "deviation must be at least 0"),
+    (aug.gaussian_noise, {"deviation": np.nan}, ValueError, "deviation must be at least 0 and"),
     (aug.rand_augment, {"num_ops": -1}, ValueError, "num_ops must be at least 0"),
     (aug.rand_augment, {"magnitude": 30}, ValueError, r"magnitude must be in \[0, 10\]"),
-    (aug.rand_augment, {"mode": "black"}, ValueError, "there is no padding mode 'black'"),
+    (aug.rand_augment, {"mode": "black"}, ValueError, "mode must be 'zeros', .*mode='black'"),
     (aug.time_shift, {"steps": -1}, ValueError, "steps must be at least 0. Received: steps=-1"),
-    (aug.time_shift, {"mode": "wrap"}, ValueError, "there is no mode 'wrap'"),
+    (aug.time_shift, {"mode": "wrap"}, ValueError, "mode must be 'zeros', .*mode='wrap'"),
     (aug.time_mask, {"width": 13}, ValueError, "width must be at most the size of the axis, 12"),
     (aug.time_mask, {"count": -1}, ValueError, "count must be at least 0"),
     (aug.channel_mask, {"width": 0.5}, TypeError, "width must be an integer"),
@@ -228,7 +228,7 @@ ERRORS = [
     ids=[f"{a.__name__}-{o}" for a, o, *_ in ERRORS],
 )
 def test_errors(key, augment, options, kind, message):
-    shape = COLOUR if CASES[aug.__name__].shape == IMAGES else SEQUENCES
+    shape = COLOR if CASES[augment.__name__].shape == IMAGES else SEQUENCES
     with pytest.raises(kind, match=message):
         augment(key, jnp.zeros(shape), **options)
 
@@ -254,5 +254,5 @@ def test_pixels_must_be_divided(key, name):
 @pytest.mark.parametrize("options", [{"saturation": 0.1}, {"hue": 0.1}])
 def test_color_needs_three_channels(key, options):
     with pytest.raises(ValueError, match=r"3 channels.*Received: shape \(2, 8, 8, 1\)"):
-        aug.color_jitter(key, jnp.zeros(GREY), **options)
-    assert aug.color_jitter(key, jnp.zeros(GREY), contrast=0.1, brightness=0.2).shape == GREY
+        aug.color_jitter(key, jnp.zeros(GRAY), **options)
+    assert aug.color_jitter(key, jnp.zeros(GRAY), contrast=0.1, brightness=0.2).shape == GRAY

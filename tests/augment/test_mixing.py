@@ -97,7 +97,7 @@ IMAGES, TARGETS = jnp.zeros((4, 6, 6, 1)), jnp.eye(4)
 @pytest.mark.parametrize(
     ("images", "targets", "options", "kind", "message"),
     [
-        (IMAGES, TARGETS, {"alpha": -1}, ValueError, "alpha must be at least 0 and finite"),
+        (IMAGES, TARGETS, {"alpha": -1}, ValueError, "alpha must be at least 0. Received"),
         (IMAGES, TARGETS, {"alpha": "1"}, TypeError, "alpha must be a number"),
         (IMAGES.astype(jnp.uint8), TARGETS, {}, TypeError, "images must be floating point"),
         (IMAGES, TARGETS.astype(int), {}, TypeError, "targets must be floating point"),

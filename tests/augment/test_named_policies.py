@@ -1,4 +1,4 @@
-"""Recipes by name, and augmentations one after another."""
+"""Augmentation policies by name, and augmentations one after another."""
 
 import functools
 
@@ -12,7 +12,7 @@ from jaxcnn.augment.composition import apply
 
 
 @pytest.mark.parametrize("name", augment.names())
-def test_a_recipe_keeps_shape_dtype_and_bounds(key, name):
+def test_a_policy_keeps_shape_dtype_and_bounds(key, name):
     shape = (6, 16, 16, 3)
     images = jnp.asarray(np.random.default_rng(0).uniform(0, 1, shape), jnp.float32)
     result = jax.jit(functools.partial(apply, augment.named(name), epoch=1))(key, images)
@@ -22,9 +22,13 @@ def test_a_recipe_keeps_shape_dtype_and_bounds(key, name):
     assert (result != images).any() == (name != "none")
 
 
-def test_unknown_recipes_are_named():
-    with pytest.raises(ValueError, match=r"there is no recipe 'cifra'. Did you mean 'cifar'\?"):
+def test_an_unknown_policy_is_an_error_with_the_nearest():
+    with pytest.raises(
+        ValueError, match=r"there is no augmentation policy 'cifra'. Did you mean 'cifar'\?"
+    ):
         augment.named("cifra")
+    with pytest.raises(TypeError, match=r"name of an augmentation policy must be a string. .*: 3"):
+        augment.named(3)
 
 
 def test_the_parts_of_a_composition_come_in_turn(key):
@@ -49,7 +53,7 @@ def test_each_part_has_a_key_of_its_own(key):
     np.testing.assert_array_equal(nested(key, jnp.zeros(0)), values)
 
 
-def test_only_who_asks_is_told_the_epoch(key):
+def test_the_epoch_is_passed_on_request_only(key):
     def plain(key, images):
         return images
 
@@ -67,12 +71,12 @@ def test_only_who_asks_is_told_the_epoch(key):
 
 
 @pytest.mark.parametrize("name", ["digits", *data.available()])
-def test_every_public_set_has_a_recipe(name):
-    recipe = augment.named(name)
-    assert recipe is augment.named(augment.default_name(name))
+def test_every_public_set_has_a_policy(name):
+    policy = augment.named(name)
+    assert policy is augment.named(augment.default_name(name))
     assert augment.default_name(name) != "none"
 
 
-def test_nothing_is_known_of_other_sets():
+def test_other_sets_have_no_policy():
     names = ["./digits", "pets", "/data/cifar10", "cifra", "cifar10.npz"]
     assert {augment.default_name(name) for name in names} == {"none"}

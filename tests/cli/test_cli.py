@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import jaxcnn as cnn
 from jaxcnn.cli import run_commands
-from jaxcnn.data.pictures import Framing
+from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training import run_folder
 
 
@@ -196,7 +196,10 @@ BAD = [
     (["train", "--seed", "-1"], "seed must be at least 0"),
     (["train", "--augment", "cifra"], "Did you mean 'cifar'?"),
     (["data", "show", "digits"], "--augment"),
-    (["data", "show", "digits", "--augment", "shifts"], "there is no recipe 'shifts'. Known: "),
+    (
+        ["data", "show", "digits", "--augment", "shifts"],
+        "there is no augmentation policy 'shifts'. Known: ",
+    ),
     (["data", "show", "digit", "--augment", "digits"], "Did you mean 'digits'?"),
     (["data", "show", "digits", "--augment", "cifar", "--images", "0"], "images must be at least"),
     (["data", "show", "digits", "--augment", "imagenet"], "3 channels"),

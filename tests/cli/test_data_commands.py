@@ -10,7 +10,7 @@ from PIL import Image
 
 import jaxcnn as cnn
 from jaxcnn.cli import data_commands
-from jaxcnn.data.decoding import Records
+from jaxcnn.data.decoding.record_decoding import Records
 
 
 def test_list_names_every_set(run_cli, tmp_path):
@@ -98,7 +98,7 @@ def test_a_folder_is_described_drawn_trained_on_and_evaluated(run_cli, folder, t
 
 
 def picture_files(root, *classes, count=6):
-    """Writes gray pictures of several sizes into a folder for each class."""
+    """Write gray pictures of several sizes into a folder for each class."""
     for name in classes:
         (root / name).mkdir(parents=True)
         for number in range(count):

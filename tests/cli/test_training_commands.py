@@ -153,8 +153,9 @@ def test_recipes_are_listed_and_printed(tmp_path):
 def test_find_learning_rate_suggests_and_draws(archive, tmp_path):
     picture = tmp_path / "rates.png"
     output = command(
-        "find-learning-rate", "digits", "--set", "model.name=tiny_cnn", "--set", f"data.source={archive}",
-        "--set", "training.batch_size=8", "--steps", 30, "--plot", picture,
+        "find-learning-rate", "digits", "--set", "model.name=tiny_cnn", "--set",
+        f"data.source={archive}", "--set", "training.batch_size=8", "--steps", 30, "--plot",
+        picture,
     )  # fmt: skip
     assert re.match(r"learning rate  \d\.?\d*(e-\d+)?\n", output)
     assert picture.is_file()
@@ -169,8 +170,8 @@ def test_find_learning_rate_uses_the_optimizer_of_the_recipe(archive, tmp_path, 
         ),
     )
     command(
-        "find-learning-rate", "digits", "--set", "model.name=tiny_cnn", "--set", f"data.source={archive}",
-        "--set", "training.batch_size=8", "--set", "optimizer.name=sgd",
+        "find-learning-rate", "digits", "--set", "model.name=tiny_cnn", "--set",
+        f"data.source={archive}", "--set", "training.batch_size=8", "--set", "optimizer.name=sgd",
         "--set", "optimizer.momentum=0.5", "--set", "optimizer.weight_decay=0.01",
         "--set", "optimizer.clip_norm=2", "--set", "model.freeze=['conv_1.*']",
         "--plot", tmp_path / "rates.png",

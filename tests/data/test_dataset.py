@@ -91,7 +91,7 @@ def test_a_set_larger_than_memory_is_mapped(tmp_path):
 
 
 def test_floating_point_images_are_checked_in_blocks(monkeypatch):
-    monkeypatch.setattr("jaxcnn.data.blocks._BLOCK_BYTES", 100)
+    monkeypatch.setattr("jaxcnn.data.array_blocks._BLOCK_BYTES", 100)
     images = np.zeros((50, 2, 2, 1), np.float32)
     assert len(Dataset(images, np.zeros(50, int))) == 50
     images[[20, 49]] = np.inf

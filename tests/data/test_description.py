@@ -1,11 +1,11 @@
-"""Which splits of a set are trained and tested on."""
+"""Descriptions: the splits for training and testing, classes and shapes."""
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from jaxcnn.data import describe, load
+from jaxcnn.data import Description, describe, load
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_an_archive_too_small_for_a_test_split(tmp_path):
     arrays = {"images": np.zeros((8, 4, 5, 1), np.uint8), "labels": np.arange(8) % 2}
     np.savez(tmp_path / "few.npz", **arrays)
     described = describe(tmp_path / "few.npz")
-    assert described == ("archive", {"train": 8, "test": 0}, ("0", "1"), (4, 5, 1), ())
+    assert described == Description("archive", {"train": 8, "test": 0}, ("0", "1"), (4, 5, 1), ())
     assert (described.train, described.test) == ("train[:80%]", "train[80%:]")
     sets = [load(tmp_path / "few.npz", split=split) for split in (described.train, described.test)]
     assert [np.bincount(data.labels).tolist() for data in sets] == [[3, 3], [1, 1]]
@@ -48,7 +48,7 @@ def test_a_set_of_tensorflow_datasets(tmp_path, prepare_tfds):
     examples = [{"image": Image.new("RGB", (4, 4 + row)), "label": row % 2} for row in range(10)]
     prepare_tfds("petals", "1.0.0", {"train": examples}, features, tmp_path)
     described = describe("petals", data_dir=tmp_path)
-    assert described == ("tfds", {"train": 10}, ("a", "b"), None, ())
+    assert described == Description("tfds", {"train": 10}, ("a", "b"), None, ())
     sets = [
         load("petals", split=split, image_size=4, data_dir=tmp_path)
         for split in (described.train, described.test)

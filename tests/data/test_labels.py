@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxcnn.data import Dataset
-from jaxcnn.data.blocks import blocks
+from jaxcnn.data.array_blocks import blocks
 
 
 def pixels(*shape):
@@ -84,7 +84,7 @@ def test_void_alone_needs_names():
     data = Dataset(GRAY, np.stack([MASK[0], void[0]]))
     assert data.take(np.array([1])).class_names == ("0", "1", "2")
     with pytest.raises(
-        ValueError, match=r"a class somewhere, or class_names.* Received: 255 alone"
+        ValueError, match=r"at least one class, or pass class_names. Received: 255 alone"
     ):
         Dataset(GRAY, void)
 
@@ -158,7 +158,7 @@ def test_numbers_stay_as_they_are_when_images_are_resized():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
 def test_numbers_must_be_finite(bad, monkeypatch):
-    monkeypatch.setattr("jaxcnn.data.blocks._BLOCK_BYTES", 64)
+    monkeypatch.setattr("jaxcnn.data.array_blocks._BLOCK_BYTES", 64)
     labels = np.ones((50, 3))
     labels[[20, 49], [1, 2]] = bad
     images = np.zeros((50, 4, 4, 1), np.uint8)
@@ -167,7 +167,7 @@ def test_numbers_must_be_finite(bad, monkeypatch):
 
 
 def test_labels_are_looked_through_in_blocks(monkeypatch):
-    monkeypatch.setattr("jaxcnn.data.blocks._BLOCK_BYTES", 100)
+    monkeypatch.setattr("jaxcnn.data.array_blocks._BLOCK_BYTES", 100)
     labels = np.full((9, 8, 6), 3)
     labels[7, 2, 2] = 5
     assert [start for start, _ in blocks(labels)] == list(range(9))
@@ -179,7 +179,7 @@ def test_labels_are_looked_through_in_blocks(monkeypatch):
 
 
 RULE = (
-    r"labels must be integers or names \(N,\), a class per image; whole numbers "
+    r"labels must be integers or names \(N,\), a class per image; integers "
     r"\(N, \*spatial\), a class at each position; bool \(N, classes\), several classes per image; "
     r"or floating point \(N, …\), numbers or shares of the classes. Received: "
 )
@@ -193,7 +193,7 @@ ERRORS = [
      RULE + r"int64 \(2, 1\) for images \(2, 8, 6, 1\)\. For one class per image use "
      r"labels\[:, 0\]\.$"),
     (np.eye(2, dtype=int), (), ValueError,
-     RULE + r"int64 \(2, 2\) for.* For a yes or no for each class use labels.astype\(bool\)\.$"),
+     RULE + r"int64 \(2, 2\) for.* For several classes per image use labels.astype\(bool\)\.$"),
     (np.zeros((2, 8, 6, 1), int), (), ValueError,
      RULE + r"int64 \(2, 8, 6, 1\) for images \(2, 8, 6, 1\)\.$"),
     (TWO / 1, (), ValueError,
@@ -214,19 +214,19 @@ ERRORS = [
     (["cat", "bird"], ("cat", "dog"), ValueError,
      r"labels must be among the class names \['cat', 'dog'\]. Received: 'bird'"),
     (-TWO, (), ValueError,
-     r"labels must be in 0…0, as there are 1 classes. Received: labels from -1 to 0"),
+     r"labels must be in 0…0, because there are 1 classes. Received: labels from -1 to 0"),
     (-1 - TWO, (), ValueError, r"labels must be in 0…0, .* Received: labels from -2 to -1"),
     (TWO + 1, ("cat", "dog"), ValueError,
-     "labels must be in 0…1, as there are 2 classes. Received: labels from 1 to 2"),
-    (TWO * 255, ("cat", "dog"), ValueError, "as there are 2 classes. .*labels from 0 to 255"),
+     "labels must be in 0…1, because there are 2 classes. Received: labels from 1 to 2"),
+    (TWO * 255, ("cat", "dog"), ValueError, "because there are 2 classes. .*labels from 0 to 255"),
     (MASK, ("cat", "dog"), ValueError,
-     "labels must be in 0…1, as there are 2 classes, or 255 where there is none. "
+     "labels must be in 0…1, because there are 2 classes, or 255 for no class. "
      "Received: labels from 0 to 2"),
     (MASK.astype(int) - 1, (), ValueError, "labels must be in 0…254.* from -1 to 254"),
     (SEVERAL, ("cat", "dog"), ValueError,
-     r"class_names must be one per class, 3 as the last axis of the labels has. "
+     r"class_names must be one per class, 3, the size of the last axis of the labels. "
      r"Received: 2 names for labels \(2, 3\)"),
-    (SEVERAL / 1, ("cat",), ValueError, r"class_names must be one per class, 3 .*1 names"),
+    (SEVERAL / 1, ("cat",), ValueError, r"class_names must be one per class, 3, .*1 names"),
 ]  # fmt: skip
 
 

@@ -194,6 +194,27 @@ def pad(x, pairs, mode="zeros", value=0):
     return y
 
 
+def batch_moments(x):
+    """Mean and variance of each channel, over one list of its values at a time."""
+    values = [[x[place] for place in np.ndindex(*x.shape) if place[-1] == c]
+              for c in range(x.shape[-1])]  # fmt: skip
+    mean = [sum(map(float, own)) / len(own) for own in values]
+    variance = [
+        sum((float(value) - m) ** 2 for value in own) / len(own)
+        for own, m in zip(values, mean, strict=True)
+    ]
+    return np.array(mean), np.array(variance)
+
+
+def batch_norm(x, scale, bias, mean, variance, epsilon=1e-5):
+    y = np.zeros(x.shape)
+    for place in np.ndindex(*x.shape):
+        c = place[-1]
+        y[place] = (float(x[place]) - mean[c]) / (variance[c] + epsilon) ** 0.5
+        y[place] = y[place] * (1 if scale is None else scale[c]) + (0 if bias is None else bias[c])
+    return y
+
+
 class Case(NamedTuple):
     """A window's options as a user writes them, and what they mean on each axis."""
 

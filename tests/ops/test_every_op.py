@@ -1,4 +1,4 @@
-"""What every operation keeps: the transformations of JAX, dtypes, empty batches, size 1."""
+"""Properties of every operation: the transformations of JAX, dtypes, empty batches, size 1."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -28,6 +28,14 @@ def bind(op, *arguments, **options):
 
 def drop(op):
     return lambda x: op(jax.random.key(0), x, 0.5)
+
+
+def batch_norm(x, scale, bias, mean, variance):
+    return ops.batch_norm(x, scale, bias, mean, variance + 1)  # positive
+
+
+def batch_moments(x):
+    return jnp.stack(ops.batch_moments(x)).astype(x.dtype)
 
 
 CONV = [(2, 6, 5, 4), (3, 2, 2, 6), (6,)]
@@ -68,6 +76,8 @@ EXAMPLES = {
     "depth_to_space": Example(ops.depth_to_space, bind(ops.depth_to_space, 2), [(2, 2, 3, 8)]),
     "dense": Example(ops.dense, ops.dense, [(2, 4), (4, 3), (3,)]),
     "flatten": Example(ops.flatten, ops.flatten, IMAGE),
+    "batch_norm": Example(ops.batch_norm, batch_norm, [(2, 6, 5, 4), (4,), (4,), (4,), (4,)]),
+    "batch_moments": Example(ops.batch_moments, batch_moments, IMAGE, batched=False),
     "dropout": Example(ops.dropout, drop(ops.dropout), IMAGE),
     "spatial_dropout": Example(ops.spatial_dropout, drop(ops.spatial_dropout), IMAGE),
     "drop_path": Example(ops.drop_path, drop(ops.drop_path), IMAGE),

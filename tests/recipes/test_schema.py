@@ -71,7 +71,8 @@ ERRORS = [
     ),
     (
         "[training]\nmin_improvement = 0.1",
-        "line 2: training.min_improvement needs patience, which waits for it. Received: min_improvement=0.1",
+        "line 2: training.min_improvement needs patience, which waits for it. "
+        "Received: min_improvement=0.1",
     ),
     (
         "[training]\nepochs = 2\n[optimizer]\nschedule = 'cosine'\nwarmup_epochs = 3",
@@ -108,7 +109,7 @@ ERRORS = [
     ),
     (
         "[data]\naugment = 'cifra'",
-        "line 2: data.augment: there is no recipe 'cifra'. Did you mean 'cifar'?",
+        "line 2: data.augment: there is no augmentation policy 'cifra'. Did you mean 'cifar'?",
     ),
     ("[data]\nalpha = 0.2", "line 2: data.alpha is the strength of a mix; give one, such as mix ="),
     ("[data]\nmix = 'mixup'\nalpha = -1", "line 3: data.alpha must be at least 0"),
@@ -120,10 +121,10 @@ ERRORS = [
         "[loss]\nbalance = true\nclass_weights = [1, 2]",
         "line 2: loss.balance makes class_weights of its own; give one of the two",
     ),
-    ("version = 0", "line 1: version must be 1. Received: 0"),
+    ("version = 0", "line 1: version must be 1 or 2. Received: 0"),
     (
-        "version = 2\nnew_option = 3",
-        "own.toml is a recipe of version 2; this jaxcnn reads version 1. Install a newer one",
+        "version = 3\nnew_option = 3",
+        "own.toml is a recipe of version 3; this jaxcnn reads version 2. Install a newer one",
     ),
     ("[training\nepochs = 3", "own.toml, line 1"),
 ]
@@ -266,7 +267,7 @@ def begun(tmp_path):
         options={"num_classes": 4},
         input_shape=(28, 28, 1),
         class_names=("a", "b", "c", "d"),
-        framing=cnn.data.pictures.Framing((28, 28, 1)),
+        framing=cnn.data.decoding.framing.Framing((28, 28, 1)),
         data={},
         metrics={},
     )
@@ -329,3 +330,23 @@ def test_the_fast_recipe_whitens_and_freezes_its_first_layer(tmp_path):
         result.model.stem.conv_1.kernel[...], assembled.task.model.stem.conv_1.kernel[...]
     )
     assert np.isfinite(result.history[-1].loss)
+
+
+def test_a_recipe_of_version_1_is_read_under_the_names_of_version_2(tmp_path):
+    recipe = read(
+        write(
+            tmp_path,
+            """
+            version = 1
+            [model]
+            whiten = true
+            [data]
+            balanced = true
+            [training]
+            average = 0.9
+            """,
+        )
+    )
+    assert (recipe.version, recipe.training.ema, recipe.training.balanced) == (2, 0.9, True)
+    with pytest.raises(ValueError, match=r"line 3: there is no option training\.average"):
+        read(write(tmp_path, "version = 2\n[training]\naverage = 0.9"))

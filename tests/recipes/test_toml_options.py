@@ -560,7 +560,7 @@ def test_what_is_written_is_read_as_it_was(value):
 
 
 def parse_or_fail(text):
-    """Reads garbage; what is no error is a recipe, and what is one has one line."""
+    """Read garbage; what is no error is a recipe, and what is one has one line."""
     try:
         assert isinstance(configuration.parse(text, Recipe, source="a.toml"), Recipe)
     except (TypeError, ValueError) as error:

@@ -55,7 +55,7 @@ last = 50""".replace("BASIC", '"""\n# \\"""\n\n[x]\n\\\n"""')
 
 
 def numbers(value, place=()):
-    """Yields each whole number with its place."""
+    """Yield each whole number with its place."""
     if isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in pairs:

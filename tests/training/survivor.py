@@ -25,7 +25,7 @@ def block(features):
 
 
 def digest(result):
-    """Returns a checksum of every array of the last state, bit for bit."""
+    """Return a checksum of every array of the last state, bit for bit."""
     total = hashlib.sha256()
     for leaf in jax.tree.leaves(result.state):
         is_key = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
@@ -34,14 +34,14 @@ def digest(result):
 
 
 def measured(history):
-    """Returns what does not depend on the clock."""
+    """Return what does not depend on the clock."""
     return [
         dataclasses.replace(row, images_per_second=0.0, seconds=0.0).to_dict() for row in history
     ]
 
 
 def train(folder, *, epochs=EPOCHS, callbacks=(), **options):
-    """Trains with everything that draws at random or keeps a state of its own."""
+    """Train with everything that draws at random or keeps a state of its own."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (STEPS * 8 - 3, 10, 10, 1), np.uint8)
     data = cnn.Dataset(images, random.integers(0, 3, len(images)))

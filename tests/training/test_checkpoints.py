@@ -13,7 +13,7 @@ from jaxcnn.training.checkpoints import Checkpoint, Checkpoints, verify
 
 
 def state(value=0.0):
-    """Returns arrays of many kinds, some of them in tuples, as Optax has them."""
+    """Return arrays of many kinds, some of them in tuples, as Optax has them."""
     return {
         "params": {
             "kernel": jnp.full((3, 3, 1, 4), float(value)),
@@ -133,7 +133,7 @@ def files(folder):
 
 
 def damages(path, *, every_byte):
-    """Yields what can happen to a file, as functions of it."""
+    """Yield what can happen to a file, as functions of it."""
     data = path.read_bytes()
     yield "deleted", path.unlink
     yield "truncated", lambda: path.write_bytes(data[: len(data) // 2])

@@ -21,7 +21,7 @@ def one_hot_error(outputs, labels):
 
 
 def regression(eigenvalues, images=64):
-    """Returns data and a model of which the loss has these curvatures, and no others.
+    """Return data and a model of which the loss has these curvatures, and no others.
 
     The loss is the mean over images and two outputs of (x w − y)², and its second derivative by
     the weights of either output is XᵀX / images.
@@ -35,13 +35,13 @@ def regression(eigenvalues, images=64):
 
 
 def search(model, data, **options):
-    """Returns the range test of plain gradient descent on all images."""
+    """Return the range test of plain gradient descent on all images."""
     options = {"optimizer": plain_descent, "loss": one_hot_error, "batch_size": len(data)} | options
     return find_learning_rate(model, data, **options)
 
 
 def numpy_losses(model, data, rates):
-    """Returns the loss before the step with each rate, in float64."""
+    """Return the loss before the step with each rate, in float64."""
     x, y = np.asarray(data.images[:, :, 0], np.float64), np.eye(2)[data.labels]
     weights = np.asarray(model.dense_1.kernel[...], np.float64)
     losses = []
@@ -52,7 +52,7 @@ def numpy_losses(model, data, rates):
 
 
 def numpy_smoothed(losses):
-    """Returns the weighted means themselves, which the running average is a short form of."""
+    """Return the weighted means themselves, which the running average is a short form of."""
     means = []
     for last in range(len(losses)):
         weights = 0.9 ** np.arange(last, -1, -1)
@@ -179,7 +179,11 @@ def test_augmentation_is_used_and_told_the_epoch():
             TypeError,
             "optimizer must be a name, or a function of learning_rate such as optax.adam. Received",
         ),
-        ({"augment": "digit"}, ValueError, "there is no recipe 'digit'. Did you mean 'digits'?"),
+        (
+            {"augment": "digit"},
+            ValueError,
+            "there is no augmentation policy 'digit'. Did you mean 'digits'?",
+        ),
     ],
 )
 def test_option_errors(options, kind, message):

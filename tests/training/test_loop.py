@@ -23,7 +23,7 @@ def standard_promotion():
 
 
 def stripes(count, seed=0):
-    """Returns noisy images whose class is the place of a bright row."""
+    """Return noisy images whose class is the place of a bright row."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, count)
     images = rng.integers(0, 60, (count, *SHAPE), np.uint8)
@@ -326,7 +326,11 @@ FIT_ERRORS = [
         ValueError,
         "batch_size must be at most the number of images. Received: batch_size=11 for 10 images",
     ),
-    ({"augment": "cifra"}, ValueError, "there is no recipe 'cifra'. Did you mean 'cifar'"),
+    (
+        {"augment": "cifra"},
+        ValueError,
+        "there is no augmentation policy 'cifra'. Did you mean 'cifar'",
+    ),
     ({"seed": -1}, ValueError, "seed must be at least 0. Received: seed=-1"),
     (
         {"learning_rate": 0.1},

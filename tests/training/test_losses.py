@@ -23,7 +23,7 @@ def log_softmax(logits):
 
 
 def positions(logits, labels):
-    """Yields logits and shares of the classes at each position of an example that counts."""
+    """Yield logits and shares of the classes at each position of an example that counts."""
     classes = logits.shape[-1]
     for row, label in zip(
         logits.reshape(-1, classes),
@@ -117,7 +117,7 @@ def weights(shape):
 
 
 def cases():
-    """Yields a loss, its reference, what makes labels, and options, which may need the shape."""
+    """Yield a loss, its reference, what makes labels, and options, which may need the shape."""
     for labels in (class_numbers, shares):
         yield cross_entropy, numpy_cross_entropy, labels, {}
         yield cross_entropy, numpy_cross_entropy, labels, {"label_smoothing": 0.1}
@@ -142,7 +142,7 @@ CASES = [
 
 
 def drawn(loss, make_labels, options, seed, shape):
-    """Returns a compiled loss with its options set, the options, logits and labels."""
+    """Return a compiled loss with its options set, the options, logits and labels."""
     options = {name: v(shape) if callable(v) else v for name, v in options.items()}
     # The options are static and the function is the same, so that each shape compiles once.
     compiled = functools.partial(jax.jit(loss, static_argnames=tuple(options)), **options)

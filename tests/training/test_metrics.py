@@ -32,7 +32,7 @@ seeds = st.integers(0, 1000)
 
 
 def numpy_counted(logits, labels, mask):
-    """Returns predicted and true class of each label that counts, and its logits."""
+    """Return predicted and true class of each label that counts, and its logits."""
     logits = np.asarray(logits, float)
     labels = np.argmax(labels, -1) if np.ndim(labels) == logits.ndim else np.asarray(labels)
     found = []
@@ -142,7 +142,7 @@ MEASURES = {name: jax.jit(metric.measure) for name, (metric, _) in CASES.items()
 
 
 def drawn(seed, shape, *, ties=True):
-    """Returns logits with many ties, labels of which some are void, and a mask."""
+    """Return logits with many ties, labels of which some are void, and a mask."""
     rng = np.random.default_rng(seed)
     logits = rng.integers(-2, 3, shape) if ties else rng.normal(0, 2, shape)
     labels = rng.choice([0, 1, 2, 3, 3, -1, 255, CLASSES], shape[:-1])
@@ -150,7 +150,7 @@ def drawn(seed, shape, *, ties=True):
 
 
 def result(name, *batches):
-    """Returns what the sums over batches come to, added as ``evaluate`` says it does."""
+    """Return what the sums over batches come to, added as ``evaluate`` says it does."""
     metric, _ = CASES[name]
     sums = [MEASURES[name](*batch) for batch in batches]
     wide = jax.tree.map(lambda a: np.asarray(a, "f8" if a.dtype == "f4" else "i8"), sums)
@@ -341,14 +341,14 @@ def test_several_labels_per_example(seed, dtype):
 
 
 class Stored(nnx.Module):
-    """Puts out its input: the images of a set are the logits themselves."""
+    """Put out its input: the images of a set are the logits themselves."""
 
     def __call__(self, x):
         return x[:, 0] if x.ndim == 3 else x
 
 
 def stored(count, *spatial, seed=0):
-    """Returns a set whose images are logits, what they are and the labels."""
+    """Return a set whose images are logits, what they are and the labels."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (count, *spatial, CLASSES)).astype(np.float32)
     labels = rng.integers(0, CLASSES, (count, *spatial))

@@ -32,7 +32,7 @@ NETWORK = cnn.serial(
 
 
 def flat(tree):
-    """Returns the arrays of a tree of parameters by their dotted paths, in float64."""
+    """Return the arrays of a tree of parameters by their dotted paths, in float64."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
         ".".join(key.key for key in keys): np.asarray(leaf, np.float64) for keys, leaf in leaves
@@ -40,7 +40,7 @@ def flat(tree):
 
 
 def parameters():
-    """Returns parameters of which none are zeros, as biases begin."""
+    """Return parameters of which none are zeros, as biases begin."""
     rng = np.random.default_rng(0)
     shapes = nnx.to_pure_dict(nnx.state(NETWORK.build(SHAPE, rngs=None), nnx.Param))
     return jax.tree.map(lambda a: jnp.asarray(rng.standard_normal(a.shape, np.float32)), shapes)
@@ -57,7 +57,7 @@ def gradients(steps, scale=1.0):
 
 
 def updated(optimizer, params, sequence):
-    """Yields the parameters after each gradient, as a jitted step makes them."""
+    """Yield the parameters after each gradient, as a jitted step makes them."""
 
     @jax.jit
     def step(params, state, gradient):
@@ -71,7 +71,7 @@ def updated(optimizer, params, sequence):
 
 
 def first_updates(optimizer, params, gradient):
-    """Returns what a jitted first step adds to the parameters, by path."""
+    """Return what a jitted first step adds to the parameters, by path."""
     state = optimizer.init(params)
     return flat(jax.jit(optimizer.update)(gradient, state, params)[0])
 
@@ -123,7 +123,7 @@ RULES = {
 
 
 def numpy_steps(name, params, sequence, *, rates, decay=0.0, clip_norm=np.inf, **options):
-    """Yields what each step makes of the parameters by path."""
+    """Yield what each step makes of the parameters by path."""
     params, memory = flat(params), {path: {} for path in flat(params)}
     for step, gradient in enumerate(sequence, 1):
         for path, g in numpy_clip(flat(gradient), clip_norm).items():

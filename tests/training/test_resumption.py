@@ -81,7 +81,7 @@ def outcome(process):
 
 
 def steps_told(process, word):
-    """Reads the next line, which must be this word and a step; returns the step."""
+    """Read the next line, which must be this word and a step; returns the step."""
     line = process.stdout.readline()
     assert line.startswith(word), (line, process.stderr.read())
     return int(line.split()[1])
@@ -151,7 +151,8 @@ def test_a_second_signal_ends_at_once():
     """The step of a callback that takes a minute is not waited for."""
     code = (
         "import os, signal, sys, time; from jaxcnn.training.interruption import Interruption\n"
-        "with Interruption() as noted:\n"
+        "noted = Interruption()\n"
+        "with noted.listen():\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    print(noted.received.name, flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
@@ -264,7 +265,7 @@ def fit(folder, *, model=None, data=None, **options):
 OTHER = cnn.Dataset(np.zeros((12, 4, 4, 1), np.uint8), np.arange(12) % 3)
 OTHER_LAYERS = cnn.serial(cnn.flatten(), cnn.dropout(0.5), cnn.dense(3))
 CHANGED = [
-    ({"seed": 1}, "options that it was begun with. They differ in seed: 0 in the run, 1 now"),
+    ({"seed": 1}, "options that it was started with. They differ in seed: 0 in the run, 1 now"),
     ({"batch_size": 6}, "batch_size: 4 in the run, 6 now"),
     ({"precision": "bfloat16"}, "precision: float32 in the run, bfloat16 now"),
     ({"augment": "digits"}, "augment: None in the run, digits now"),
@@ -277,7 +278,7 @@ CHANGED = [
     ({"validation": OTHER}, r"validation: None in the run, 12 images (4, 4, 1) "),
     (
         {"optimizer": optax.sgd(0.1, momentum=0.9)},
-        "model and optimizer that it was begun with. They differ in optimizer_state.0.trace.",
+        "model and optimizer that it was started with. They differ in optimizer_state.0.trace.",
     ),
     (
         {"model": cnn.serial(cnn.flatten(), cnn.dense(4)).build((4, 4, 1), rngs=nnx.Rngs(0))},
@@ -292,7 +293,7 @@ CHANGED = [
         "model.names: (flatten_1, dense_1) in the run, (flatten_1, dropout_1, dense_1) now",
     ),
     (
-        {"monitor": cnn.training.Monitor("loss", "larger")},
+        {"monitor": "loss", "better": "larger"},
         "better: smaller in the run, larger now",
     ),
 ]

@@ -11,7 +11,7 @@ import safetensors.numpy
 from flax import nnx
 
 import jaxcnn as cnn
-from jaxcnn.data.pictures import Framing
+from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training import run_folder
 from jaxcnn.training.callbacks import write_history
 from jaxcnn.training.folder_lock import acquire_lock

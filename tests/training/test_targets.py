@@ -33,7 +33,7 @@ def dense(features, input_shape):
 
 
 def linear_fit(train, test):
-    """Returns what least squares on the pixels of one set predicts for another."""
+    """Return what least squares on the pixels of one set predicts for another."""
     train_design, test_design = (
         np.concatenate([images.reshape(len(images), -1), np.ones((len(images), 1))], axis=1)
         for images in (train.images, test.images)
@@ -42,7 +42,7 @@ def linear_fit(train, test):
 
 
 def marked(count, seed):
-    """Returns noisy images in which each of three rows may be bright, and which are."""
+    """Return noisy images in which each of three rows may be bright, and which are."""
     rng = np.random.default_rng(seed)
     labels = rng.random((count, 3)) < [0.5, 0.3, 0.1]
     images = rng.integers(0, 150, (count, 6, 5, 1))
@@ -66,7 +66,7 @@ def test_several_classes_per_image():
 
 
 def squares(count, seed):
-    """Returns noisy images of a square of one of two kinds, its pixels, and a void edge."""
+    """Return noisy images of a square of one of two kinds, its pixels, and a void edge."""
     rng = np.random.default_rng(seed)
     labels = np.zeros((count, 12, 12), np.uint8)
     for label, (row, column), kind in zip(
@@ -104,7 +104,7 @@ def test_a_class_at_each_position(loss):
 
 
 def slopes(count, seed, outliers=0.0):
-    """Returns images and two numbers that are linear in their pixels, some far off."""
+    """Return images and two numbers that are linear in their pixels, some far off."""
     rng = np.random.default_rng(seed)
     images = rng.random((count, 4, 4, 1)).astype(np.float32)
     weights = np.random.default_rng(9).normal(size=(16, 2))
@@ -150,14 +150,14 @@ def test_shares_of_the_classes():
 
 
 class Stored(nnx.Module):
-    """Puts out its input."""
+    """Put out its input."""
 
     def __call__(self, x):
         return x
 
 
 def right(outputs, labels, *, loss=binary_cross_entropy):
-    """Returns the accuracy of a step whose model puts these out."""
+    """Return the accuracy of a step whose model puts these out."""
     step = cnn.make_eval_step(Stored(), loss=loss)
     state = cnn.make_training(Stored(), optax.identity()).init(jax.random.key(0))
     outputs = jnp.asarray(outputs, jnp.float32)

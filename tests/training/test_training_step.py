@@ -204,7 +204,7 @@ def test_statistics_are_updated_and_not_trained():
 
 
 def randomness(model, **options):
-    """Returns the loss sum of two steps from one state each, and of the first again."""
+    """Return the loss sum of two steps from one state each, and of the first again."""
     step = cnn.make_training(model, optax.sgd(0.0), **options).step
     batch = random_batches(1)[0]
 
@@ -337,14 +337,18 @@ def test_a_recipe_by_name_is_its_augmentation():
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"augment": "digit"}, ValueError, r"there is no recipe 'digit'. Did you mean 'digits'\?"),
+        (
+            {"augment": "digit"},
+            ValueError,
+            r"there is no augmentation policy 'digit'. Did you mean 'digits'\?",
+        ),
         ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch must be at least 1"),
         ({"steps_per_epoch": 2.0}, TypeError, "steps_per_epoch must be an integer"),
     ],
 )
 def test_option_errors_come_at_once(options, kind, message):
     with pytest.raises(kind, match=message):
-        cnn.make_training(small(), optax.sgd(0.1), **options).step
+        cnn.make_training(small(), optax.sgd(0.1), **options)
 
 
 def test_who_needs_the_epoch_and_is_not_told_says_so():

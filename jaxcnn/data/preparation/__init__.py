@@ -1,4 +1,4 @@
-"""Public data sets: fetched, checked, and written so that TensorFlow Datasets reads them."""
+"""Preparation of public data sets: download, check, and write for TensorFlow Datasets."""
 
 from jaxcnn.data.preparation.catalog import CATALOG, Entry, File, Split, available
 from jaxcnn.data.preparation.install import prepare

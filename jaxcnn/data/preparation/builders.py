@@ -1,4 +1,4 @@
-"""Writing a data set as the builder of TensorFlow Datasets would, without TensorFlow."""
+"""Writing of a data set in the form of TensorFlow Datasets, without TensorFlow."""
 
 import contextlib
 import functools
@@ -13,24 +13,24 @@ from typing import Any
 from PIL import Image
 
 from jaxcnn.data.preparation.catalog import Entry
-from jaxcnn.data.preparation.download import Report
+from jaxcnn.data.preparation.downloading import Report
 from jaxcnn.data.preparation.formats import Contents
 
-# Raw bytes of the images in one file. A file's images are in memory as PIL pictures until it is
-# written, for the writer of TensorFlow Datasets counts them afterwards.
+# Raw bytes of the images in one file. All images of a file are in memory as Pillow images until it
+# is written, because the writer of TensorFlow Datasets counts them first.
 _SHARD_BYTES = 1 << 26
 _IMAGES_BETWEEN_REPORTS = 500
 
 
 def stock_builder(name: str, data_dir: str | Path | None) -> Any:
-    """Returns the builder of TensorFlow Datasets, which knows features, version and folder.
+    """Return the builder of TensorFlow Datasets, with features, version and folder.
 
     Args:
       name: A data set, or ``name/config``.
-      data_dir: Where the data sets are; ``None`` means the library's own default.
+      data_dir: Folder of the data sets; ``None`` means the default of TensorFlow Datasets.
 
     Raises:
-      tensorflow_datasets.core.DatasetNotFoundError: there is no such set.
+      tensorflow_datasets.core.DatasetNotFoundError: There is no such set.
     """
     import tensorflow_datasets as tfds
 
@@ -38,47 +38,47 @@ def stock_builder(name: str, data_dir: str | Path | None) -> Any:
 
 
 def is_prepared(name: str, data_dir: str | Path | None) -> bool:
-    """Returns whether the whole of a data set is in its folder.
+    """Return whether a data set is complete in its folder.
 
     Args:
       name: A data set, or ``name/config``.
-      data_dir: Where the data sets are; ``None`` means the library's own default.
+      data_dir: Folder of the data sets; ``None`` means the default of TensorFlow Datasets.
 
     Raises:
-      tensorflow_datasets.core.DatasetNotFoundError: there is no such set.
-      ValueError: the set is there in a format that only TensorFlow reads.
+      tensorflow_datasets.core.DatasetNotFoundError: There is no such set.
+      ValueError: The set is stored in a format that only TensorFlow reads.
     """
     from tensorflow_datasets.core import FileFormat
 
-    with _quiet("absl"):  # it warns of a missing folder
+    with _quiet("absl"):  # it logs a warning about a missing folder
         if not stock_builder(name, data_dir).is_prepared():
             return False
-    builder = stock_builder(name, data_dir)  # the first may have been made before the folder was
+    builder = stock_builder(name, data_dir)  # a builder made before the folder is outdated
     if not builder.info.available_file_formats() & FileFormat.with_random_access():
         raise ValueError(
             f"the data set {name!r} is prepared in {builder.data_path} as "
             f"{builder.info.file_format.value}, which needs TensorFlow to be read. Remove that "
-            "folder, or name another data_dir."
+            "folder, or choose another data_dir."
         )
     return True
 
 
 def write(name: str, entry: Entry, files: Path, data_dir: Path, *, report: Report) -> Path:
-    """Writes a data set into ``data_dir``, and returns the folder that it is in.
+    """Write a data set into `data_dir`, and return its folder.
 
-    Name, version, features and the order of the examples are those of the stock builder; images
-    are encoded by Pillow, and examples sorted by their keys' hash as they are written, so that
-    memory holds the arrays of one split and the images of one file.
+    Name, version, features and the order of the examples are those of the stock builder. Images
+    are encoded by Pillow. Examples are written in the order of their keys' hashes, so that memory
+    holds the arrays of one split and the images of one file.
 
     Args:
-      name: A data set that TensorFlow Datasets knows, or ``name/config``.
-      entry: What is known of it.
+      name: A data set of TensorFlow Datasets, or ``name/config``.
+      entry: Its entry in the catalog.
       files: The folder that holds its files.
-      data_dir: Where to write; nothing of that name may be there.
-      report: Told of the images that are written.
+      data_dir: The folder to write into; it must not hold a set of that name.
+      report: Called with the number of images written.
 
     Raises:
-      ValueError: a file is damaged, or does not hold what ``entry`` says.
+      ValueError: A file is damaged, or its contents do not match `entry`.
     """
     import tensorflow_datasets as tfds
 
@@ -124,7 +124,7 @@ def write(name: str, entry: Entry, files: Path, data_dir: Path, *, report: Repor
 
     config = stock.builder_config
     builder = Builder(data_dir=data_dir, config=config and config.name, file_format="array_record")
-    # The library tells of its work on both streams; ours is told by `report`.
+    # TensorFlow Datasets prints its progress to both streams; `report` shows ours.
     with (
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
@@ -134,7 +134,7 @@ def write(name: str, entry: Entry, files: Path, data_dir: Path, *, report: Repor
 
 
 def _read(entry: Entry, split: str, files: Path) -> tuple[Contents, list[int]]:
-    """Returns a split's images and labels, and the order in which they are written."""
+    """Return the images and labels of a split, and the order in which they are written."""
     from tensorflow_datasets.core import hashing
 
     count = entry.splits[split].images
@@ -151,7 +151,7 @@ def _read(entry: Entry, split: str, files: Path) -> tuple[Contents, list[int]]:
 
 def _example(entry: Entry, split: str, contents: Contents, row: int) -> dict[str, Any]:
     image = contents.images[row]
-    # Given an array, TensorFlow Datasets would have TensorFlow encode it.
+    # TensorFlow Datasets uses TensorFlow to encode an array, but not to encode a Pillow image.
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     labels = {name: int(numbers[row]) for name, numbers in contents.labels.items()}
     identity = {"id": f"{split}_{row:0{entry.id_digits}d}"} if entry.id_digits else {}

@@ -1,24 +1,25 @@
-"""What is known of each data set that can be prepared: its files, splits, source and license.
+"""The catalog of data sets that can be prepared: files, splits, source and license.
 
-Addresses, sizes and checksums of the files are those that TensorFlow Datasets 4.9.10 ships in its
-``url_checksums`` and ``checksums.tsv``; a test compares them.
+URLs, sizes and checksums of the files are those of TensorFlow Datasets 4.9.10 (``url_checksums``
+and ``checksums.tsv``); a test compares them.
 """
 
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from jaxcnn.data.preparation import formats
 
 
-class File(NamedTuple):
-    """A file of a data set, as its authors publish it.
+@dataclass(frozen=True)
+class File:
+    """A published file of a data set.
 
     Attributes:
-      url: Where it is.
+      url: Its URL.
       size: Its length in bytes.
       sha256: Its checksum, in hexadecimal.
     """
@@ -29,37 +30,39 @@ class File(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The last part of the address, under which the file is kept."""
+        """The last part of the URL, the name of the downloaded file."""
         return self.url.rpartition("/")[2]
 
 
-class Split(NamedTuple):
-    """A part of a data set.
+@dataclass(frozen=True)
+class Split:
+    """A split of a data set.
 
     Attributes:
-      images: How many images it has.
-      read: Reads so many images and their labels from the folder that holds the files.
+      images: Number of images.
+      read: Read that number of images and their labels from the folder that holds the files.
     """
 
     images: int
     read: Callable[[Path, int], formats.Contents]
 
 
-class Entry(NamedTuple):
-    """What is known of a data set before it is prepared.
+@dataclass(frozen=True)
+class Entry:
+    """The entry of a data set in the catalog.
 
     Attributes:
-      title: What it shows, in a few words.
+      title: Its subject, in a few words.
       image_shape: ``(H, W, C)`` of an image.
-      classes: How many there are.
-      splits: The parts by name.
-      files: What is downloaded.
-      homepage: Where its authors describe it.
-      license: The terms that they state.
-      id_digits: How many digits the number of an example has in its id, such as 5 in
-        ``train_00042``; 0 where examples have no id.
-      class_names: Reads the names of the classes of each kind of label from the folder that holds
-        the files, where the files have them.
+      classes: Number of classes.
+      splits: The splits by name.
+      files: The files to download.
+      homepage: URL of the authors' description.
+      license: The terms stated by the authors.
+      id_digits: Number of digits in the id of an example, such as 5 in ``train_00042``; 0 where
+        examples have no id.
+      class_names: Read the class names of each kind of label from the folder that holds the
+        files, if the files have them.
     """
 
     title: str
@@ -86,7 +89,7 @@ class Entry(NamedTuple):
 def _mnist_like(
     title: str, folder: str, published: Mapping[str, tuple[int, str]], homepage: str, license: str
 ) -> Entry:
-    """Describes a set of MNIST's form; ``published`` has size and checksum of its four files."""
+    """Return the entry of a set in MNIST's form; `published` has its files' sizes and checksums."""
     return Entry(
         title=title,
         image_shape=(28, 28, 1),
@@ -109,7 +112,7 @@ def _mnist_like(
 
 
 def _emnist(title: str, config: str, *, classes: int, train: int, test: int) -> Entry:
-    """Describes one of the sets in EMNIST's archive."""
+    """Return the entry of one of the sets in EMNIST's archive."""
 
     def split(name: str, images: int) -> Split:
         member = f"gzip/emnist-{config}-{name}"
@@ -150,7 +153,7 @@ def _cifar(
     test: str,
     names: Mapping[str, str],
 ) -> Entry:
-    """Describes CIFAR-10 or CIFAR-100; ``names`` has the file of class names of each label."""
+    """Return the entry of CIFAR-10 or CIFAR-100; `names` has a file of class names per label."""
     read = partial(formats.read_cifar, archive=file.name, labels=tuple(names))
     return Entry(
         title=title,
@@ -270,7 +273,7 @@ CATALOG: Mapping[str, Entry] = MappingProxyType(
             names={"label": "batches.meta.txt"},
         ),
         "cifar100": _cifar(
-            "photographs of a hundred things",
+            "photographs of a hundred kinds of objects",
             File(
                 "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
                 168_513_733,
@@ -316,7 +319,7 @@ CATALOG: Mapping[str, Entry] = MappingProxyType(
 
 
 def available() -> list[str]:
-    """Returns the names of the data sets that :func:`prepare` can bring onto this machine.
+    """Return the names of the data sets that :func:`prepare` can download.
 
     >>> available()[:3]
     ['mnist', 'fashion_mnist', 'kmnist']
@@ -325,14 +328,14 @@ def available() -> list[str]:
 
 
 def command(name: str, data_dir: str | Path | None = None) -> str:
-    """Returns the command that prepares a data set.
+    """Return the shell command that prepares a data set.
 
     >>> command("mnist", "my data")
     "jaxcnn data prepare mnist --data-dir 'my data'"
 
     Args:
       name: One of :func:`available`.
-      data_dir: Where to, if elsewhere than by default.
+      data_dir: Folder of the data sets; ``None`` means the default.
     """
     where = [] if data_dir is None else ["--data-dir", str(data_dir)]
     return shlex.join(["jaxcnn", "data", "prepare", name, *where])

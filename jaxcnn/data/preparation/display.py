@@ -1,4 +1,4 @@
-"""What a person sees while a data set is prepared: bars in a terminal, plain lines elsewhere."""
+"""Progress of a preparation: bars in a terminal, plain lines elsewhere."""
 
 import sys
 from types import TracebackType
@@ -6,15 +6,15 @@ from typing import Any
 
 
 class Display:
-    """Shows each piece of work and how much of it is done."""
+    """Progress bars, one per task."""
 
     def __init__(self, *, enabled: bool) -> None:
-        """Prepares to show the work; silent unless ``enabled``."""
-        # Imported here, because `import jaxcnn` should not pay for it.
+        """Create the bars; silent unless `enabled`."""
+        # Imported here to keep `import jaxcnn` light.
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
-        # The file is fixed, for sys.stdout is another one while TensorFlow Datasets works.
+        # Bound now, because sys.stdout is redirected while TensorFlow Datasets writes.
         self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self._enabled = enabled
         self._live = enabled and self._console.is_terminal
@@ -29,7 +29,7 @@ class Display:
         self._tasks: dict[str, Any] = {}
 
     def __enter__(self) -> "Display":
-        """Starts the bars."""
+        """Start the bars."""
         self._bars.start()
         return self
 
@@ -39,11 +39,11 @@ class Display:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Ends the bars."""
+        """Stop the bars."""
         self._bars.stop()
 
     def report(self, work: str, done: int, total: int) -> None:
-        """Tells that ``done`` of ``total`` of a piece of work is done."""
+        """Show that `done` of `total` units of a task are done."""
         if work not in self._tasks:
             self._tasks[work] = self._bars.add_task(work, total=total)
             if not self._live:
@@ -51,6 +51,6 @@ class Display:
         self._bars.update(self._tasks[work], completed=done)
 
     def line(self, text: str) -> None:
-        """Prints a line that stays."""
+        """Print a permanent line."""
         if self._enabled:
             self._console.print(text, markup=False)

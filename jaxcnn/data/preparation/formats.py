@@ -1,6 +1,6 @@
-"""The formats in which public data sets are published, read into arrays; nothing is unpickled.
+"""Readers of the file formats of public data sets; none unpickles.
 
-Archives are never unpacked: their members are read by name, into memory.
+Archives are not unpacked: their members are read by name, into memory.
 """
 
 import gzip
@@ -20,11 +20,11 @@ _CIFAR_SHAPE = (3, 32, 32)
 
 
 class Contents(NamedTuple):
-    """The images of a split, in the order of the file.
+    """The images and labels of a split, in the order of the file.
 
     Attributes:
       images: ``(N, H, W, C)`` uint8.
-      labels: ``(N,)`` class numbers of each kind of label; the usual one is ``"label"``.
+      labels: ``(N,)`` class numbers of each kind of label; the main one is ``"label"``.
     """
 
     images: np.ndarray
@@ -34,17 +34,17 @@ class Contents(NamedTuple):
 def read_idx(
     folder: Path, count: int, *, images: str, labels: str, archive: str | None = None
 ) -> Contents:
-    """Reads the first images of a pair of gzipped IDX files (LeCun, Cortes and Burges, 1998).
+    """Read the first images of a pair of gzipped IDX files (LeCun, Cortes and Burges, 1998).
 
     Args:
-      folder: Where the files are.
-      count: How many images to read.
+      folder: Folder of the files.
+      count: Number of images to read.
       images: Name of the file of images, or of the member of ``archive``.
-      labels: Name of the file of labels, likewise.
+      labels: Name of the file or member of labels.
       archive: Name of the zip archive that holds both.
 
     Raises:
-      ValueError: a file is damaged, has another form, or has fewer images.
+      ValueError: A file is damaged, has another format, or has fewer images.
     """
     if archive is None:
         packed = {name: (folder / name).read_bytes() for name in (images, labels)}
@@ -56,7 +56,7 @@ def read_idx(
 
 
 def _read_idx_array(name: str, packed: bytes, count: int, *, axes: int) -> np.ndarray:
-    with _naming(name), gzip.open(io.BytesIO(packed)) as file:
+    with _damaged_as_value_error(name), gzip.open(io.BytesIO(packed)) as file:
         # 0, 0, 8 for unsigned bytes, the number of axes; then the size of each.
         kind, *sizes = struct.unpack(f">{axes + 1}I", file.read(4 * (axes + 1)))
         if kind != 0x0800 + axes or sizes[0] < count:
@@ -68,17 +68,17 @@ def _read_idx_array(name: str, packed: bytes, count: int, *, axes: int) -> np.nd
 def read_cifar(
     folder: Path, count: int, *, archive: str, members: Sequence[str], labels: Sequence[str]
 ) -> Contents:
-    """Reads CIFAR's binary version: label bytes, then a picture's red, green and blue planes.
+    """Read CIFAR's binary version: label bytes, then the red, green and blue planes of an image.
 
     Args:
-      folder: Where the archive is.
-      count: How many images there must be.
+      folder: Folder of the archive.
+      count: The expected number of images.
       archive: Name of the ``.tar.gz`` archive.
-      members: The members to read, one after the other.
-      labels: What each label byte of a record is.
+      members: The members to read, in order.
+      labels: Name of each label byte of a record.
 
     Raises:
-      ValueError: the archive is damaged, lacks a member, or has another number of images.
+      ValueError: The archive is damaged, lacks a member, or has another number of images.
     """
     packed = _tar_members(folder / archive, members)
     contents = b"".join(packed[name] for name in members)
@@ -98,32 +98,32 @@ def read_cifar(
 def read_cifar_names(
     folder: Path, *, archive: str, members: Mapping[str, str]
 ) -> dict[str, list[str]]:
-    """Reads the names of CIFAR's classes, one on a line.
+    """Read the names of CIFAR's classes, one per line.
 
     Args:
-      folder: Where the archive is.
+      folder: Folder of the archive.
       archive: Name of the ``.tar.gz`` archive.
       members: The member with the names of each kind of label.
 
     Raises:
-      ValueError: the archive is damaged or lacks a member.
+      ValueError: The archive is damaged or lacks a member.
     """
     packed = _tar_members(folder / archive, members.values())
     return {label: packed[name].decode().split() for label, name in members.items()}
 
 
 def read_svhn(folder: Path, count: int, *, file: str) -> Contents:
-    """Reads the cropped Street View House Numbers: ``X`` and ``y`` of a MATLAB file.
+    """Read the cropped Street View House Numbers: ``X`` and ``y`` of a MATLAB file.
 
-    The class 10 of the file, a zero, is class 0 here.
+    Class 10 of the file, the digit zero, becomes class 0.
 
     Args:
-      folder: Where the file is.
-      count: How many images there must be.
+      folder: Folder of the file.
+      count: The expected number of images.
       file: Name of the ``.mat`` file.
 
     Raises:
-      ValueError: the file is damaged, or does not hold so many images and labels.
+      ValueError: The file is damaged, or has another number of images or labels.
     """
     from scipy import io as scipy_io
     from scipy.io import matlab
@@ -150,15 +150,15 @@ def read_svhn(folder: Path, count: int, *, file: str) -> Contents:
 
 
 def _zip_members(path: Path, names: Iterable[str]) -> dict[str, bytes]:
-    with _naming(path.name), zipfile.ZipFile(path) as archive:
+    with _damaged_as_value_error(path.name), zipfile.ZipFile(path) as archive:
         _check_inside(archive.namelist())
         return {name: archive.read(name) for name in names}
 
 
 def _tar_members(path: Path, names: Iterable[str]) -> dict[str, bytes]:
     wanted, found = set(names), {}
-    with _naming(path.name), tarfile.open(path, "r:gz") as archive:
-        # In the order of the archive: going back would decompress it anew.
+    with _damaged_as_value_error(path.name), tarfile.open(path, "r:gz") as archive:
+        # In the order of the archive: seeking back would decompress it again.
         for member in archive:
             _check_inside([member.name])
             if member.name in wanted:
@@ -172,7 +172,7 @@ def _tar_members(path: Path, names: Iterable[str]) -> dict[str, bytes]:
 
 
 def _check_inside(names: Iterable[str]) -> None:
-    """Checks that no member of an archive would be unpacked outside of its folder."""
+    """Check that no member of an archive would be unpacked outside of its folder."""
     for name in names:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
@@ -180,8 +180,8 @@ def _check_inside(names: Iterable[str]) -> None:
 
 
 @contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Raises what a damaged file causes as a ``ValueError`` that names the file."""
+def _damaged_as_value_error(name: str) -> Iterator[None]:
+    """Convert the errors of a damaged file to a ``ValueError`` with the file's name."""
     try:
         yield
     except (

@@ -1,4 +1,4 @@
-"""Bringing a data set onto this machine: found or downloaded, then written whole or not at all."""
+"""Installation of a public data set: download or find its files, then write all or nothing."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from jaxcnn import arguments
 from jaxcnn.data.preparation import builders
 from jaxcnn.data.preparation.catalog import CATALOG, Entry, command
 from jaxcnn.data.preparation.display import Display
-from jaxcnn.data.preparation.download import download, verify
+from jaxcnn.data.preparation.downloading import download, verify
 
 
 def prepare(
@@ -25,32 +25,33 @@ def prepare(
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Path:
-    """Downloads a public data set and writes it where TensorFlow Datasets and ``load`` find it.
+    """Download a public data set and write it where TensorFlow Datasets and ``load`` find it.
 
-    TensorFlow is not needed. Every file is checked against the checksum that TensorFlow Datasets
-    ships. A download that was interrupted goes on at the next call, and writing that was begins
-    anew; neither is ever read as complete. Of several processes that prepare the same set, one
-    does and the others wait. A set that is prepared already is left as it is; what has its place
-    and cannot be read is moved aside. Memory holds the images of one split: some 0.5 GB in all,
-    2 GB for ``svhn_cropped``.
+    TensorFlow is not needed. Every file is checked against the checksum in TensorFlow Datasets. An
+    interrupted download resumes at the next call, and interrupted writing starts again; an
+    incomplete set is never read. If several processes prepare the same set, one works and the
+    others wait. A prepared set is not changed; a folder that has the path of the set and cannot be
+    read is moved aside. Memory holds the images of one split: about 0.5 GB, and 2 GB for
+    ``svhn_cropped``.
 
     Args:
       name: One of :func:`available`.
-      from_folder: Takes the files from this folder instead of the network.
-      mirror: Downloads the files from this address, ``http://…`` or ``https://…``, to which
-        their names are appended.
-      data_dir: Where to put it; ``None`` means ``$TFDS_DATA_DIR`` or ``~/tensorflow_datasets``.
-        Downloads are kept in its folder ``downloads/jaxcnn``, which is safe to delete.
-      progress: Whether to show what is done.
+      from_folder: Folder from which to take the files instead of the network.
+      mirror: URL, ``http://…`` or ``https://…``, from which to download the files; their names
+        are appended to it.
+      data_dir: Folder of the data sets; ``None`` means ``$TFDS_DATA_DIR`` or
+        ``~/tensorflow_datasets``. Downloads are kept in its subfolder ``downloads/jaxcnn``, which
+        is safe to delete.
+      progress: Whether to show the progress.
 
     Returns:
       The folder of the prepared data set.
 
     Raises:
-      ConnectionError: a server cannot be reached, or has no such file.
-      OSError: the disk is full, or the folder cannot be written to.
-      ValueError: there is no such set, a file is missing, damaged or another one, or two sources
-        are named.
+      ConnectionError: A server cannot be reached, or has no such file.
+      OSError: The disk is full, or the folder cannot be written to.
+      ValueError: There is no such set, a file is missing or has the wrong checksum, or both
+        ``from_folder`` and ``mirror`` are given.
     """
     arguments.check_known("data set", name, CATALOG)
     if from_folder is not None and mirror is not None:
@@ -62,13 +63,13 @@ def prepare(
         raise ValueError(f"mirror must start with http:// or https://. Received: {mirror!r}")
     builder = builders.stock_builder(name, data_dir)
     target, root = Path(builder.data_path), Path(builder.data_dir_root)
-    with Display(enabled=progress) as display, _naming_a_full_disk(name, root):
+    with Display(enabled=progress) as display, _explain_full_disk(name, root):
         if builders.is_prepared(name, data_dir):
             display.line(f"{name} is prepared already, in {target}")
             return target
         work = root / ".jaxcnn"
         work.mkdir(parents=True, exist_ok=True)
-        with _alone(work / f"{builder.name}.lock", name, display):
+        with _lock(work / f"{builder.name}.lock", name, display):
             if builders.is_prepared(name, data_dir):
                 display.line(f"{name} has been prepared by another process, in {target}")
                 return target
@@ -80,7 +81,7 @@ def prepare(
                 files = Path(from_folder)
                 _check_folder(entry, files)
             staging = work / name.replace("/", "-")
-            shutil.rmtree(staging, ignore_errors=True)  # left by a process that was killed
+            shutil.rmtree(staging, ignore_errors=True)  # left by a killed process
             try:
                 written = builders.write(name, entry, files, staging, report=display.report)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,7 @@ def _download(name: str, entry: Entry, folder: Path, mirror: str | None, display
         except ConnectionError as error:
             names = ", ".join(wanted.name for wanted in entry.files)
             raise ConnectionError(
-                f"{error}. Without a network: bring {names} from elsewhere into a folder, and run "
+                f"{error}. Without a network: copy {names} into a folder, and run "
                 f"{command(name)} --from FOLDER"
             ) from error
 
@@ -118,13 +119,13 @@ def _check_folder(entry: Entry, folder: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path, name: str, display: Display) -> Iterator[None]:
-    """Waits until no other process works on the set; a killed process lets go by itself."""
+def _lock(path: Path, name: str, display: Display) -> Iterator[None]:
+    """Hold the lock of a set; the operating system releases it when a process is killed."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        display.line(f"another process prepares {name}: waiting for it")
+        display.line(f"waiting for another process that prepares {name}")
         lock.acquire()
     try:
         yield
@@ -133,21 +134,21 @@ def _alone(path: Path, name: str, display: Display) -> Iterator[None]:
 
 
 def _clear(target: Path, display: Display) -> None:
-    """Moves away what has the place of a set and is none, as it has lost what tells of it."""
+    """Move aside a folder that has the data set's path but no metadata."""
     if target.exists():
         names = (f"{target.name}.old-{number}" for number in count(1))
         old = next(old for old in map(target.with_name, names) if not old.exists())
         target.rename(old)
-        display.line(f"what was in {target} is no complete set, and is now in {old}")
+        display.line(f"the incomplete data set in {target} was moved to {old}")
 
 
 @contextmanager
-def _naming_a_full_disk(name: str, root: Path) -> Iterator[None]:
-    """Raises a full disk as an ``OSError`` that names the folder and the set."""
+def _explain_full_disk(name: str, root: Path) -> Iterator[None]:
+    """Convert the errors of a full disk to an ``OSError`` with the folder and the set."""
     try:
         yield
     except (OSError, RuntimeError) as error:
-        # The writer of ArrayRecord raises a RuntimeError with the system's words.
+        # The writer of ArrayRecord raises a RuntimeError with the message of the operating system.
         if getattr(error, "errno", None) != errno.ENOSPC and (
             os.strerror(errno.ENOSPC) not in str(error)
         ):

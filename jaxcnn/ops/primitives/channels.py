@@ -1,64 +1,59 @@
-"""One number per channel: spread over all positions, and summed over them.
+"""One number per channel: broadcast to all positions, and summed over them.
 
-Each is the transpose of the other, so that the gradient of a bias, and the statistics of a
-batch with all their derivatives, are sums that CPU has a way of its own for.
+Each is the transpose of the other, so that the gradient of a bias, and the statistics of a batch
+with all their derivatives, are sums with a fast CPU lowering.
 """
 
-import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.interpreters import ad
 
-from jaxcnn.ops.primitives import cpu
-from jaxcnn.ops.primitives.lowering import alike, primitive, sharding
+from jaxcnn.ops.primitives import channel_total
+from jaxcnn.ops.primitives.choice import choose_total
+from jaxcnn.ops.primitives.lowering import match_varying_axes, primitive, sharding
 
 
 def spread(values: jax.Array, x: jax.Array) -> jax.Array:
-    """Returns ``values``, ``(channels,)``, at every position of ``x``, ``(…, channels)``.
+    """Broadcast ``values``, ``(channels,)``, to every position of ``x``, ``(…, channels)``.
 
     >>> spread(jnp.array([1., 2.]), jnp.zeros((2, 2)))
     Array([[1., 2.],
            [1., 2.]], dtype=float32)
     """
-    values, _ = alike(values, x)
-    return _spread.bind(values, what=(x.shape, sharding(jax.typeof(x))))
+    values, _ = match_varying_axes(values, x)
+    return _spread.bind(values, params=(x.shape, sharding(jax.typeof(x))))
 
 
 def total(x: jax.Array) -> jax.Array:
-    """Returns the sum of each channel over all positions: ``(…, channels)`` to ``(channels,)``.
+    """Sum each channel over all positions: ``(…, channels)`` to ``(channels,)``.
 
     >>> total(jnp.array([[1., 2.], [3., 4.]]))
     Array([4., 6.], dtype=float32)
     """
-    return _total.bind(x, what=None)
-
-
-def _fast_total(x: jax.Array, _: None) -> cpu.Result:
-    return cpu.total(x) if x.dtype == jnp.float32 and math.prod(x.shape[:-1]) > 1 else None
+    return _total.bind(x, params=None)
 
 
 _spread = primitive(
     "spread",
     plain=lambda values, place: jnp.broadcast_to(values, place[0], out_sharding=place[1]),
-    fast=lambda values, place: None,
     examples=(False,),
 )
 _total = primitive(
     "total",
-    plain=lambda x, _: x.sum(axis=range(x.ndim - 1)),
-    fast=_fast_total,
+    plain=lambda x, _: channel_total.sum_plain(x),
+    on_cpu=lambda x, _: choose_total(x.shape, x.dtype)(x),
     examples=(False,),
 )
 
 
-def _transpose_spread(cotangent: Any, values: Any, *, what: Any) -> list[Any]:
+def _transpose_spread(cotangent: Any, values: Any, *, params: Any) -> list[Any]:
     return [total(cotangent)]
 
 
-def _transpose_total(cotangent: Any, x: Any, *, what: None) -> list[Any]:
-    return [_spread.bind(cotangent, what=(x.aval.shape, sharding(x.aval)))]
+def _transpose_total(cotangent: Any, x: Any, *, params: None) -> list[Any]:
+    return [_spread.bind(cotangent, params=(x.aval.shape, sharding(x.aval)))]
 
 
 ad.deflinear2(_spread, _transpose_spread)

@@ -1,7 +1,7 @@
-"""Primitives with a way of their own on CPU and XLA's everywhere else.
+"""Primitives with a fast lowering on CPU and XLA's own lowering on every other platform.
 
-Which of the two is taken is decided as a program is lowered, so that one trace serves every
-platform, also all at once in a ``jax.export``.
+The platform is known when a program is lowered, not when it is traced, so that one trace serves
+every platform, including several at once in a ``jax.export``.
 """
 
 import functools
@@ -23,49 +23,47 @@ def primitive(
     name: str,
     *,
     plain: Callable[..., jax.Array],
-    fast: Callable[..., jax.Array | None],
+    on_cpu: Callable[..., jax.Array] | None = None,
     examples: Sequence[bool],
 ) -> Primitive:
-    """Returns a primitive of some arrays and one hashable description, its parameter ``what``.
+    """Make a primitive of several arrays and one hashable parameter, ``params``.
 
-    Each function below takes the arrays and then the description. Derivatives are the caller's to
-    define.
+    Both functions take the arrays and then the parameter. The caller defines the derivatives.
 
     Args:
-      name: What it is called in a jaxpr.
-      plain: Its meaning, as XLA's own operations; the type of the result is that of its result.
-      fast: The same for CPU, or ``None`` where XLA's own way is best. It is asked for arrays
-        that hold something, and whose sizes are known; arrays of explicit sharding go the plain
-        way.
-      examples: Which of the arrays have an entry per example along their first axis. The result
-        then has too, unless none is named.
+      name: Name in a jaxpr.
+      plain: The definition in XLA's own operations, which also gives the type of the result.
+      on_cpu: The lowering for CPU; ``None`` means ``plain``. It receives non-empty arrays of known
+        sizes. Empty arrays, symbolic sizes and arrays of explicit sharding are lowered by
+        ``plain``.
+      examples: For each array, whether its first axis is the batch. The first axis of the result
+        is the batch too, unless no array has one.
     """
     made = Primitive(name)
 
     @functools.cache
-    def compiled(what: Hashable) -> Callable[..., jax.Array]:
-        return jax.jit(functools.partial(made.bind, what=what))
+    def compiled(params: Hashable) -> Callable[..., jax.Array]:
+        return jax.jit(functools.partial(made.bind, params=params))
 
-    def run_plain(*arrays: jax.Array, what: Hashable) -> jax.Array:
-        return plain(*arrays, what)
+    def run_plain(*arrays: jax.Array, params: Hashable) -> jax.Array:
+        return plain(*arrays, params)
 
-    def run_on_cpu(*arrays: jax.Array, what: Hashable) -> jax.Array:
+    def run_on_cpu(*arrays: jax.Array, params: Hashable) -> jax.Array:
         sizes = [size for array in arrays for size in array.shape]
         known = all(isinstance(size, int) and size > 0 for size in sizes)
         whole = not any(sharding(jax.typeof(array)) for array in arrays)
-        result = fast(*arrays, what) if known and whole else None
-        return plain(*arrays, what) if result is None else result
+        return (on_cpu if on_cpu and known and whole else plain)(*arrays, params)
 
-    def vmap(arrays: Any, axes: Any, *, what: Hashable) -> tuple[jax.Array, int]:
+    def vmap(arrays: Any, axes: Any, *, params: Hashable) -> tuple[jax.Array, int]:
         mapped = [axis is not None for axis in axes]
         count = next(
             a.shape[axis] for a, axis in zip(arrays, axes, strict=True) if axis is not None
         )
         if any(m and not e for m, e in zip(mapped, examples, strict=True)) or not count:
-            # Every example with a kernel of its own, say.
+            # For example, a different kernel for each example.
             in_axes = [axis if m else None for axis, m in zip(axes, mapped, strict=True)]
-            return jax.vmap(functools.partial(run_plain, what=what), in_axes)(*arrays), 0
-        # Examples of examples are examples.
+            return jax.vmap(functools.partial(run_plain, params=params), in_axes)(*arrays), 0
+        # Merge the mapped axis into the batch.
         flat = []
         for array, axis, has_examples in zip(arrays, axes, examples, strict=True):
             if has_examples:
@@ -76,18 +74,18 @@ def primitive(
                 )
                 array = array.reshape(count * array.shape[1], *array.shape[2:])
             flat.append(array)
-        result = made.bind(*flat, what=what)
+        result = made.bind(*flat, params=params)
         return result.reshape(count, result.shape[0] // count, *result.shape[1:]), 0
 
-    def run(*arrays: jax.Array, what: Hashable) -> jax.Array:
-        with jax.disable_jit(False):  # which would run this again
-            return compiled(what)(*arrays)
+    def run(*arrays: jax.Array, params: Hashable) -> jax.Array:
+        with jax.disable_jit(False):  # under disable_jit this function would call itself
+            return compiled(params)(*arrays)
 
     made.def_impl(run)
 
     @functools.cache
-    def type_of(*arrays: Any, what: Hashable) -> Any:
-        return jax.make_jaxpr(functools.partial(run_plain, what=what))(*arrays).out_avals[0]
+    def type_of(*arrays: Any, params: Hashable) -> Any:
+        return jax.make_jaxpr(functools.partial(run_plain, params=params))(*arrays).out_avals[0]
 
     made.def_abstract_eval(type_of)
     batching.primitive_batchers[made] = vmap
@@ -96,27 +94,27 @@ def primitive(
     return made
 
 
-def alone(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
-    """Returns ``function(*arrays)``, compiled apart from what comes before and after.
+def compile_separately(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
+    """Compute ``function(*arrays)`` without fusing it with the surrounding program.
 
-    XLA on CPU fuses what it can, and computes a value again for each that reads it: two stages of
-    Winograd's convolution as one take 32 ms in place of 10, and padding with each slice of what is
-    padded is a branch in the inner loop.
+    XLA on CPU fuses a value into every operation that reads it and computes it again for each: two
+    stages of Winograd's convolution take 32 ms fused and 10 ms separately, and padding fused into
+    the slices of the padded array is a branch in the inner loop.
     """
     with set_xla_metadata(inlineable="false"):
         return jax.jit(function)(*arrays)
 
 
 def sharding(kind: Any) -> jax.sharding.NamedSharding | None:
-    """Returns how arrays of a type are shared on a mesh of explicit axes, or ``None``."""
+    """Return the sharding of an array type on a mesh of explicit axes, or ``None``."""
     return kind.sharding if any(kind.sharding.spec) else None
 
 
-def alike(*arrays: jax.Array) -> list[jax.Array]:
-    """Returns the arrays, each of them varying over the mesh axes over which any of them does.
+def match_varying_axes(*arrays: jax.Array) -> list[jax.Array]:
+    """Make each array vary over all mesh axes over which any of them varies.
 
-    In a ``jax.shard_map`` JAX's own operations do so by themselves, and the transpose of it is what
-    adds the gradients of an array that all devices share.
+    In a ``jax.shard_map`` JAX's own operations do this implicitly; the transpose of the cast sums
+    the gradients of an array that the devices share.
     """
     union = frozenset().union(*map(varying_axes, arrays))
     missing = [tuple(union - varying_axes(array)) for array in arrays]
@@ -126,9 +124,9 @@ def alike(*arrays: jax.Array) -> list[jax.Array]:
     ]
 
 
-def transposed(
+def transpose(
     linear: Callable[[jax.Array], jax.Array], shape: shapes.Shape, y: jax.Array
 ) -> jax.Array:
-    """Applies the transpose of ``linear``, a function of an array of ``shape``, to ``y``."""
-    template, _ = alike(jnp.zeros(shape, y.dtype), y)
+    """Apply the transpose of ``linear``, a function of an array of ``shape``, to ``y``."""
+    template, _ = match_varying_axes(jnp.zeros(shape, y.dtype), y)
     return jax.linear_transpose(linear, template)(y)[0]

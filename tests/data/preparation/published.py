@@ -6,6 +6,7 @@ import io
 import struct
 import tarfile
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import scipy.io
@@ -142,7 +143,8 @@ def publish(name):
 def small_entry(name, contents):
     """Returns the catalog's entry with the numbers of images and the files' facts replaced."""
     entry = CATALOG[name]
-    return entry._replace(
+    return replace(
+        entry,
         splits={split: Split(SIZES[split], entry.splits[split].read) for split in entry.splits},
         files=tuple(
             File(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from PIL import Image
 from jaxcnn.cli import data_commands
 from jaxcnn.cli.app import app
 from jaxcnn.data import load
-from jaxcnn.data.preparation import builders, download, install
+from jaxcnn.data.preparation import builders, downloading, install
 
 SCRIPT = Path(__file__).with_name("without_tensorflow.py")
 
@@ -214,8 +215,8 @@ def test_sets_of_one_archive_download_it_once(server, tmp_path, monkeypatch):
 
 def test_files_come_from_their_own_address(server, tmp_path, monkeypatch):
     entry, contents, splits = published.publish("mnist")
-    files = tuple(file._replace(url=f"{server.address}/{file.name}") for file in entry.files)
-    monkeypatch.setattr(install, "CATALOG", {"mnist": entry._replace(files=files)})
+    files = tuple(replace(file, url=f"{server.address}/{file.name}") for file in entry.files)
+    monkeypatch.setattr(install, "CATALOG", {"mnist": replace(entry, files=files)})
     server.contents |= contents
     install.prepare("mnist", data_dir=tmp_path)
     assert_prepared(tmp_path, "mnist", splits)
@@ -262,7 +263,7 @@ def test_a_set_that_lost_its_description_is_moved_aside(small, server, tmp_path,
         (target / "dataset_info.json").unlink()
         install.prepare("mnist", mirror=server.address, data_dir=data_dir)
         told = capsys.readouterr().out
-        assert f"is no complete set, and is now in {target}.old-{number}\n" in told
+        assert f"the incomplete data set in {target} was moved to {target}.old-{number}\n" in told
         assert_prepared(data_dir, "mnist", splits)
 
 
@@ -271,7 +272,7 @@ def test_of_two_processes_one_works_and_one_waits(small, server, tmp_path):
     first = process("prepare", "mnist", server.address, data_dir, mark, "stop")
     wait_for(mark)
     second = process("prepare", "mnist", server.address, data_dir, mark)
-    assert second.stdout.readline() == "another process prepares mnist: waiting for it\n"
+    assert second.stdout.readline() == "waiting for another process that prepares mnist\n"
     kill(first)
     assert "mnist is prepared in" in finished(second)
     assert_prepared(data_dir, "mnist", splits)
@@ -308,7 +309,7 @@ def full_download(monkeypatch):
     def no_space(*arguments, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(download, "_fetch", no_space)
+    monkeypatch.setattr(downloading, "_fetch", no_space)
 
 
 @pytest.mark.parametrize("fill", [full_writer, full_download])

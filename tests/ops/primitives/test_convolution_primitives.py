@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from jax import export
 
 from jaxcnn import ops, shapes
-from jaxcnn.ops.primitives import convolution as bilinear
+from jaxcnn.ops.primitives import convolution as primitives
+from jaxcnn.ops.primitives.conv_plain import PLAIN
+from jaxcnn.ops.primitives.conv_strategy import Convolution
 
 
 def whole_numbers(seed, *shape):
@@ -51,28 +53,28 @@ def convolutions(draw):
     batch = draw(st.integers(0, 2))
     x = whole_numbers(0, batch, *spatial, in_features)
     kernel = whole_numbers(1, *size, in_features // groups, features)
-    return x, kernel, bilinear.Convolution(windows, groups, None)
+    return x, kernel, Convolution(windows, groups, None)
 
 
 @given(convolutions())
 def test_values_and_gradients_are_those_of_xla(case):
     x, kernel, convolution = case
-    y = whole_numbers(2, *convolution.value(x, kernel).shape)
+    y = whole_numbers(2, *primitives.convolve(x, kernel, convolution).shape)
 
     @jax.jit  # one program compiles faster than three
     def fast(x, kernel, y):
         return (
-            convolution.value(x, kernel),
-            convolution.input_gradient(y, kernel),
-            convolution.kernel_gradient(x, y),
+            primitives.convolve(x, kernel, convolution),
+            primitives.input_gradient(y, kernel, convolution),
+            primitives.kernel_gradient(x, y, convolution),
         )
 
     @jax.jit
     def plain(x, kernel, y):
         return (
-            bilinear._plain_value(x, kernel, convolution),
-            bilinear._plain_input_gradient(y, kernel, convolution),
-            bilinear._plain_kernel_gradient(x, y, convolution),
+            PLAIN.value(x, kernel, convolution),
+            PLAIN.input_gradient(y, kernel, convolution),
+            PLAIN.kernel_gradient(x, y, convolution),
         )
 
     jax.tree.map(np.testing.assert_array_equal, fast(x, kernel, y), plain(x, kernel, y))
@@ -98,7 +100,7 @@ def test_second_order(shape, size, options):
     windows = shapes.windows(
         shape[1:-1], size[:-2], **{n: v for n, v in options.items() if n != "groups"}
     )
-    convolution = bilinear.Convolution(windows, options.get("groups", 1), None)
+    convolution = Convolution(windows, options.get("groups", 1), None)
 
     def product(conv):
         gradient = jax.grad(lambda x, k: (conv(x, k) ** 3).sum() / 1000, argnums=(0, 1))
@@ -112,7 +114,7 @@ def test_second_order(shape, size, options):
         return jax.tree.leaves((over_reverse, twice))
 
     ours = product(lambda x, k: ops.conv(x, k, **options))
-    plain = product(lambda x, k: bilinear._plain_value(x, k, convolution))
+    plain = product(lambda x, k: PLAIN.value(x, k, convolution))
     for our, expected in zip(ours, plain, strict=True):
         np.testing.assert_allclose(our, expected, rtol=1e-5, atol=1e-2)
 
@@ -170,7 +172,7 @@ def test_accelerators_get_xlas_own_program(shape, size, options):
     windows = shapes.windows(
         shape[1:-1], size[:-2], **{n: v for n, v in options.items() if n != "groups"}
     )
-    convolution = bilinear.Convolution(windows, options.get("groups", 1), None)
+    convolution = Convolution(windows, options.get("groups", 1), None)
     arrays = whole_numbers(0, *shape), whole_numbers(1, *size)
 
     def program(conv, *platforms):
@@ -179,7 +181,7 @@ def test_accelerators_get_xlas_own_program(shape, size, options):
 
     for platform in ("cuda", "tpu"):
         ours = program(lambda x, k: ops.conv(x, k, **options), platform)
-        plain = program(lambda x, k: bilinear._plain_value(x, k, convolution), platform)
+        plain = program(lambda x, k: PLAIN.value(x, k, convolution), platform)
         assert ours == plain == (3, 0)
     everywhere = export.export(
         jax.jit(gradients(lambda x, k: ops.conv(x, k, **options))),

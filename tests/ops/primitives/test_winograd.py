@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxcnn import ops, shapes
-from jaxcnn.ops.primitives import cpu, winograd
-from jaxcnn.ops.primitives.convolution import Convolution, _plain_kernel_gradient, _plain_value
+from jaxcnn.ops.primitives import conv_winograd as winograd
+from jaxcnn.ops.primitives.conv_plain import PLAIN
+from jaxcnn.ops.primitives.conv_strategy import Convolution
 
 
 def normal(seed, *shape):
@@ -37,9 +38,12 @@ def test_values_and_kernel_gradients(batch, height, width, in_features, features
 
     @jax.jit  # one program compiles faster than its operations one by one
     def ours_and_plain(x, kernel):
-        y = _plain_value(x, kernel, convolution)
-        ours = winograd.conv(x, kernel, padding), winograd.kernel_gradient(x, y, padding)
-        return ours, (y, _plain_kernel_gradient(x, y, convolution))
+        y = PLAIN.value(x, kernel, convolution)
+        ours = (
+            winograd.value(x, kernel, convolution),
+            winograd.kernel_gradient(x, y, convolution),
+        )
+        return ours, (y, PLAIN.kernel_gradient(x, y, convolution))
 
     jax.tree.map(assert_close, *ours_and_plain(x, kernel))
 
@@ -62,7 +66,7 @@ def test_a_large_convolution_takes_it_and_all_derivatives_agree(padding):
     x, kernel = normal(0, 4, 21, 18, 32), normal(1, 3, 3, 32, 40) / 17
     dx, dkernel = normal(2, *x.shape), normal(3, *kernel.shape) / 17
     windows = shapes.windows((21, 18), 3, padding=padding)
-    assert cpu._suits_winograd(windows, 1, 4, 32, 40)
+    assert winograd.suits(Convolution(windows), 4, 32, 40)
 
     def derivatives(conv):
         def loss(x, k):
@@ -73,7 +77,7 @@ def test_a_large_convolution_takes_it_and_all_derivatives_agree(padding):
         return value, *gradient(x, kernel), *jax.jvp(gradient, (x, kernel), (dx, dkernel))[1]
 
     def plain(x, kernel):
-        return _plain_value(x, kernel, Convolution(windows, 1, None))
+        return PLAIN.value(x, kernel, Convolution(windows, 1, None))
 
     def ours(x, kernel):
         return ops.conv(x, kernel, padding=padding)
@@ -104,8 +108,8 @@ def test_under_vmap():
 )
 def test_what_does_not_suit(spatial, window, options):
     windows = shapes.windows(spatial, window, **options)
-    assert not cpu._suits_winograd(windows, 1, 32, 64, 64)
-    assert not cpu._suits_winograd(shapes.windows((32, 32), 3), 2, 32, 64, 64)
+    assert not winograd.suits(Convolution(windows), 32, 64, 64)
+    assert not winograd.suits(Convolution(shapes.windows((32, 32), 3), groups=2), 32, 64, 64)
 
 
 @pytest.mark.parametrize("precision", ["highest", jax.lax.Precision.DEFAULT])

@@ -1,0 +1,150 @@
+"""Loading of a data set from its name, path or contents."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcnn import arguments, shapes
+from jaxcnn.data import splits
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.decoding.undecoded import Form
+from jaxcnn.data.sources.switch import find_source
+
+
+def load(
+    source: Any,
+    *,
+    split: str | None = None,
+    image_size: int | Sequence[int] | None = None,
+    channels: int | None = None,
+    on_error: str = "raise",
+    data_dir: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+) -> Dataset:
+    """Load a data set.
+
+    >>> train, test = load("digits", image_size=28), load("digits", image_size=28, split="test")
+    >>> len(train), len(test), test.image_shape
+    (1442, 355, (28, 28, 1))
+    >>> import numpy as np
+    >>> images, labels = np.zeros((10, 8, 8, 1), np.uint8), ["cat"] * 5 + ["dog"] * 5
+    >>> load((images, labels)).class_names, len(load((images, labels), split="test"))
+    (('cat', 'dog'), 2)
+
+    Pictures are decoded once, on all cores, into an array on the disk; later calls map that array
+    at once. Because only the pages in use are in memory, a set may be larger than memory; the
+    process itself needs memory for names and labels, and while decoding about 10 MB, or four
+    decoded pictures, per core. Slices of a split and sums of adjacent splits are views; other sums
+    are copied into memory. Decoded images are kept in a hidden folder beside the source
+    (``.NAME.jaxcnn-cache``), or in ``$XDG_CACHE_HOME/jaxcnn/data`` if that cannot be written, until
+    the name, size or modification time of a file changes. The folder is safe to delete.
+
+    All splits of a folder are decoded together, because only all of them determine the classes and
+    whether any picture has color. The same holds for other sets, unless they name their classes
+    and ``channels`` is given or known.
+
+    Args:
+      source: One of
+
+        - ``"digits"``, the 1,797 handwritten digits that come with the package (``"./digits"`` is
+          a folder); a path may start with ``~``;
+        - a path that ends in ``.npz``: an archive with ``images``, ``labels`` and, optionally,
+          ``class_names``;
+        - the path of a folder of pictures: one folder per class, named as the class, or such
+          folders inside ``train``, ``test`` and ``val``. Files with the usual suffixes count (png,
+          jpg, jpeg, webp, bmp, gif, tif, avif and their variants); other and hidden files are
+          ignored. The EXIF orientation is applied, transparency becomes white, 16 bits are scaled
+          to 8, a palette becomes color, and the first frame of an animation is taken;
+        - any other name: a data set that TensorFlow Datasets has prepared; TensorFlow itself is
+          not needed. If a folder has the same name, pass ``data_dir`` to read the data set;
+        - ``(images, labels)``, or a mapping with the arrays of an archive;
+        - records: any object that has a length and returns ``{"image": …, "label": …}`` by number,
+          such as a Hugging Face ``Dataset``, a Grain source or a Grain ``MapDataset``. An image is
+          an array, a Pillow image, the path of a picture or its bytes. Several threads read
+          records at the same time;
+        - a mapping of splits to records, such as a Hugging Face ``DatasetDict``.
+
+        Labels are class numbers, or class names, which are then sorted; in arrays and archives
+        they are of any kind that :class:`~jaxcnn.data.Dataset` supports.
+      split: A split, a slice of one, or a sum: ``"train"``, ``"test"``, ``"all"``,
+        ``"train[:80%]"``, ``"train[100:]+test"``. A set without splits is divided into ``"train"``
+        and ``"test"``, which has every fifth image of each class, or of all images where they do
+        not have one class each; slices take their share of every class. ``None`` means
+        ``"train"`` for names, paths and mappings of splits, and ``"all"`` for arrays and records.
+      image_size: Resize uint8 images (bilinear, without cropping) to ``(H, W)``, or to a square.
+        Required if pictures have several sizes.
+      channels: Decode pictures to 1 (gray) or 3 (RGB) channels; ``None`` means gray if all are.
+        Arrays are not converted, and must have this number of channels.
+      on_error: ``"raise"`` raises an error for a picture that cannot be read; ``"skip"`` leaves
+        it out, and warns with a count.
+      data_dir: Folder of TensorFlow Datasets; ``None`` means its default.
+      cache_dir: Folder for decoded images. Records have no folder: without ``cache_dir`` they are
+        decoded into a temporary file; with it they are recognized by their number and a sample of
+        16, so delete the folder when other records change.
+
+    Raises:
+      OSError: The decoded images cannot be written.
+      TypeError: The source is none of these, or images or labels have the wrong type.
+      ValueError: There is no such set, split or file, it is not prepared, or its contents do
+        not make a data set; the message gives the fix.
+    """
+    form = _check_form(image_size, channels, on_error, cache_dir)
+    opened = find_source(source, data_dir).open_source(source, data_dir)
+    if not isinstance(opened, Dataset):
+        return opened.decode(split, form)
+    default = "train" if isinstance(source, str | Path) else "all"
+    return _convert(splits.cut(opened, split or default), form)
+
+
+def examples(
+    source: str | Path,
+    count: int,
+    *,
+    image_size: int | Sequence[int] | None = None,
+    on_error: str = "raise",
+    data_dir: str | Path | None = None,
+) -> Dataset:
+    """Load the first images of a set for display; only they are decoded, without a cache.
+
+    Args:
+      source: A name or a path, as for :func:`load`.
+      count: Number of images at most: the first of ``"train"``, or else of the first split.
+      image_size: As for :func:`load`.
+      on_error: As for :func:`load`.
+      data_dir: As for :func:`load`.
+
+    Raises:
+      TypeError: As for :func:`load`.
+      ValueError: As for :func:`load`.
+    """
+    form = _check_form(image_size, None, on_error, None)
+    opened = find_source(source, data_dir).open_source(source, data_dir)
+    if not isinstance(opened, Dataset):
+        return opened.decode_first(count, form)
+    return _convert(splits.cut(opened, f"train[:{count}]"), form)
+
+
+def _check_form(
+    image_size: int | Sequence[int] | None,
+    channels: int | None,
+    on_error: str,
+    cache_dir: str | Path | None,
+) -> Form:
+    size = None
+    if image_size is not None:
+        height, width = shapes.per_axis("image_size", image_size, 2)
+        size = (height, width)
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1, 3 or None. Received: channels={channels!r}")
+    skip = arguments.check_choice("on_error", on_error, ("raise", "skip")) == "skip"
+    return Form(size, channels, skip, cache_dir)
+
+
+def _convert(data: Dataset, form: Form) -> Dataset:
+    """Return arrays in a form: they are resized, but their channels are not converted."""
+    if form.channels not in (None, data.image_shape[-1]):
+        raise ValueError(
+            "channels must be the number of channels of arrays, because only pictures are "
+            f"converted. Received: channels={form.channels} for images {data.images.shape}"
+        )
+    return data if form.image_size is None else data.resize(form.image_size)

@@ -1,0 +1,204 @@
+"""Folders of pictures: one folder per class, optionally inside ``train``, ``test`` and ``val``."""
+
+import functools
+import hashlib
+import os
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from jaxcnn.data.decoding.undecoded import Undecoded
+from jaxcnn.data.splits import evenly, every_fifth
+
+KIND = "folder"
+
+_SUFFIXES = ["bmp", "gif", "jfif", "jpe", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp"]
+# The lower-case names of folders that may be splits, and the name of each split.
+_SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | {
+    name: name for name in ("val", "valid", "validation")
+}
+
+
+@dataclass(frozen=True)
+class Files:
+    """Picture files and their classes, as records.
+
+    Attributes:
+      root: The folder to which the paths are relative.
+      paths: One per picture.
+      labels: ``(N,)`` class numbers.
+    """
+
+    root: Path
+    paths: list[str]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        """Return the path and the class number of a picture."""
+        return {"image": f"{self.root}/{self.paths[row]}", "label": self.labels[row]}
+
+    def take(self, rows: np.ndarray) -> "Files":
+        """Return the files of these rows, in an order that spreads every class evenly."""
+        rows = rows[evenly(self.labels[rows])]
+        return Files(self.root, [self.paths[row] for row in rows], self.labels[rows])
+
+
+def is_folder(source: str | Path, data_dir: str | Path | None) -> bool:
+    """Return whether `source` is an existing folder, and not meant as the name of a data set.
+
+    Args:
+      source: A path, which may start with ``~``.
+      data_dir: If given, a string is the name of a data set in this folder.
+    """
+    meant = data_dir is None or isinstance(source, Path)
+    return bool(source) and meant and Path(os.path.expanduser(source)).is_dir()
+
+
+def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
+    """Return the pictures in a folder, without opening one.
+
+    A class is a folder; its name is normalized to Unicode NFC, and classes are sorted by name. Its
+    pictures are the files with a usual suffix in it and in folders below; other files and hidden
+    ones (``.name``) are ignored. Where ``train`` or ``training`` holds class folders itself, it is
+    a split, and so are ``test`` or ``testing``, ``val``, ``valid`` and ``validation``, in any
+    letter case. Otherwise every fifth picture of each class, by name, is in ``test``.
+
+    Args:
+      source: Path of the folder, which may start with ``~``.
+      data_dir: Not used.
+
+    Raises:
+      ValueError: There is no class folder, one has no picture, two have the same name, or folders
+        are named as splits and hold no classes.
+    """
+    del data_dir
+    root = Path(os.path.expanduser(source))
+    digest = hashlib.sha256()
+    parts = _split_folders(root) or {"": ""}
+    found = {split: _classes(root, folder, digest) for split, folder in parts.items()}
+    names = tuple(sorted(set().union(*found.values())))
+    splits = {}
+    for name, classes in found.items():
+        paths = [path for each in names for path in classes.get(each, ())]
+        counts = [len(classes.get(each, ())) for each in names]
+        files = Files(root, paths, np.repeat(np.arange(len(names)), counts))
+        if name:
+            splits[name] = files.take(np.arange(len(files)))
+        else:
+            held_out = every_fifth(files.labels)
+            splits["train"] = files.take(np.flatnonzero(~held_out))
+            splits["test"] = files.take(np.flatnonzero(held_out))
+    return Undecoded(
+        str(root),
+        {split: len(files) for split, files in splits.items()},
+        splits.__getitem__,
+        names,
+        folder=root,
+        content=digest.hexdigest()[:16],
+        whole=True,
+    )
+
+
+def _split_folders(root: Path) -> dict[str, str]:
+    """Return the folder of each split, or nothing where the folders are classes."""
+    folders = [entry for entry in _entries(root) if entry.is_dir()]
+    named = [entry for entry in folders if entry.name.lower() in _SPLITS]
+    splits: dict[str, str] = {}
+    for entry in filter(_holds_classes, named):
+        split = _SPLITS[entry.name.lower()]
+        if splits.setdefault(split, entry.name) != entry.name:
+            raise ValueError(
+                f"two folders in {str(root)!r} are the split {split!r}: "
+                f"{splits[split]!r} and {entry.name!r}"
+            )
+    if "train" not in splits and len(named) < len(folders):
+        return {}  # some classes have the names of splits
+    if named and not splits:
+        raise ValueError(
+            "folders named as splits must hold a folder of pictures for each class. "
+            f"Received: none in {[entry.name for entry in named]} in {str(root)!r}"
+        )
+    for entry in folders:
+        if entry.name not in splits.values() and any(map(_is_picture, _entries(entry.path))):
+            warnings.warn(
+                f"the pictures in {entry.path!r} belong to no class and are left out", stacklevel=2
+            )
+    return {split: splits[split] for split in dict.fromkeys(_SPLITS.values()) if split in splits}
+
+
+def _classes(root: Path, part: str, digest: Any) -> dict[str, list[str]]:
+    """Return the paths of each class below ``root / part``, and add their status to `digest`."""
+    classes: dict[str, list[str]] = {}
+    folder = root / part
+    for entry in _entries(folder):
+        if not entry.is_dir():
+            continue
+        # A name need not be UTF-8, but class names are written to text files.
+        text = os.fsencode(entry.name).decode(errors="backslashreplace")
+        name = unicodedata.normalize("NFC", text)
+        if name in classes:
+            raise ValueError(f"two folders in {str(folder)!r} have the name {name!r}")
+        prefix = f"{part}/{entry.name}" if part else entry.name
+        classes[name] = list(_pictures(entry.path, prefix, digest))
+        if not classes[name]:
+            raise ValueError(
+                f"the class folder {entry.path!r} has no picture in it: no file that ends in "
+                f"{', '.join(sorted(_suffixes()))}"
+            )
+    if not classes:
+        files = sum(1 for entry in _entries(folder))
+        raise ValueError(
+            f"{str(folder)!r} must have a folder of pictures for each class. "
+            f"Received: {files} files and no folder"
+        )
+    return classes
+
+
+def _pictures(folder: str, prefix: str, digest: Any) -> Iterator[str]:
+    for entry in _entries(folder):
+        path = f"{prefix}/{entry.name}"
+        # A link to a folder may lead to a parent; links to class folders and to files are followed.
+        if entry.is_dir(follow_symlinks=False):
+            yield from _pictures(entry.path, path, digest)
+        elif _is_picture(entry):
+            try:
+                status = entry.stat()
+                # A program can reset the modification time, but not the change time.
+                known = f"{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
+            except OSError:  # such as a broken link, which is an error when it is read
+                known = ""
+            digest.update(os.fsencode(f"{path}\0{known}\n"))
+            yield path
+
+
+def _holds_classes(folder: os.DirEntry[str]) -> bool:
+    """Return whether a folder holds folders and no picture."""
+    entries = _entries(folder.path)
+    return any(entry.is_dir() for entry in entries) and not any(map(_is_picture, entries))
+
+
+def _is_picture(entry: os.DirEntry[str]) -> bool:
+    return entry.name.rpartition(".")[2].lower() in _suffixes()
+
+
+@functools.cache
+def _suffixes() -> frozenset[str]:
+    readable = {"avif"} if ".avif" in Image.registered_extensions() else set()
+    return frozenset(readable.union(_SUFFIXES))
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """Return the visible entries of a folder, sorted by name."""
+    with os.scandir(folder) as entries:
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+    return sorted(visible, key=lambda entry: entry.name)

@@ -1,0 +1,90 @@
+"""Records of other libraries: Hugging Face, Grain, and any sequence of mappings."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.data.decoding.record_decoding import RecordSequence
+from jaxcnn.data.decoding.undecoded import Undecoded
+
+KIND = "records"
+
+
+def open_source(source: Any, data_dir: str | Path | None) -> Undecoded:
+    """Return records, or a mapping of splits to records, without reading one.
+
+    Args:
+      source: As :func:`jaxcnn.data.load` takes it.
+      data_dir: Not used.
+
+    Raises:
+      TypeError: The records cannot be read by number.
+      ValueError: The records are endless, a table lacks a column, or splits have different classes.
+    """
+    del data_dir
+    name = type(source).__name__
+    if not isinstance(source, Mapping):
+        records, class_names = _open_records(source)
+        return Undecoded(name, {"all": len(records)}, lambda split: records, class_names)
+    opened = {split: _open_records(records) for split, records in source.items()}
+    names = {split: class_names for split, (_, class_names) in opened.items() if class_names}
+    if len({*names.values()}) > 1:
+        raise ValueError(f"all splits must have the same classes. Received: {names}")
+    return Undecoded(
+        name,
+        {split: len(records) for split, (records, _) in opened.items()},
+        lambda split: opened[split][0],
+        next(iter(names.values()), ()),
+    )
+
+
+def _open_records(source: Any) -> tuple[RecordSequence, tuple[str, ...]]:
+    """Return records with ``image`` and ``label``, and the class names if known."""
+    if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
+        raise TypeError(
+            "source must be a name, a path, (images, labels), or records that have a length and "
+            "are read by number. For a Grain IterDataset pass the MapDataset before "
+            "to_iter_dataset(), and load a Hugging Face set without streaming=True. "
+            f"Received: {type(source).__name__}"
+        )
+    if len(source) >= sys.maxsize:
+        raise ValueError(f"records must end. Received: an endless {type(source).__name__}")
+    features = getattr(source, "features", None)
+    if isinstance(features, Mapping):
+        return _open_table(source, features)
+    info = getattr(source, "dataset_info", None)  # a data source of TensorFlow Datasets
+    label = {} if info is None else info.features["label"]
+    return source, tuple(getattr(label, "names", None) or ())
+
+
+def _open_table(table: Any, features: Mapping[str, Any]) -> tuple[RecordSequence, tuple[str, ...]]:
+    """Return a Hugging Face ``Dataset`` as records with undecoded pictures.
+
+    The features are recognized by the names of their types, so that nothing is imported.
+    """
+    columns = []
+    for name, kind in (("image", "Image"), ("label", "ClassLabel")):
+        fitting = [each for each, feature in features.items() if type(feature).__name__ == kind]
+        if name not in features and len(fitting) != 1:
+            raise ValueError(
+                f"the table must have a column {name!r}, or one column of type {kind}: use "
+                f"rename_column(…, {name!r}). Received: {dict(features)}"
+            )
+        columns.append(name if name in features else fitting[0])
+    image, label = columns
+    dtype = _array_dtype(features[image])
+    table = table.select_columns(columns)
+    table = table.with_format("numpy", dtype=dtype) if dtype else table.with_format(None)
+    if type(features[image]).__name__ == "Image":
+        table = table.cast_column(image, type(features[image])(decode=False))
+    table = table.rename_columns({image: "image", label: "label"})
+    return table, tuple(getattr(features[label], "names", None) or ())
+
+
+def _array_dtype(feature: Any) -> str | None:
+    """Return the dtype of a column of arrays or nested lists; ``None`` for any other column."""
+    nested = hasattr(feature, "shape")
+    while hasattr(feature, "feature"):
+        feature, nested = feature.feature, True
+    return feature.dtype if nested else None

@@ -1,0 +1,85 @@
+"""The switch that chooses the source of a name, a path or an object."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+from jaxcnn import arguments
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.decoding.undecoded import Undecoded
+from jaxcnn.data.preparation.catalog import CATALOG
+from jaxcnn.data.sources import archive, arrays, digits, picture_folder, prepared, records
+
+
+class Source(Protocol):
+    """A source: each module of this folder that :func:`find_source` returns.
+
+    Attributes:
+      KIND: The word for the source in :class:`jaxcnn.data.Description`.
+    """
+
+    KIND: str
+
+    def open_source(self, source: Any, data_dir: str | Path | None) -> Dataset | Undecoded:
+        """Return the whole data set, without decoding a picture.
+
+        Args:
+          source: A source of this kind, as :func:`jaxcnn.data.load` takes it.
+          data_dir: Folder of TensorFlow Datasets; ``None`` means its default.
+
+        Raises:
+          TypeError: `source` has the wrong type.
+          ValueError: The source does not exist, or its contents do not make a data set.
+        """
+
+
+def find_source(source: Any, data_dir: str | Path | None = None) -> Source:
+    """Return the module that opens `source`; the first case that matches counts.
+
+    >>> find_source("digits").KIND, find_source("pets.NPZ").KIND, find_source([]).KIND
+    ('digits', 'archive', 'records')
+
+    Args:
+      source: As :func:`jaxcnn.data.load` takes it.
+      data_dir: Folder of TensorFlow Datasets. If given, a string is the name of a data set there
+        rather than of a folder.
+
+    Raises:
+      ValueError: Nothing has this name; the message gives the nearest name that exists.
+    """
+    match source:
+        case str("digits"):
+            return digits
+        case str() | Path() if Path(source).suffix.lower() == ".npz":
+            return archive
+        case str() | Path() if picture_folder.is_folder(source, data_dir):
+            return picture_folder
+        case str() if prepared.is_known(source, data_dir):
+            return prepared
+        case str() | Path():
+            raise _unknown_name(source)
+        case _ if arrays.is_arrays(source):
+            return arrays
+        case _:
+            return records
+
+
+def _unknown_name(name: str | Path) -> ValueError:
+    import tensorflow_datasets as tfds
+
+    near = ["digits", *CATALOG, *_neighbors(Path(os.path.expanduser(name)))]
+    close = difflib.get_close_matches(str(name), near) or difflib.get_close_matches(
+        str(name), tfds.list_builders(with_community_datasets=False)
+    )
+    hint = arguments.nearest(str(name), close or near)
+    return ValueError(f"there is no folder, .npz archive or data set {str(name)!r}. {hint}")
+
+
+def _neighbors(path: Path) -> list[str]:
+    """Return the folders and archives beside a path that does not exist."""
+    try:
+        entries = [entry for entry in path.parent.iterdir() if not entry.name.startswith(".")]
+        return [str(e) for e in sorted(entries) if e.suffix.lower() == ".npz" or e.is_dir()]
+    except OSError:
+        return []

@@ -1,0 +1,154 @@
+"""Normalization of each channel over a batch."""
+
+import math
+
+import jax
+from jax import lax
+from jax.typing import DTypeLike
+
+from jaxcnn import arguments, checks
+from jaxcnn.ops.primitives.channels import spread, total
+from jaxcnn.ops.primitives.summation import accumulator
+
+
+def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Compute the mean and the variance of each channel over the batch and all positions.
+
+    The variance is the mean of (x − mean)², divided by the number of values n, not n − 1. The
+    mean of an empty batch is NaN.
+
+    >>> import jax.numpy as jnp
+    >>> batch_moments(jnp.array([[1., 0.], [3., 0.]]))
+    (Array([2., 0.], dtype=float32), Array([1., 0.], dtype=float32))
+
+    Args:
+      x: ``(batch, …, channels)``, floating point; halves are summed in float32.
+
+    Returns:
+      Mean and variance, ``(channels,)`` each, in the dtype of the sums: at least float32.
+
+    Raises:
+      TypeError: ``x`` is not floating point.
+      ValueError: ``x`` has fewer than two axes.
+    """
+    x = _check_input(x)
+    _, mean, variance = _center(x)
+    return mean, variance
+
+
+def batch_norm(
+    x: jax.Array,
+    scale: jax.Array | None,
+    bias: jax.Array | None,
+    mean: jax.Array,
+    variance: jax.Array,
+    *,
+    epsilon: float = 1e-5,
+    dtype: DTypeLike | None = None,
+) -> jax.Array:
+    """Normalize each channel: y = (x − mean) / √(variance + ε) · scale + bias.
+
+    Mean and variance are those of :func:`batch_moments` in training and running ones at inference
+    (Ioffe and Szegedy, 2015, arXiv 1502.03167).
+
+    >>> import jax.numpy as jnp
+    >>> x = jnp.array([[1.], [3.]])
+    >>> batch_norm(x, jnp.array([10.]), None, *batch_moments(x), epsilon=0)
+    Array([[-10.],
+           [ 10.]], dtype=float32)
+
+    Args:
+      x: ``(batch, …, channels)``, floating point; halves are computed in float32.
+      scale: ``(channels,)``, floating point, or ``None`` for 1.
+      bias: ``(channels,)``, floating point, or ``None`` for 0.
+      mean: ``(channels,)``, floating point.
+      variance: ``(channels,)``, floating point, at least 0.
+      epsilon: Added to the variance, at least 0.
+      dtype: Dtype of the result; ``None`` means that of ``x``.
+
+    Returns:
+      The shape of ``x``.
+
+    Raises:
+      TypeError: an array is not floating point, or ``epsilon`` is not a number.
+      ValueError: the channels do not match, or ``epsilon`` is negative.
+    """
+    mean = checks.array("mean", mean)
+    if mean.ndim != 1:
+        raise ValueError(f"mean must be (channels,). Received: shape {mean.shape}")
+    x = _check_input(x)
+    checks.channels("x", x, mean.shape[0], owner="mean has")
+    wide = x.astype(accumulator(x))
+    mean, variance = (
+        _check_channels(name, values, x).astype(wide.dtype)
+        for name, values in (("mean", mean), ("variance", variance))
+    )
+    centered = wide - spread(mean, wide)
+    return _scale(x, centered, variance, scale, bias, epsilon, dtype)
+
+
+def normalize_over_batch(
+    x: jax.Array,
+    scale: jax.Array | None,
+    bias: jax.Array | None,
+    *,
+    epsilon: float = 1e-5,
+    dtype: DTypeLike | None = None,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return ``batch_norm(x, scale, bias, *batch_moments(x))`` and the two moments.
+
+    The difference x − mean is computed once, which saves the backward pass one sum over ``x``.
+    """
+    x = _check_input(x)
+    centered, mean, variance = _center(x)
+    return _scale(x, centered, variance, scale, bias, epsilon, dtype), mean, variance
+
+
+def _center(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return x − mean, the mean and the variance."""
+    wide = x.astype(accumulator(x))
+    count = math.prod(x.shape[:-1])
+    mean = total(wide) / count
+    centered = wide - spread(mean, wide)
+    # The mean of squared differences: E[x²] − E[x]² has no correct digit left where the mean is
+    # large compared with the deviation.
+    return centered, mean, total(centered * centered) / count
+
+
+def _scale(
+    x: jax.Array,
+    centered: jax.Array,
+    variance: jax.Array,
+    scale: jax.Array | None,
+    bias: jax.Array | None,
+    epsilon: float,
+    dtype: DTypeLike | None,
+) -> jax.Array:
+    slope = lax.rsqrt(variance + arguments.check_number("epsilon", epsilon, minimum=0))
+    if scale is not None:
+        slope *= _check_channels("scale", scale, x).astype(slope.dtype)
+    y = centered * spread(slope, centered)
+    if bias is not None:
+        y += spread(_check_channels("bias", bias, x).astype(y.dtype), y)
+    return y.astype(x.dtype if dtype is None else dtype)
+
+
+def _check_input(x: jax.Array) -> jax.Array:
+    x = checks.array("x", x)
+    if x.ndim < 2:
+        raise ValueError(
+            f"x must be (batch, …, channels) with two axes or more. Received: shape {x.shape}"
+        )
+    checks.floating("x", x)
+    return x
+
+
+def _check_channels(name: str, values: jax.Array, x: jax.Array) -> jax.Array:
+    values = checks.array(name, values)
+    checks.floating(name, values)
+    if values.shape != x.shape[-1:]:
+        raise ValueError(
+            f"{name} must be (channels,) = {x.shape[-1:]}, as the last axis of x. "
+            f"Received: shape {values.shape}"
+        )
+    return values
