@@ -61,7 +61,7 @@ def exhaustive(request):
 
 @pytest.fixture(autouse=True)
 def strict_jax(request):
-    """Silent promotion of dtypes or ranks is an error, but in Optax's schedules, which need it."""
+    """Make silent promotion of dtypes or ranks an error, except in Optax's schedules."""
     if request.node.get_closest_marker("implicit_promotion"):
         yield
         return
@@ -102,13 +102,13 @@ def prepare_tfds():
 
 @pytest.fixture(scope="session")
 def cache_folder(tmp_path_factory):
-    """Where the command line keeps compiled programs during the tests."""
+    """The folder in which commands cache compiled programs during the tests."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")
 def run_cli(cache_folder):
-    """Runs the command line in a real process; returns its exit code and output."""
+    """Run the command line in a process; return its exit code and output."""
 
     def run(*arguments, cwd=None):
         command = [sys.executable, "-c", "from jaxcnn.cli.app import main; main()"]
@@ -131,15 +131,19 @@ def run_cli(cache_folder):
 
 @pytest.fixture
 def call_cli(monkeypatch, capsys):
-    """Runs the command line in this process, which costs no start; returns what run_cli does."""
-    monkeypatch.setattr(cli, "_prepare", lambda: None)  # settings of a process of its own
+    """Run the command line in this process, which saves a start; return the same as `run_cli`."""
+    monkeypatch.setattr(cli, "_prepare", lambda: None)  # it changes settings of the whole process
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
 
-    def call(*arguments, cwd):
-        monkeypatch.chdir(cwd)
+    def call(*arguments, cwd=None):
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
         monkeypatch.setattr(sys, "argv", ["jaxcnn", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        told = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, ended.value.code or 0, told.out, told.err)
+        printed = capsys.readouterr()
+        code = ended.value.code or 0
+        return subprocess.CompletedProcess(arguments, code, printed.out, printed.err)
 
     return call
