@@ -14,7 +14,8 @@ test: .venv/.installed-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q $(TEST_OPTIONS)
 
-# The tests marked `long`, which `make test` leaves out, compiled as users run them.
+# The tests marked `long`, which `make test` leaves out, and its searches with more examples, all
+# compiled as users run them.
 test-long: .venv/.installed-test
 	$(BIN)/python -m pytest -q $(TEST_OPTIONS) --long
 

@@ -6,13 +6,13 @@ import sys
 
 import jax
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from jaxcnn.cli import app as cli
 
-settings.register_profile("jaxcnn", deadline=None, max_examples=20, derandomize=True)
-settings.load_profile("jaxcnn")
-
+settings.register_profile("long", deadline=None, max_examples=20, derandomize=True)
+settings.register_profile("quick", settings.get_profile("long"), max_examples=6)
+settings.load_profile("quick")
 
 # Compilation takes most of the tests' time and their arrays are small: XLA and LLVM optimize
 # nothing, and each loop is compiled by the older, simpler emitter. CPU seconds of one process:
@@ -33,24 +33,38 @@ QUICK_COMPILATION = (
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="run only the tests marked `long`")
+    parser.addoption("--long", action="store_true", help="run only the long tests and searches")
     parser.addoption("--exhaustive", action="store_true", help="run the exhaustive form of tests")
 
 
 def pytest_configure(config):
-    """Compile quickly, before JAX reads the flags; the long tests compile as users do."""
-    if not (config.getoption("--long") or config.getoption("--exhaustive")):
-        os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_COMPILATION))
+    """Compile quickly and search shortly; long tests compile as users do."""
+    if config.getoption("--long") or config.getoption("--exhaustive"):
+        settings.load_profile("long")
+    else:
+        os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_COMPILATION))  # JAX has not read it yet
+
+
+def is_long(item):
+    return item.get_closest_marker("long") is not None
+
+
+def has_long_form(item):
+    """Whether a test searches with Hypothesis: a few examples by default, more with `--long`."""
+    return is_hypothesis_test(getattr(item, "obj", None))
 
 
 def pytest_collection_modifyitems(config, items):
-    """Keep either the tests marked `long` or the others, unless all are asked for."""
+    """Leave out the tests marked `long`; with `--long`, those that have no long form."""
     if config.getoption("--exhaustive"):
         return
-    wanted = config.getoption("--long")
-    left_out = [item for item in items if bool(item.get_closest_marker("long")) != wanted]
+    long = config.getoption("--long")
+    kept, left_out = [], []
+    for item in items:
+        wanted = is_long(item) or has_long_form(item) if long else not is_long(item)
+        (kept if wanted else left_out).append(item)
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if bool(item.get_closest_marker("long")) == wanted]
+    items[:] = kept
 
 
 @pytest.fixture
@@ -116,6 +130,7 @@ def run_cli(cache_folder):
             "COLUMNS": "200",
             "NO_COLOR": "1",
             "XDG_CACHE_HOME": str(cache_folder),
+            "XLA_FLAGS": "",  # compile as users do: a training takes longer than its compilation
         }
         return subprocess.run(
             [*command, *map(str, arguments)],

@@ -91,6 +91,7 @@ def partials(run):
     return list((run / "checkpoints").glob("*.partial"))
 
 
+@pytest.mark.long  # six processes
 def test_killed_again_and_again_a_training_ends_the_same(start, undisturbed, tmp_path, exhaustive):
     """SIGKILL at random moments, half of them while a checkpoint is being written."""
     run, draw = tmp_path / "run", random.Random(0)
@@ -120,6 +121,7 @@ def test_killed_again_and_again_a_training_ends_the_same(start, undisturbed, tmp
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, None)]
 )
+@pytest.mark.long  # two processes each
 def test_a_signal_saves_and_ends(start, undisturbed, tmp_path, number, code):
     process = start(tmp_path)
     process.stdout.readline()
