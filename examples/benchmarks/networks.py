@@ -34,7 +34,7 @@ class Case(NamedTuple):
         """
         total = 0
         for step in self.network.walk(self.input_shape):
-            kernel = getattr(step.layer.build(step.input_shape, rngs=None), "kernel", None)
+            kernel = getattr(step.layer.abstract(step.input_shape), "kernel", None)
             if kernel is not None:
                 total += 2 * math.prod(kernel.shape) * math.prod(step.output_shape[:-1])
         return total / 1e9

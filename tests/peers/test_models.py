@@ -191,7 +191,7 @@ def random_arrays(tree, rng):
 
 def run_ours(network, params, statistics, images, labels):
     """Logits of inference and of training, statistics after it, gradients of a mean loss."""
-    graphdef = nnx.graphdef(network.build(images.shape[1:], rngs=None))
+    graphdef = nnx.graphdef(network.abstract(images.shape[1:]))
 
     def loss(params, images):
         model = nnx.merge(graphdef, params, statistics)
@@ -218,7 +218,7 @@ def test_values_gradients_and_statistics(name):
     make, make_peer, size = NETWORKS[name]
     network, shape = make(), (size, size, 3)
     rng = np.random.default_rng(0)
-    _, params, statistics = nnx.split(network.build(shape, rngs=None), nnx.Param, nnx.BatchStat)
+    _, params, statistics = nnx.split(network.abstract(shape), nnx.Param, nnx.BatchStat)
     params, statistics = (
         random_arrays(nnx.to_pure_dict(part), rng) for part in (params, statistics)
     )

@@ -42,7 +42,7 @@ def flat(tree):
 def parameters():
     """Return parameters of which none are zeros, as biases begin."""
     rng = np.random.default_rng(0)
-    shapes = nnx.to_pure_dict(nnx.state(NETWORK.build(SHAPE, rngs=None), nnx.Param))
+    shapes = nnx.to_pure_dict(nnx.state(NETWORK.abstract(SHAPE), nnx.Param))
     return jax.tree.map(lambda a: jnp.asarray(rng.standard_normal(a.shape, np.float32)), shapes)
 
 
