@@ -1,9 +1,9 @@
-# Two commands for a fresh machine with Python 3.11 or later: `make train` and `make test`.
+# Commands for a fresh machine with Python 3.11 or later: `make train` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
-.PHONY: train test test-peers test-peers-long test-survival bench clean
+.PHONY: train test test-long test-exhaustive test-peers test-peers-long bench clean
 
 train: .venv/.installed
 	$(BIN)/jaxcnn train --out runs/digits --overwrite
@@ -14,6 +14,15 @@ test: .venv/.installed-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q $(TEST_OPTIONS)
 
+# The tests marked `long`, which `make test` leaves out, and its searches with more examples, all
+# compiled as users run them.
+test-long: .venv/.installed-test
+	$(BIN)/python -m pytest -q $(TEST_OPTIONS) --long
+
+# Trainings killed twenty times, and checkpoints with every byte of every file flipped in turn.
+test-exhaustive: .venv/.installed-test
+	$(BIN)/python -m pytest -q -s --exhaustive -k "killed or damage" tests/training
+
 # About 100 random configurations of each operation against PyTorch and Keras; the long form draws
 # 2,000 new ones each time.
 test-peers: .venv/.installed-peers
@@ -21,10 +30,6 @@ test-peers: .venv/.installed-peers
 
 test-peers-long: .venv/.installed-peers
 	$(BIN)/python -m pytest -v $(TEST_OPTIONS) tests/peers --hypothesis-profile=peers_long
-
-# Trainings killed twenty times, and checkpoints with every byte of every file flipped in turn.
-test-survival: .venv/.installed-test
-	$(BIN)/python -m pytest -q -s --long -k "killed or damage" tests/training
 
 # Every benchmark against PyTorch, Keras, Flax and Equinox: 20 to 40 minutes on two idle cores.
 bench: .venv/.installed-bench

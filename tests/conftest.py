@@ -1,4 +1,4 @@
-"""Strict JAX for every test, and the arrays that tests share."""
+"""Strict JAX for every test, quick compilation, and the fixtures that tests share."""
 
 import os
 import subprocess
@@ -6,26 +6,76 @@ import sys
 
 import jax
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from jaxcnn.cli import app as cli
 
-settings.register_profile("jaxcnn", deadline=None, max_examples=20, derandomize=True)
-settings.load_profile("jaxcnn")
+settings.register_profile("long", deadline=None, max_examples=20, derandomize=True)
+settings.register_profile("quick", settings.get_profile("long"), max_examples=6)
+settings.load_profile("quick")
+
+# Compilation takes most of the tests' time and their arrays are small: XLA and LLVM optimize
+# nothing, and each loop is compiled by the older, simpler emitter. CPU seconds of one process:
+#
+#   flags (each with those above it)                14 small networks   pooling, geometry, losses
+#   none                                                  14.6                   118
+#   --xla_backend_optimization_level=0                     9.6                    87
+#   --xla_cpu_use_fusion_emitters=false                    4.6                    67
+#   --xla_cpu_parallel_codegen_split_count=1               3.9
+#
+# No gain: --xla_llvm_disable_expensive_passes, --xla_cpu_multi_thread_eigen=false, and a cache of
+# programs (5 % of them repeat; two processes may not share it, as JAX's writes are not atomic).
+QUICK_COMPILATION = (
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="run the long form of tests that have one")
+    parser.addoption("--long", action="store_true", help="run only the long tests and searches")
+    parser.addoption("--exhaustive", action="store_true", help="run the exhaustive form of tests")
+
+
+def pytest_configure(config):
+    """Compile quickly and search shortly; long tests compile as users do."""
+    if config.getoption("--long") or config.getoption("--exhaustive"):
+        settings.load_profile("long")
+    else:
+        os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_COMPILATION))  # JAX has not read it yet
+
+
+def is_long(item):
+    return item.get_closest_marker("long") is not None
+
+
+def has_long_form(item):
+    """Whether a test searches with Hypothesis: a few examples by default, more with `--long`."""
+    return is_hypothesis_test(getattr(item, "obj", None))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out the tests marked `long`; with `--long`, those that have no long form."""
+    if config.getoption("--exhaustive"):
+        return
+    long = config.getoption("--long")
+    kept, left_out = [], []
+    for item in items:
+        wanted = is_long(item) or has_long_form(item) if long else not is_long(item)
+        (kept if wanted else left_out).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
 
 
 @pytest.fixture
-def long_form(request):
-    return request.config.getoption("--long")
+def exhaustive(request):
+    """Whether a test takes its exhaustive form."""
+    return request.config.getoption("--exhaustive")
 
 
 @pytest.fixture(autouse=True)
 def strict_jax(request):
-    """Silent promotion of dtypes or ranks is an error, but in Optax's schedules, which need it."""
+    """Make silent promotion of dtypes or ranks an error, except in Optax's schedules."""
     if request.node.get_closest_marker("implicit_promotion"):
         yield
         return
@@ -66,13 +116,13 @@ def prepare_tfds():
 
 @pytest.fixture(scope="session")
 def cache_folder(tmp_path_factory):
-    """Where the command line keeps compiled programs during the tests."""
+    """The folder in which commands cache compiled programs during the tests."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")
 def run_cli(cache_folder):
-    """Runs the command line in a real process; returns its exit code and output."""
+    """Run the command line in a process; return its exit code and output."""
 
     def run(*arguments, cwd=None):
         command = [sys.executable, "-c", "from jaxcnn.cli.app import main; main()"]
@@ -80,6 +130,7 @@ def run_cli(cache_folder):
             "COLUMNS": "200",
             "NO_COLOR": "1",
             "XDG_CACHE_HOME": str(cache_folder),
+            "XLA_FLAGS": "",  # compile as users do: a training takes longer than its compilation
         }
         return subprocess.run(
             [*command, *map(str, arguments)],
@@ -95,24 +146,19 @@ def run_cli(cache_folder):
 
 @pytest.fixture
 def call_cli(monkeypatch, capsys):
-    """Runs the command line in this process, which costs no start; returns what run_cli does."""
-    monkeypatch.setattr(cli, "_prepare", lambda: None)  # settings of a process of its own
+    """Run the command line in this process, which saves a start; return the same as `run_cli`."""
+    monkeypatch.setattr(cli, "_prepare", lambda: None)  # it changes settings of the whole process
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
 
-    def call(*arguments, cwd):
-        monkeypatch.chdir(cwd)
+    def call(*arguments, cwd=None):
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
         monkeypatch.setattr(sys, "argv", ["jaxcnn", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        told = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, ended.value.code or 0, told.out, told.err)
+        printed = capsys.readouterr()
+        code = ended.value.code or 0
+        return subprocess.CompletedProcess(arguments, code, printed.out, printed.err)
 
     return call
-
-
-@pytest.fixture(scope="session")
-def trained_run(run_cli, tmp_path_factory):
-    """The folder of a run: the course's network, trained long enough to be good at it."""
-    folder = tmp_path_factory.mktemp("runs") / "digits"
-    result = run_cli("train", "--epochs", 10, "--out", folder)
-    assert result.returncode == 0, result.stderr
-    return folder

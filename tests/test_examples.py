@@ -9,10 +9,10 @@ pytestmark = pytest.mark.implicit_promotion
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-@pytest.mark.parametrize("name", ["own_training_loop", "own_module"])
-def test_example_learns(name):
+@pytest.mark.parametrize(("name", "epochs"), [("own_training_loop", 2), ("own_module", 4)])
+def test_example_learns(name, epochs):
     module = runpy.run_path(str(EXAMPLES / f"{name}.py"))
-    assert module["main"](epochs=4) > 0.8
+    assert module["main"](epochs=epochs) > 0.8
 
 
 def test_every_example_is_run():

@@ -1,4 +1,4 @@
-"""The command line, through real processes."""
+"""The command line: one training in a process of its own, the rest in this one."""
 
 import json
 import re
@@ -12,6 +12,15 @@ import jaxcnn as cnn
 from jaxcnn.cli import run_commands
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training import run_folder
+
+
+@pytest.fixture(scope="module")
+def trained_run(run_cli, tmp_path_factory):
+    """The folder of a run: the course's network, trained long enough to be good at it."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    result = run_cli("train", "--epochs", 10, "--out", folder)
+    assert result.returncode == 0, result.stderr
+    return folder
 
 
 def test_train_writes_a_run(trained_run):
@@ -39,9 +48,10 @@ def test_compiled_programs_are_kept(trained_run, cache_folder):
     assert list((cache_folder / "jaxcnn").glob("jit_step-*"))
 
 
-def test_evaluate_repeats_the_result(trained_run, run_cli):
+@pytest.mark.implicit_promotion
+def test_evaluate_repeats_the_result(trained_run, call_cli):
     described = json.loads((trained_run / "run.json").read_text())
-    result = run_cli("evaluate", trained_run)
+    result = call_cli("evaluate", trained_run)
     assert result.returncode == 0
     assert "355 images" in result.stdout
     assert f"{described['metrics']['accuracy']:.2%}" in result.stdout
@@ -99,7 +109,8 @@ def test_load_gives_the_trained_model(trained_run):
     assert evaluation.accuracy == described["metrics"]["accuracy"]
 
 
-def test_predict_reads_drawn_digits(trained_run, run_cli, tmp_path):
+@pytest.mark.implicit_promotion
+def test_predict_reads_drawn_digits(trained_run, call_cli, tmp_path):
     """Thick strokes and thin, dark on light and light on dark, large and small."""
     styles = [("white", "black", 260, 0), ("#102040", "#ffe060", 150, 4)]
     paths = []
@@ -116,35 +127,36 @@ def test_predict_reads_drawn_digits(trained_run, run_cli, tmp_path):
             )
             paths.append(tmp_path / f"{digit}-{number}.png")
             picture.save(paths[-1])
-    result = run_cli("predict", trained_run, *paths)
+    result = call_cli("predict", trained_run, *paths)
     assert result.returncode == 0, result.stderr
     lines = [line.split() for line in result.stdout.splitlines()]
     assert [label for _, label, _ in lines] == [path.name[0] for path in paths]
     assert all(re.fullmatch(r"\d+\.\d%", probability) for *_, probability in lines)
 
 
-def test_train_on_an_archive(run_cli, tmp_path):
+@pytest.mark.implicit_promotion
+def test_train_on_an_archive(call_cli, tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 30, 30, 3), np.uint8)
     archive = tmp_path / "noise.npz"
     np.savez(archive, images=images, labels=np.arange(40) % 2, class_names=["cat", "dog"])
     options = ("--model", "pets_cnn", "--epochs", 1, "--batch-size", 8)
-    result = run_cli("train", "--data", archive, *options, cwd=tmp_path)
+    result = call_cli("train", "--data", archive, *options, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "runs" / "pets_cnn-noise-1" / "run.json").is_file()
     model = cnn.load(tmp_path / "runs" / "pets_cnn-noise-1")
     assert cnn.predict(model, images).shape == (40, 2)
 
 
-def test_summary_prints_the_table_and_the_formula(run_cli):
-    result = run_cli("summary", "mnist_cnn", "--input-shape", "28,28,1", "--explain")
+def test_summary_prints_the_table_and_the_formula(call_cli):
+    result = call_cli("summary", "mnist_cnn", "--input-shape", "28,28,1", "--explain")
     expected = cnn.summarize(cnn.models.create("mnist_cnn"), (28, 28, 1), explain=True)
     assert result.stdout == f"{expected}\n"
     assert "n_H = n_W = ⌊(28 − 3 + 2·0) / 1⌋ + 1 = 26" in result.stdout
 
 
-def test_models_lists_parameters_that_are_trained(run_cli):
-    lines = [line.split() for line in run_cli("models").stdout.splitlines()]
+def test_models_lists_parameters_that_are_trained(call_cli):
+    lines = [line.split() for line in call_cli("models").stdout.splitlines()]
     assert tuple(name for name, *_ in lines) == cnn.models.names()
     assert ["letters_cnn", "128,128,1", "8,402,618", "parameters"] in lines
     assert ["mnist_cnn", "28,28,1", "80,266", "parameters"] in lines
@@ -152,13 +164,14 @@ def test_models_lists_parameters_that_are_trained(run_cli):
     assert ["resnet50", "224,224,3", "25,557,032", "parameters"] in lines
 
 
-def test_data_show_draws_a_picture(run_cli, tmp_path):
+@pytest.mark.implicit_promotion
+def test_data_show_draws_a_picture(call_cli, tmp_path):
     options = ("--augment", "cifar", "--images", 2)
-    result = run_cli("data", "show", "digits", *options, cwd=tmp_path)
+    result = call_cli("data", "show", "digits", *options, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (0, "The plot is in digits-cifar.png\n")
     with Image.open(tmp_path / "digits-cifar.png") as picture:
         assert picture.size == (round(8 * 1.3 * 120), round((2 * 1.3 + 0.4) * 120))
-    named = run_cli("data", "show", "digits", *options, "--out", "a.png", cwd=tmp_path)
+    named = call_cli("data", "show", "digits", *options, "--out", "a.png", cwd=tmp_path)
     assert named.returncode == 0
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "digits-cifar.png").read_bytes()
 
@@ -168,8 +181,8 @@ def test_version(run_cli):
 
 
 @pytest.mark.parametrize(("arguments", "command"), [([], "train"), (["data"], "show")])
-def test_no_command_prints_help(run_cli, arguments, command):
-    result = run_cli(*arguments)
+def test_no_command_prints_help(call_cli, arguments, command):
+    result = call_cli(*arguments)
     assert (result.returncode, result.stderr) == (0, "")
     assert command in result.stdout
 
@@ -223,17 +236,18 @@ def test_existing_run_is_kept(run_cli, trained_run):
     assert (trained_run / "run.json").read_bytes() == before
 
 
-def test_overwrite_spares_what_is_not_a_run(run_cli, tmp_path):
+def test_overwrite_spares_what_is_not_a_run(call_cli, tmp_path):
     (tmp_path / "letters.txt").write_text("dear")
-    result = run_cli("train", "--out", tmp_path, "--overwrite")
+    result = call_cli("train", "--out", tmp_path, "--overwrite")
     assert result.returncode == 2
     assert "is not a run" in result.stderr
     assert (tmp_path / "letters.txt").read_text() == "dear"
 
 
-def test_predict_names_the_file_that_is_no_picture(run_cli, trained_run, tmp_path):
+@pytest.mark.implicit_promotion
+def test_predict_names_the_file_that_is_no_picture(call_cli, trained_run, tmp_path):
     (tmp_path / "words.png").write_text("not a picture")
-    result = run_cli("predict", trained_run, tmp_path / "words.png")
+    result = call_cli("predict", trained_run, tmp_path / "words.png")
     assert result.returncode == 2
     assert "words.png" in result.stderr
     assert "not a picture" in result.stderr

@@ -1,4 +1,4 @@
-"""The command line for data sets, through real processes."""
+"""The command line for data sets."""
 
 import os
 from contextlib import nullcontext
@@ -13,8 +13,8 @@ from jaxcnn.cli import data_commands
 from jaxcnn.data.decoding.record_decoding import Records
 
 
-def test_list_names_every_set(run_cli, tmp_path):
-    result = run_cli("data", "list", "--data-dir", tmp_path)
+def test_list_names_every_set(call_cli, tmp_path):
+    result = call_cli("data", "list", "--data-dir", tmp_path)
     assert result.returncode == 0
     header, digits, *others = result.stdout.splitlines()
     assert header.split() == ["name", "images", "classes", "download", "prepared"]
@@ -25,9 +25,9 @@ def test_list_names_every_set(run_cli, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_info_of_the_digits_draws_a_picture(run_cli, tmp_path):
+def test_info_of_the_digits_draws_a_picture(call_cli, tmp_path):
     picture = tmp_path / "digits.png"
-    result = run_cli("data", "info", "digits", "--plot", picture)
+    result = call_cli("data", "info", "digits", "--plot", picture)
     assert result.stdout.splitlines() == [
         "digits",
         "train     1,442 images of 8×8×1",
@@ -39,11 +39,11 @@ def test_info_of_the_digits_draws_a_picture(run_cli, tmp_path):
         assert drawn.format == "PNG"
 
 
-def test_info_of_an_archive(run_cli, tmp_path):
+def test_info_of_an_archive(call_cli, tmp_path):
     path = tmp_path / "pets.npz"
     images = np.zeros((12, 5, 4, 3), np.uint8)
     np.savez(path, images=images, labels=np.arange(12) % 2, class_names=["cat", "dog"])
-    result = run_cli("data", "info", path)
+    result = call_cli("data", "info", path)
     assert result.stdout.splitlines() == [
         str(path),
         "train     10 images of 5×4×3",
@@ -52,12 +52,12 @@ def test_info_of_an_archive(run_cli, tmp_path):
     ]
 
 
-def test_info_of_numbers_to_predict(run_cli, tmp_path):
+def test_info_of_numbers_to_predict(call_cli, tmp_path):
     path = tmp_path / "ages.npz"
     np.savez(path, images=np.zeros((12, 5, 4, 3), np.uint8), labels=np.zeros((12, 2)))
-    result = run_cli("data", "info", path)
+    result = call_cli("data", "info", path)
     assert result.stdout.splitlines()[-1] == "labels    2 numbers for each image"
-    result = run_cli("train", "--data", path, cwd=tmp_path)
+    result = call_cli("train", "--data", path, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     assert "jaxcnn train needs one class per image" in result.stderr
     assert list(tmp_path.iterdir()) == [path]
@@ -76,8 +76,9 @@ def folder(tmp_path):
     return root
 
 
-def test_a_folder_is_described_drawn_trained_on_and_evaluated(run_cli, folder, tmp_path):
-    result = run_cli("data", "info", folder, "--plot", tmp_path / "pets.png")
+@pytest.mark.implicit_promotion
+def test_a_folder_is_described_drawn_trained_on_and_evaluated(call_cli, folder, tmp_path):
+    result = call_cli("data", "info", folder, "--plot", tmp_path / "pets.png")
     assert result.stdout.splitlines() == [
         str(folder),
         "train     32 pictures",
@@ -86,14 +87,14 @@ def test_a_folder_is_described_drawn_trained_on_and_evaluated(run_cli, folder, t
         f"examples  {tmp_path / 'pets.png'}",
     ]
     out = tmp_path / "cifar.png"
-    result = run_cli("data", "show", folder, "--augment", "cifar", "--out", out)
+    result = call_cli("data", "show", folder, "--augment", "cifar", "--out", out)
     assert (result.stdout, result.stderr) == (f"The plot is in {out}\n", "")
     options = ["--data", folder, "--epochs", "15", "--batch-size", "16", "--out", tmp_path / "run"]
-    result = run_cli("train", *options)
+    result = call_cli("train", *options)
     assert "Training on 32 images" in result.stdout
     assert "100.00% of 8 test images correct" in result.stdout
-    assert "accuracy  100.00%" in run_cli("evaluate", tmp_path / "run").stdout
-    result = run_cli("predict", tmp_path / "run", folder / "dog" / "1.png")
+    assert "accuracy  100.00%" in call_cli("evaluate", tmp_path / "run").stdout
+    result = call_cli("predict", tmp_path / "run", folder / "dog" / "1.png")
     assert result.stdout.split()[1] == "dog"
 
 
@@ -149,8 +150,8 @@ def test_only_what_is_drawn_is_decoded(tmp_path, monkeypatch):
     assert sorted(rows) == [0, *range(6)]  # the first tells the shape
 
 
-def test_help_lists_the_commands(run_cli):
-    result = run_cli("data")
+def test_help_lists_the_commands(call_cli):
+    result = call_cli("data")
     assert result.returncode == 0
     assert all(name in result.stdout for name in ("list", "info", "prepare"))
 

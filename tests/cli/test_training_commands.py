@@ -17,7 +17,7 @@ from jaxcnn import training
 from jaxcnn.cli.app import app
 from jaxcnn.recipes import read_recipe, running
 from jaxcnn.recipes.schema import read
-from jaxcnn.training import run_folder
+from jaxcnn.training import EpochEnded, fitting, run_folder
 
 pytestmark = pytest.mark.implicit_promotion
 
@@ -185,6 +185,35 @@ def test_find_learning_rate_uses_the_optimizer_of_the_recipe(archive, tmp_path, 
     }  # fmt: skip
 
 
+def test_a_stopped_training_resumes(call_cli, small, pair, tmp_path, monkeypatch):
+    """SIGTERM after the first epoch saves the run; `--resume` ends as an undisturbed training."""
+
+    def terminate(event):
+        if isinstance(event, EpochEnded):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def run_task(*arguments, callbacks, **options):
+        return fitting.run_task(*arguments, callbacks=[*callbacks, terminate], **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "run_task", run_task)
+        result = call_cli("train", *small, "--out", "stopped", cwd=tmp_path)
+    assert result.returncode == 128 + signal.SIGTERM
+    assert "The training is saved. Resume it: jaxcnn train --resume stopped" in result.stdout
+    assert "has not ended" in command("runs", tmp_path)
+    assert len(run_folder.read_history(tmp_path / "stopped")) == 1
+    output = command("train", "--resume", tmp_path / "stopped")
+    assert re.findall(r"epoch (\d+)/2  [\d,]+ images", output) == ["2"]
+    again = command("train", "--resume", tmp_path / "stopped")
+    assert "has ended; there is nothing to resume" in again
+    stopped, whole = (
+        (folder / "model.safetensors").read_bytes()
+        for folder in (tmp_path / "stopped", pair / "first")
+    )
+    assert stopped == whole
+
+
+@pytest.mark.long  # two processes and 300 epochs; the test above, with the signal from outside
 def test_a_training_that_is_stopped_goes_on_where_it_was(small, archive, cache_folder, tmp_path):
     """As a user sees it: SIGTERM amid the training, then --resume, then a run like any other."""
     arguments = [*small, "--set", "training.epochs=150"]
@@ -250,8 +279,8 @@ def test_mistakes_are_told(tmp_path, monkeypatch, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failed_training_is_one_line_and_exit_code_1(run_cli, small, tmp_path):
+def test_a_failed_training_is_one_line_and_exit_code_1(call_cli, small, tmp_path):
     rate = ("--set", "optimizer.schedule=constant", "--set", "optimizer.learning_rate=1e30")
-    result = run_cli("train", *small, *rate, cwd=tmp_path)
+    result = call_cli("train", *small, *rate, cwd=tmp_path)
     assert result.returncode == 1, result.stderr
     assert re.fullmatch(r"Error: step \d+ .* is not finite\. First in .*\n", result.stderr)

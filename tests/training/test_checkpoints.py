@@ -147,13 +147,13 @@ def damages(path, *, every_byte):
         yield f"byte {place} flipped", lambda flipped=flipped: path.write_bytes(flipped)
 
 
-def test_every_damage_of_every_file_is_detected(tmp_path, checkpoints, long_form):
-    """In the long form every byte of every file is flipped in turn."""
+def test_every_damage_of_every_file_is_detected(tmp_path, checkpoints, exhaustive):
+    """In the exhaustive form every byte of every file is flipped in turn."""
     write(checkpoints, 1, 2)
     folder, count = tmp_path / "2", 0
     for path in files(folder):
         whole = path.read_bytes()
-        for what, damage in damages(path, every_byte=long_form):
+        for what, damage in damages(path, every_byte=exhaustive):
             damage()
             with pytest.raises(ValueError, match=r"^checkpoint 2 in .* is damaged: "):
                 verify(folder)

@@ -91,10 +91,11 @@ def partials(run):
     return list((run / "checkpoints").glob("*.partial"))
 
 
-def test_killed_again_and_again_a_training_ends_the_same(start, undisturbed, tmp_path, long_form):
+@pytest.mark.long  # six processes
+def test_killed_again_and_again_a_training_ends_the_same(start, undisturbed, tmp_path, exhaustive):
     """SIGKILL at random moments, half of them while a checkpoint is being written."""
     run, draw = tmp_path / "run", random.Random(0)
-    kills, amid_writing, begun = 20 if long_form else 3, 0, 0
+    kills, amid_writing, begun = 20 if exhaustive else 3, 0, 0
     steps = survivor.EPOCHS * survivor.STEPS
     for number in range(kills):
         process = start(run)
@@ -120,6 +121,7 @@ def test_killed_again_and_again_a_training_ends_the_same(start, undisturbed, tmp
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, None)]
 )
+@pytest.mark.long  # two processes each
 def test_a_signal_saves_and_ends(start, undisturbed, tmp_path, number, code):
     process = start(tmp_path)
     process.stdout.readline()
