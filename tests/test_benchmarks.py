@@ -72,6 +72,7 @@ def assert_goals(printed, *goals):
     assert told == list(goals)
 
 
+@pytest.mark.long
 @pytest.mark.implicit_promotion
 def test_feeding_is_measured(benchmark_files, monkeypatch, capsys):
     feed = benchmark_files("feed")
@@ -83,6 +84,7 @@ def test_feeding_is_measured(benchmark_files, monkeypatch, capsys):
     assert_goals(capsys.readouterr().out, *["at least 1"] * 3, "at most 3 %")
 
 
+@pytest.mark.long
 @pytest.mark.implicit_promotion
 def test_augmentation_is_measured(benchmark_files, monkeypatch, capsys):
     augmentation = benchmark_files("augmentation")
@@ -93,6 +95,7 @@ def test_augmentation_is_measured(benchmark_files, monkeypatch, capsys):
     assert_goals(capsys.readouterr().out, "at most 15%")
 
 
+@pytest.mark.long
 def test_a_folder_of_pictures_is_measured(benchmark_files, capsys):
     figures = benchmark_files("image_folder").run(40)
     assert all(figure >= 0 for figure in figures.values())

@@ -179,6 +179,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks(name, key):
     """Every size and count, predicted, and found again in the model that is built."""

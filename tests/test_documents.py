@@ -8,7 +8,6 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import pytest
 
 import jaxcnn as cnn
@@ -84,17 +83,18 @@ def short_training(monkeypatch):
     monkeypatch.setattr(cnn.recipes, "train", train_shortly)
 
 
-@pytest.fixture
-def fast_compilation():
-    """Compile without most optimizations: compilation takes nearly all of the time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()  # other tests must not reuse these programs
+# Those of the other pages are run by `make test-long`.
+QUICK = ("README.md", "layers.md")
 
 
-@pytest.mark.usefixtures("short_training", "fast_compilation")
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name_of(page), marks=[pytest.mark.long] * (page.name not in QUICK))
+        for page in WITH_PYTHON
+    ],
+)
+@pytest.mark.usefixtures("short_training")
 def test_python_runs_and_prints_what_the_page_shows(page, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     namespace = {}

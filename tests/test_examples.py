@@ -9,6 +9,7 @@ pytestmark = pytest.mark.implicit_promotion
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "epochs"), [("own_training_loop", 2), ("own_module", 4)])
 def test_example_learns(name, epochs):
     module = runpy.run_path(str(EXAMPLES / f"{name}.py"))

@@ -11,6 +11,7 @@ from jaxcnn.runtime import run_once
 REFERENCE = jax.nn.initializers.he_normal()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", [(3, 3, 4, 8), (100, 10)])
 def test_kernels_are_those_of_jax(shape, key):
     kernel = modules.he_normal(key, shape, jnp.float32)

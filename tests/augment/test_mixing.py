@@ -35,6 +35,7 @@ def shares(mix, labeled, alpha, keys=40):
     return own[targets.max(axis=-1) < 1 - 1e-6]
 
 
+@pytest.mark.long
 def test_shares_of_mixup_follow_beta(labeled):
     own = shares(mixup, labeled, 1.0)
     assert len(own) > 2000

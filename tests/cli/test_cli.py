@@ -23,6 +23,7 @@ def trained_run(run_cli, tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_train_writes_a_run(trained_run):
     files = {path.relative_to(trained_run).as_posix() for path in trained_run.glob("**/*.*")}
     assert {name for name in files if not name.startswith("checkpoints/")} == {
@@ -44,10 +45,12 @@ def test_train_writes_a_run(trained_run):
     assert [path.name for path in trained_run.parent.iterdir()] == ["digits"]
 
 
+@pytest.mark.long
 def test_compiled_programs_are_kept(trained_run, cache_folder):
     assert list((cache_folder / "jaxcnn").glob("jit_step-*"))
 
 
+@pytest.mark.long
 @pytest.mark.implicit_promotion
 def test_evaluate_repeats_the_result(trained_run, call_cli):
     described = json.loads((trained_run / "run.json").read_text())
@@ -102,6 +105,7 @@ def test_evaluate_knows_classes_by_their_names(cat_run, tmp_path, monkeypatch, c
         run_commands.evaluate(cat_run, None, None, None, None, None)
 
 
+@pytest.mark.long
 def test_load_gives_the_trained_model(trained_run):
     test = cnn.data.load("digits", image_size=28, split="test")
     described = json.loads((trained_run / "run.json").read_text())
@@ -109,6 +113,7 @@ def test_load_gives_the_trained_model(trained_run):
     assert evaluation.accuracy == described["metrics"]["accuracy"]
 
 
+@pytest.mark.long
 @pytest.mark.implicit_promotion
 def test_predict_reads_drawn_digits(trained_run, call_cli, tmp_path):
     """Thick strokes and thin, dark on light and light on dark, large and small."""
@@ -134,6 +139,7 @@ def test_predict_reads_drawn_digits(trained_run, call_cli, tmp_path):
     assert all(re.fullmatch(r"\d+\.\d%", probability) for *_, probability in lines)
 
 
+@pytest.mark.long
 @pytest.mark.implicit_promotion
 def test_train_on_an_archive(call_cli, tmp_path):
     rng = np.random.default_rng(0)
@@ -155,6 +161,7 @@ def test_summary_prints_the_table_and_the_formula(call_cli):
     assert "n_H = n_W = ⌊(28 − 3 + 2·0) / 1⌋ + 1 = 26" in result.stdout
 
 
+@pytest.mark.long
 def test_models_lists_parameters_that_are_trained(call_cli):
     lines = [line.split() for line in call_cli("models").stdout.splitlines()]
     assert tuple(name for name, *_ in lines) == cnn.models.names()
@@ -228,6 +235,7 @@ def test_mistakes_are_one_line(call_cli, tmp_path, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_existing_run_is_kept(run_cli, trained_run):
     before = (trained_run / "run.json").read_bytes()
     result = run_cli("train", "--out", trained_run)

@@ -76,6 +76,7 @@ def folder(tmp_path):
     return root
 
 
+@pytest.mark.long
 @pytest.mark.implicit_promotion
 def test_a_folder_is_described_drawn_trained_on_and_evaluated(call_cli, folder, tmp_path):
     result = call_cli("data", "info", folder, "--plot", tmp_path / "pets.png")
@@ -107,6 +108,7 @@ def picture_files(root, *classes, count=6):
     return root
 
 
+@pytest.mark.long
 def test_info_and_show_of_whatever_load_takes(tmp_path, prepare_tfds, capsys, monkeypatch):
     """Run in this process, for there are many: every kind of source, with splits of every kind."""
     monkeypatch.chdir(tmp_path)

@@ -118,6 +118,7 @@ def test_the_seconds_of_a_run_are_those_of_all_its_epochs(small, tmp_path, monke
     assert run_folder.read_run(tmp_path / "run").metrics["seconds"] == 2000.0
 
 
+@pytest.mark.long
 def test_a_fine_tuning_goes_on_without_the_run_that_it_began_from(pair, small, tmp_path):
     base, run = shutil.copytree(pair / "first", tmp_path / "base"), tmp_path / "run"
     command("train", "fine_tune", *small, "--set", f"model.weights={base}", "--out", run)
@@ -150,6 +151,7 @@ def test_recipes_are_listed_and_printed(tmp_path):
     assert read(tmp_path / "own.toml") == read("digits")
 
 
+@pytest.mark.long
 def test_find_learning_rate_suggests_and_draws(archive, tmp_path):
     picture = tmp_path / "rates.png"
     output = command(

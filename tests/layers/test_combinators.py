@@ -160,6 +160,7 @@ def test_errors_name_the_path(layer, message):
             method((8, 8, 4))
 
 
+@pytest.mark.long
 @pytest.mark.implicit_promotion
 def test_a_residual_network_learns(key):
     """Twenty steps on one batch halve the loss; statistics are the state's, not the model's."""

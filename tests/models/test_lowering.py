@@ -37,7 +37,13 @@ def program(layer, input_shape, platform):
     return lower(*arrays, jax.eval_shape(lambda: jax.random.key(0))).mlir_module()
 
 
-@pytest.mark.parametrize("name", MODELS)
+LARGE = ("mobilenet_v2", "resnet20")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] * (name in LARGE)) for name in MODELS],
+)
 def test_accelerators_get_the_plain_program(name):
     layer, input_shape = MODELS[name]
     kinds = [step.layer.kind for step in layer.walk(input_shape)]

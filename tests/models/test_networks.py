@@ -31,7 +31,14 @@ def test_published_parameters(name, options, parameters):
     assert summarize(network, models.input_shape(name)).trainable == parameters
 
 
-@pytest.mark.parametrize("name", models.names())
+# The others take most of the time to trace and compile.
+SMALL = ("airbench", "letters_cnn", "mnist_cnn", "pets_cnn", "resnet20", "tiny_cnn")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.long] * (n not in SMALL)) for n in models.names()],
+)
 def test_every_model_runs_on_its_input(name):
     """Abstractly: the shapes and dtypes of a real run, in none of its time."""
     network, shape = models.create(name), models.input_shape(name)
@@ -107,6 +114,7 @@ def test_errors_of_options(name, options, message):
         models.create(name, **options)
 
 
+@pytest.mark.long
 @pytest.mark.implicit_promotion
 def test_the_tiny_network_learns_digits():
     train, test = (data.load("digits", split=split) for split in ("train", "test"))

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -16,6 +17,7 @@ FILTERS = {
 }
 
 
+@pytest.mark.long
 def test_resize_as_pillow():
     """Pillow blurs before it makes an image smaller too; each size is that of two axes."""
     picture = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)

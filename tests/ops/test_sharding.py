@@ -23,6 +23,7 @@ def differences():
     return json.loads(output)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["by_hand", "by_jax", "in_types"])
 def test_gradients(differences, way):
     """In a ``shard_map`` with the sum over devices written or not, or by the arrays' types."""

@@ -312,6 +312,7 @@ def test_weights_that_do_not_fit_are_an_error(begun):
         assemble(read("fine_tune", assignments=["model.weights=nowhere"]))
 
 
+@pytest.mark.long
 def test_the_fast_recipe_whitens_and_freezes_its_first_layer(tmp_path):
     """On noise, for there is no CIFAR here."""
     pictures = noise(tmp_path / "noise.npz", (60, 32, 32, 3))

@@ -109,6 +109,7 @@ def test_fit_takes_recipes_by_name_and_knows_the_epochs():
     assert all((a == b).all() for a, b in zip(named, given, strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mix", [cnn.augment.mixup, cnn.augment.cutmix])
 def test_fit_learns_from_mixed_images(mix):
     train, test = stripes(256), stripes(64, seed=1)

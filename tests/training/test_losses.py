@@ -382,10 +382,10 @@ ERRORS = [
     (focal, (LOGITS, LABELS), {"alpha": (1, 2, np.inf)}, ValueError, r"alpha=\(1, 2, inf\)"),
     (focal, (LOGITS, LABELS), {"alpha": 0.25}, ValueError, "alpha must be one .*alpha=0.25"),
     (focal, (LOGITS, LABELS), {"gamma": -1}, ValueError,
-     "gamma must be at least 0 and finite. Received: gamma=-1"),
+     "gamma must be at least 0. Received: gamma=-1"),
     (focal, (LOGITS, LABELS), {"gamma": None}, TypeError, "gamma must be .* gamma=None"),
     (huber, (LOGITS, LOGITS), {"delta": 0}, ValueError,
-     "delta must be above 0 and finite. Received: delta=0"),
+     "delta must be above 0. Received: delta=0"),
     (huber, (LOGITS, LOGITS), {"delta": True}, TypeError, "delta must be .* delta=True"),
 ]  # fmt: skip
 

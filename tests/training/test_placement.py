@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import jaxcnn as cnn
 from jaxcnn.training import Placement
 
@@ -17,6 +19,7 @@ def test_everything_that_pulls_batches_takes_a_placement():
         assert inspect.signature(function).parameters["placement"].default == Placement()
 
 
+@pytest.mark.long
 def test_two_devices_train_as_one():
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2"}
     result = subprocess.run(

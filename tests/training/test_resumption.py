@@ -137,6 +137,7 @@ def test_a_signal_saves_and_ends(start, undisturbed, tmp_path, number, code):
     assert outcome(again) == undisturbed
 
 
+@pytest.mark.long
 def test_a_signal_after_the_last_step_ends_the_program_too(tmp_path):
     def terminate(event):
         if isinstance(event, Ended):
@@ -198,7 +199,9 @@ def stopped(folder, kind, count, **options):
         survivor.train(folder, callbacks=[stop_after(kind, count)], **options)
 
 
-@pytest.mark.parametrize("count", [1, 20, 50])
+@pytest.mark.parametrize(
+    "count", [1, *(pytest.param(count, marks=pytest.mark.long) for count in (20, 50))]
+)
 def test_whatever_a_callback_raises_the_training_can_go_on(tmp_path, undisturbed, count):
     stopped(tmp_path, Stepped, count, checkpoint_every=4)
     result = survivor.train(tmp_path, checkpoint_every=7)

@@ -310,6 +310,7 @@ def test_the_set_of_a_faster_process_is_kept(root, monkeypatch, decoded):
     assert len(kept(root)) == 1
 
 
+@pytest.mark.long
 def test_several_processes_at_once(root):
     """Three processes start from nothing, then from a damaged set; each time one decodes."""
     code = (

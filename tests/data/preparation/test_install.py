@@ -227,6 +227,7 @@ def kill(running):
     running.communicate()
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_while_writing_is_repeated(small, server, tmp_path):
     splits, data_dir, mark = small("mnist"), tmp_path / "data", tmp_path / "mark"
     running = process("prepare", "mnist", server.address, data_dir, mark, "stop")
@@ -267,6 +268,7 @@ def test_a_set_that_lost_its_description_is_moved_aside(small, server, tmp_path,
         assert_prepared(data_dir, "mnist", splits)
 
 
+@pytest.mark.long
 def test_of_two_processes_one_works_and_one_waits(small, server, tmp_path):
     splits, data_dir, mark = small("mnist"), tmp_path / "data", tmp_path / "mark"
     first = process("prepare", "mnist", server.address, data_dir, mark, "stop")
@@ -278,6 +280,7 @@ def test_of_two_processes_one_works_and_one_waits(small, server, tmp_path):
     assert_prepared(data_dir, "mnist", splits)
 
 
+@pytest.mark.long
 def test_two_processes_at_once_both_end_well(small, server, tmp_path):
     splits, data_dir = small("kmnist"), tmp_path / "data"
     both = [process("prepare", "kmnist", server.address, data_dir, "unused") for _ in range(2)]

@@ -124,6 +124,7 @@ def test_second_order(shape, size, options):
         np.testing.assert_allclose(our, expected, rtol=1e-5, atol=1e-2)
 
 
+@pytest.mark.long
 @each
 @pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0), (1, None), (2, 1)])
 def test_vmap_of_values_and_gradients(shape, size, options, axes):

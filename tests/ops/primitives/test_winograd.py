@@ -61,6 +61,7 @@ def test_matrices_give_the_correlation_of_one_tile():
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("padding", [0, 1, 2, ((0, 1), (2, 0))])
 def test_a_large_convolution_takes_it_and_all_derivatives_agree(padding):
     x, kernel = normal(0, 4, 21, 18, 32), normal(1, 3, 3, 32, 40) / 17
