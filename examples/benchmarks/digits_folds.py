@@ -22,6 +22,7 @@ import jaxcnn as cnn
 from jaxcnn import data
 from jaxcnn.recipes import assembly
 from jaxcnn.recipes import schema as recipe
+from jaxcnn.training.fitting import run_task
 
 FOLDS = 5
 Judge = Callable[[cnn.Dataset, cnn.Dataset, int], int]
@@ -40,13 +41,13 @@ def main() -> None:
         jax.config.update("jax_compilation_cache_dir", programs)  # one for all folds
         for name in arguments.recipes:
             described = recipe.read(name, assignments=arguments.assignments)
-            parameters = nnx.state(assembly.assemble(described).model, nnx.Param)
+            parameters = nnx.state(assembly.assemble(described).task.model, nnx.Param)
             size = sum(parameter.size for parameter in jax.tree.leaves(parameters))
             report(f"{name}, {size:,} parameters", by_recipe(described), arguments.seeds)
 
 
 def report(name: str, right: Judge, seeds: list[int]) -> None:
-    """Print the share of all digits that are read rightly, for each seed and in the mean."""
+    """Print the share of all digits that are classified correctly, for each seed and on average."""
     digits = data.load("digits", split="all")
     start, shares = time.perf_counter(), []
     for seed in seeds:
@@ -59,7 +60,7 @@ def report(name: str, right: Judge, seeds: list[int]) -> None:
 
 
 def support_vectors(train: cnn.Dataset, test: cnn.Dataset, seed: int) -> int:
-    """Return how many the support vector classifier reads rightly."""
+    """Return how many digits the support vector classifier classifies correctly."""
     del seed  # nothing of it is random
     pixels, unseen = (part.images.reshape(len(part), -1) * (16 / 255) for part in (train, test))
     classifier = SVC(gamma=0.001, C=10).fit(pixels, train.labels)
@@ -67,14 +68,14 @@ def support_vectors(train: cnn.Dataset, test: cnn.Dataset, seed: int) -> int:
 
 
 def by_recipe(described: recipe.Recipe) -> Judge:
-    """Return what trains by a recipe and counts what the network reads rightly."""
+    """Return a function that trains by a recipe and counts correct predictions."""
 
     def right(train: cnn.Dataset, test: cnn.Dataset, seed: int) -> int:
         options = dataclasses.replace(described.training, seed=seed)
         assembled = assembly.assemble(dataclasses.replace(described, training=options))
         train, test = (part.resize(assembled.recipe.data.image_size) for part in (train, test))
-        held_out = {"validation": None, "progress": False}
-        result = cnn.fit(assembled.model, train, **(assembled.options | held_out))
+        task = dataclasses.replace(assembled.task, data=train, validation=None, metrics={})
+        result = run_task(task, None, progress=False)
         return int((cnn.predict(result.model, test.images).argmax(axis=1) == test.labels).sum())
 
     return right

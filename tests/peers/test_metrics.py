@@ -66,7 +66,9 @@ def test_precision_recall_and_f1(batch):
         received = ours(make, batch)
         np.testing.assert_allclose(received[present], values)
         assert np.isnan(received[absent]).all()
-    means = peer.precision_recall_fscore_support(labels, predictions, ema="macro", zero_division=0)
+    means = peer.precision_recall_fscore_support(
+        labels, predictions, average="macro", zero_division=0
+    )
     for make, value in zip((precision, recall, f1), means, strict=False):
         np.testing.assert_allclose(ours(make, batch, macro=True), value)
 
@@ -74,7 +76,7 @@ def test_precision_recall_and_f1(batch):
 @given(batches())
 def test_intersection_over_union(batch):
     labels, predictions, _ = counted(batch)
-    expected = peer.jaccard_score(labels, predictions, ema="macro", zero_division=0)
+    expected = peer.jaccard_score(labels, predictions, average="macro", zero_division=0)
     np.testing.assert_allclose(ours(mean_iou, batch), expected)
 
 
