@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 import jaxcnn as cnn
-from jaxcnn.recipes import schema
+from jaxcnn import recipes
 
 pytestmark = pytest.mark.implicit_promotion
 ROOT = Path(__file__).parent.parent
@@ -169,7 +169,7 @@ def test_commands_exist(arguments, help_texts, call_cli, monkeypatch, tmp_path):
 @pytest.mark.parametrize("arguments", [c for c in COMMANDS if "--set" in c], ids=" ".join)
 def test_assignments_name_options_of_recipes(arguments):
     pairs = itertools.pairwise(arguments)
-    schema.read("digits", assignments=[value for option, value in pairs if option == "--set"])
+    recipes.read("digits", assignments=[value for option, value in pairs if option == "--set"])
 
 
 def test_recipes_can_be_read(tmp_path):
@@ -178,7 +178,7 @@ def test_recipes_can_be_read(tmp_path):
     for number, recipe in enumerate(recipes):
         path = tmp_path / f"{number}.toml"
         path.write_text(recipe, encoding="utf-8")
-        schema.read(path)
+        recipes.read(path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

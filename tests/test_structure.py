@@ -265,3 +265,17 @@ def test_import_is_light():
         "tomlkit",
     }
     assert not loaded & heavy
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_file_is_hidden_by_a_function_of_its_name(package):
+    folder = ROOT.joinpath(*package.split(".")[1:])
+    for path in folder.glob("*.py"):
+        if path.stem != "__init__":
+            module = importlib.import_module(f"{package}.{path.stem}")
+            assert getattr(importlib.import_module(package), path.stem) is module, path.stem
+
+
+def test_no_file_is_longer_than_a_few_screens():
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {name: length for name, length in lengths.items() if length > 350} == {}

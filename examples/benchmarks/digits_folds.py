@@ -20,7 +20,7 @@ from sklearn.svm import SVC
 
 import jaxcnn as cnn
 from jaxcnn import data
-from jaxcnn.recipes import assembly
+from jaxcnn.recipes import assembly, reading
 from jaxcnn.recipes import schema as recipe
 from jaxcnn.training.fitting import run_task
 
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as programs:
         jax.config.update("jax_compilation_cache_dir", programs)  # one for all folds
         for name in arguments.recipes:
-            described = recipe.read(name, assignments=arguments.assignments)
+            described = reading.read(name, assignments=arguments.assignments)
             parameters = nnx.state(assembly.assemble(described).task.model, nnx.Param)
             size = sum(parameter.size for parameter in jax.tree.leaves(parameters))
             report(f"{name}, {size:,} parameters", by_recipe(described), arguments.seeds)

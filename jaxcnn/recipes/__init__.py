@@ -1,7 +1,8 @@
 """Trainings as files, and training them: ``recipes.train("digits", "runs/first")``."""
 
+from jaxcnn.recipes.reading import read, recipe_files
 from jaxcnn.recipes.running import TrainedRun, read_recipe, resume, train
-from jaxcnn.recipes.schema import Recipe, read, recipe_files
+from jaxcnn.recipes.schema import Recipe
 
 __all__ = [
     "Recipe",

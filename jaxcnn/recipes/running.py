@@ -11,7 +11,8 @@ from jaxcnn import training
 from jaxcnn.data import Dataset
 from jaxcnn.insight import summarize
 from jaxcnn.recipes.assembly import Assembly, assemble
-from jaxcnn.recipes.schema import Recipe, read
+from jaxcnn.recipes.reading import read
+from jaxcnn.recipes.schema import Recipe
 from jaxcnn.recipes.toml_options import dump, override
 from jaxcnn.training import run_folder
 from jaxcnn.training.evaluation import Evaluation

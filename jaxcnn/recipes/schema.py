@@ -3,11 +3,9 @@
 import dataclasses
 import functools
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 import optax
@@ -16,8 +14,6 @@ from jaxcnn import arguments, models
 from jaxcnn import augment as augmentations
 from jaxcnn.augment import cutmix, mixup
 from jaxcnn.augment.mixing import Mix
-from jaxcnn.recipes import toml_text as toml
-from jaxcnn.recipes.toml_options import override, parse
 from jaxcnn.training import losses, metrics
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
@@ -25,7 +21,7 @@ from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.options import TrainingOptions
 from jaxcnn.training.schedules import check_schedule, check_warmup, make_schedule
 
-_VERSION = 2
+VERSION = 2
 _LOSSES: dict[str, Loss] = {
     "cross_entropy": losses.cross_entropy,
     "focal": losses.focal,
@@ -278,7 +274,7 @@ class TrainingTable(TrainingOptions):
 class Recipe:
     """A training.
 
-    >>> recipe = read("digits")
+    >>> recipe = Recipe()
     >>> recipe.training.epochs, recipe.optimizer.name
     (20, 'adam')
 
@@ -291,7 +287,7 @@ class Recipe:
       training: The options of the training.
     """
 
-    version: int = _VERSION
+    version: int = VERSION
     model: ModelOptions = ModelOptions()
     data: DataOptions = DataOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
@@ -300,8 +296,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check combinations of options."""
-        if self.version != _VERSION:
-            raise ValueError(f"version must be 1 or {_VERSION}. Received: {self.version}")
+        if self.version != VERSION:
+            raise ValueError(f"version must be 1 or {VERSION}. Received: {self.version}")
         warmup, epochs = self.optimizer.warmup_epochs, self.training.epochs
         with _prefix_errors("optimizer", "."):
             check_warmup(self.optimizer.schedule, "warmup_epochs", warmup, epochs)
@@ -311,78 +307,3 @@ class Recipe:
                 "optimizer.boundaries must come after the warm-up. "
                 f"Received: {first!r} of epochs={epochs!r} for warmup_epochs={warmup!r}"
             )
-
-
-def recipe_files() -> dict[str, Path]:
-    """Return the recipes that come with the package, by name."""
-    folder = Path(str(resources.files("jaxcnn") / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
-def read(
-    source: str | Path,
-    *,
-    options: Mapping[str, Any] | None = None,
-    assignments: Sequence[str] = (),
-) -> Recipe:
-    """Return a recipe.
-
-    Args:
-      source: The path of a TOML file, or the name of a recipe that comes with the package.
-      options: Options to change by dotted name, such as ``{"training.epochs": 5}``.
-      assignments: Options to change as text, such as ``"optimizer.learning_rate=0.01"``.
-
-    Raises:
-      TypeError: a value is not of its type.
-      ValueError: there is no such recipe, the file is not TOML, or an option is unknown or out of
-        its range; the message names the line.
-    """
-    shipped, path = recipe_files(), Path(source)
-    if not path.is_file():
-        if path.suffix == ".toml" or path.parent != Path():
-            raise ValueError(f"there is no file {str(source)!r}")
-        arguments.check_known("recipe", str(source), shipped)
-        path = shipped[str(source)]
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
-    _check_version(text, path.name)
-    return override(
-        parse(text, Recipe, source=path.name, upgrade=_upgrade), assignments, options=options
-    )
-
-
-def _upgrade(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a recipe of version 1 under the names of version 2.
-
-    The moving average was named ``average``, ``balanced`` was an option of the data, and
-    ``model.whiten`` one of every model; now the model that needs it does it.
-    """
-    if values.get("version") != 1:
-        return values
-    tables = {name: dict(t) if isinstance(t, dict) else t for name, t in values.items()}
-    model, data, training = (tables.get(name, {}) for name in ("model", "data", "training"))
-    if all(isinstance(table, dict) for table in (model, data, training)):
-        model.pop("whiten", None)
-        moved = {}
-        if "average" in training:
-            moved["ema"] = training.pop("average")
-        if "balanced" in data:
-            moved["balanced"] = data.pop("balanced")
-        if moved:
-            tables["training"] = training | moved
-    return tables | {"version": _VERSION}
-
-
-def _check_version(text: str, source: str) -> None:
-    """Raise an error for a recipe of a newer version, whose options may be unknown here."""
-    try:
-        version = toml.load(text).get("version")
-    except ValueError:
-        return  # `parse` reports it, with its line
-    if isinstance(version, int) and version > _VERSION:
-        raise ValueError(
-            f"{source} is a recipe of version {version}; this jaxcnn reads version {_VERSION}. "
-            "Install a newer one: pip install --upgrade jaxcnn"
-        )

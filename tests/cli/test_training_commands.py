@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from jaxcnn import training
 from jaxcnn.cli.app import app
 from jaxcnn.recipes import read_recipe, running
-from jaxcnn.recipes.schema import read
+from jaxcnn.recipes.reading import read
 from jaxcnn.training import EpochEnded, fitting, run_folder
 
 pytestmark = pytest.mark.implicit_promotion

@@ -9,7 +9,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_score
 from sklearn.svm import SVC
 
 import jaxcnn as cnn
-from jaxcnn.recipes import schema as recipe
+from jaxcnn.recipes import reading
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "benchmarks"
 
@@ -48,7 +48,7 @@ def test_a_recipe_is_trained_and_judged_in_each_fold(study, monkeypatch, capsys)
         "training.epochs=6",
         "optimizer.learning_rate=0.01",
     ]
-    study.report("tiny", study.by_recipe(recipe.read("digits", assignments=options)), [0, 1])
+    study.report("tiny", study.by_recipe(reading.read("digits", assignments=options)), [0, 1])
     *seeds, last = capsys.readouterr().out.splitlines()
     shares = [float(line.split()[-1][:-1]) for line in seeds]
     assert len(shares) == 2

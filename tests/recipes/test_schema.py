@@ -11,7 +11,8 @@ from flax import nnx
 
 import jaxcnn as cnn
 from jaxcnn.recipes.assembly import assemble, start_from
-from jaxcnn.recipes.schema import Recipe, read, recipe_files
+from jaxcnn.recipes.reading import read, recipe_files
+from jaxcnn.recipes.schema import Recipe
 from jaxcnn.recipes.toml_options import dump, parse
 from jaxcnn.training import cross_entropy, focal, run_folder
 from jaxcnn.training.fitting import run_task
