@@ -173,9 +173,9 @@ def test_assignments_name_options_of_recipes(arguments):
 
 
 def test_recipes_can_be_read(tmp_path):
-    recipes = [b.code for page in PAGES for b in BLOCKS[page] if b.language == "toml"]
-    assert recipes
-    for number, recipe in enumerate(recipes):
+    blocks = [b.code for page in PAGES for b in BLOCKS[page] if b.language == "toml"]
+    assert blocks
+    for number, recipe in enumerate(blocks):
         path = tmp_path / f"{number}.toml"
         path.write_text(recipe, encoding="utf-8")
         recipes.read(path)
