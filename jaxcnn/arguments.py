@@ -1,8 +1,8 @@
-"""Checks of plain arguments: numbers, flags and names.
+"""Check of plain arguments: numbers, flags and names.
 
 Every check takes the argument's name and value, and either returns the value as a plain Python
 object or raises an error that gives the name, the rule and the value received. Python's and NumPy's
-scalars are accepted alike. Standard library only.
+scalars are both accepted. Standard library only.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""Checks before an operation: an array, its rank, channels and dtype; a name.
+"""Check before an operation: an array, its rank, channels and dtype; a name.
 
 This is the one user of chex. ``chex.disable_asserts()`` switches these checks off for the whole
 process; what must hold even then is a plain ``raise`` where it belongs.
@@ -24,7 +24,7 @@ _PIXELS_HINT = " For pixels 0…255, pass {}.astype(jnp.float32) / 255."
 
 
 def array(name: str, x: Any) -> jax.Array:
-    """Returns JAX's array of an array of NumPy's, or of a variable of Flax's.
+    """Return JAX's array of an array of NumPy's, or of a variable of Flax's.
 
     >>> array("x", np.zeros(2, np.float32))
     Array([0., 0.], dtype=float32)
@@ -41,7 +41,7 @@ def array(name: str, x: Any) -> jax.Array:
 
 
 def rank(name: str, x: jax.Array, expected: int, *, reason: str = "") -> None:
-    """Checks that ``x`` has exactly ``expected`` axes, for a reason that the message gives.
+    """Check that ``x`` has exactly ``expected`` axes, for a reason that the message gives.
 
     >>> rank("x", jnp.zeros((28, 28, 1)), 4)
     Traceback (most recent call last):
@@ -64,7 +64,7 @@ For one example, add the batch axis: x[None]; for one channel, its axis: x[..., 
 
 
 def images(name: str, x: jax.Array) -> None:
-    """Checks that ``x`` is ``(batch, *spatial, channels)`` with at least one position.
+    """Check that ``x`` is ``(batch, *spatial, channels)`` with at least one position.
 
     Raises:
       ValueError: it has fewer than three axes, or nothing on a spatial one.
@@ -82,7 +82,7 @@ def images(name: str, x: jax.Array) -> None:
 
 
 def channels(name: str, x: jax.Array, expected: int, *, owner: str = "kernel does") -> None:
-    """Checks that the last axis of ``x`` has ``expected`` channels, as the owner has.
+    """Check that the last axis of ``x`` has ``expected`` channels, as the owner has.
 
     Raises:
       ValueError: it has another size; the message says so where the channels stand first.
@@ -99,7 +99,7 @@ def channels(name: str, x: jax.Array, expected: int, *, owner: str = "kernel doe
 
 
 def floating(name: str, x: jax.Array) -> None:
-    """Checks that ``x`` is an array of floating-point numbers.
+    """Check that ``x`` is an array of floating-point numbers.
 
     Raises:
       TypeError: it holds integers or booleans; for ``uint8`` the message says what images need.
@@ -110,7 +110,7 @@ def floating(name: str, x: jax.Array) -> None:
 
 
 def real(name: str, x: jax.Array) -> None:
-    """Checks that ``x`` holds numbers that have an order.
+    """Check that ``x`` holds numbers that have an order.
 
     Raises:
       TypeError: it holds booleans or complex numbers.
@@ -120,7 +120,7 @@ def real(name: str, x: jax.Array) -> None:
 
 
 def same_dtype(**arrays: jax.Array | None) -> None:
-    """Checks that the arrays that are not ``None`` share one dtype.
+    """Check that the arrays that are not ``None`` share one dtype.
 
     Raises:
       TypeError: they do not; the message names each with its dtype.
@@ -141,7 +141,7 @@ def same_dtype(**arrays: jax.Array | None) -> None:
 
 @contextmanager
 def _raising(error: Exception) -> Iterator[None]:
-    """Raises ``error`` in place of chex's own, whose text speaks of its inputs by number."""
+    """Raise ``error`` in place of chex's own, whose text speaks of its inputs by number."""
     try:
         yield
     except AssertionError:

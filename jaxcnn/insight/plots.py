@@ -17,12 +17,12 @@ from jaxcnn.training.forward import to_float
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.learning_rate_finder import LearningRateSearch
 
-# A contact sheet has at the most so many rows, and about so many images side by side.
+# A contact sheet has at most this many rows, and about this many images side by side.
 _MOST_ROWS, _IMAGES_ACROSS = 10, 12
 
 
 def learning_curves(history: Sequence[Epoch]) -> Figure:
-    """Draws loss and accuracy over the epochs, for training and held-out images.
+    """Draw loss and accuracy over the epochs, for training and held-out images.
 
     Args:
       history: One row per epoch, at least one.
@@ -44,7 +44,7 @@ def learning_curves(history: Sequence[Epoch]) -> Figure:
 
 
 def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
-    """Draws the loss and accuracy of several runs, each in a color of its own.
+    """Draw the loss and accuracy of several runs, each in a color of its own.
 
     Held-out images are drawn as lines, of the moving average of the weights where there is one;
     training as dots.
@@ -70,7 +70,7 @@ def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
 
 
 def learning_rate_search(result: LearningRateSearch) -> Figure:
-    """Draws the loss over the learning rate, and the suggested rate.
+    """Draw the loss over the learning rate, and the suggested rate.
 
     Args:
       result: What :func:`jaxcnn.training.find_learning_rate` returns.
@@ -103,7 +103,7 @@ def _name_curves(losses: Axes, accuracies: Axes) -> None:
 
 
 def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Draws a confusion matrix with its counts.
+    """Draw a confusion matrix with its counts.
 
     Args:
       matrix: ``(classes, classes)`` counts: row the true class, column the predicted one.
@@ -134,7 +134,7 @@ def worst_mistakes(
     *,
     most: int = 16,
 ) -> Figure:
-    """Draws the images that the model was most surely wrong about.
+    """Draw the images that the model was most surely wrong about.
 
     Args:
       images: ``(N, H, W, C)`` with 1 or 3 channels.
@@ -164,7 +164,7 @@ def worst_mistakes(
 
 
 def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int = 0) -> Figure:
-    """Draws what an augmentation makes of images: a row for each, first as it is.
+    """Draw what an augmentation makes of images: a row for each, first as it is.
 
     Args:
       images: ``(N, H, W, C)`` with 1 or 3 channels, uint8 or floating point in [0, 1].
@@ -191,7 +191,7 @@ def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int
 
 
 def contact_sheet(images: Images, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Draws the first examples of each class side by side, as many as the page has room for.
+    """Draw the first examples of each class side by side, as many as the page has room for.
 
     Classes without images are left out.
 

@@ -66,7 +66,7 @@ def mobilenet_v2(num_classes: int = 1000, *, width: float = 1.0, rate: float = 0
 
 
 def _block(inputs: int, features: int, strides: int, expansion: int) -> Layer:
-    """Returns an inverted bottleneck, residual where its input has its output's shape."""
+    """Return an inverted bottleneck, residual where its input has its output's shape."""
     widen = (conv(inputs * expansion, 1, use_bias=False), batch_norm(), relu6)
     body = serial(
         *(widen if expansion > 1 else ()),
@@ -77,7 +77,7 @@ def _block(inputs: int, features: int, strides: int, expansion: int) -> Layer:
 
 
 def _scaled(features: int, width: float) -> int:
-    """Returns the multiple of 8 nearest to ``features · width``, or the next if it is 10 % less.
+    """Return the multiple of 8 nearest to ``features · width``, or the next if it is 10 % less.
 
     As in the authors' code (tensorflow/models, ``make_divisible``); it is at least 8.
     """

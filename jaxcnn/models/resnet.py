@@ -153,7 +153,7 @@ def _subsample(features: int, strides: int) -> serial:
 
 
 def double_channels(x: jax.Array) -> jax.Array:
-    """Returns ``x`` with as many channels of zeros after its own."""
+    """Return ``x`` with as many channels of zeros after its own."""
     return jnp.concatenate([x, jnp.zeros_like(x)], axis=-1)
 
 
@@ -167,7 +167,7 @@ def _resnet(
     shortcut: Callable[[int, int], serial] = _project,
     expansion: int = 1,
 ) -> serial:
-    """Returns a network with a stage of so many blocks for each of ``depths``.
+    """Return a network with one stage of that many blocks for each of ``depths``.
 
     Args:
       num_classes: Outputs.

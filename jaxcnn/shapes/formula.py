@@ -6,7 +6,7 @@ from jaxcnn.shapes.numbers import Pair
 
 
 def axis_names(axes: int) -> tuple[str, ...]:
-    """Returns what the output sizes of the spatial axes are called: n_H and n_W for images.
+    """Return what the output sizes of the spatial axes are called: n_H and n_W for images.
 
     >>> axis_names(2), axis_names(3)
     (('n_H', 'n_W'), ('n_D', 'n_H', 'n_W'))
@@ -16,7 +16,7 @@ def axis_names(axes: int) -> tuple[str, ...]:
 
 
 def equations(formulas: Sequence[str]) -> str:
-    """Returns one equation for each different formula, with the names of its axes."""
+    """Return one equation for each different formula, with the names of its axes."""
     names: dict[str, list[str]] = {}
     for name, formula in zip(axis_names(len(formulas)), formulas, strict=True):
         names.setdefault(formula, []).append(name)
@@ -24,7 +24,7 @@ def equations(formulas: Sequence[str]) -> str:
 
 
 def span_text(window: int, dilation: int) -> str:
-    """Returns the extent of a window as it stands in the formula.
+    """Return the extent of a window as it stands in the formula.
 
     >>> span_text(3, 1), span_text(3, 2)
     ('3', '(2·(3 − 1) + 1)')
@@ -33,7 +33,7 @@ def span_text(window: int, dilation: int) -> str:
 
 
 def both_text(pair: Pair, sign: str) -> str:
-    """Returns padding on both sides as it stands in the formula, joined by ``sign``.
+    """Return padding on both sides as it stands in the formula, joined by ``sign``.
 
     >>> both_text((1, 1), "+"), both_text((0, 1), "+")
     ('2·1', '0 + 1')

@@ -18,7 +18,7 @@ def conv_shape(
     padding: Padding = "VALID",
     dilation: PerAxis = 1,
 ) -> Shape:
-    """Returns the shape that a convolution makes of ``input_shape``, in any number of dimensions.
+    """Return the shape that a convolution makes of ``input_shape``, in any number of dimensions.
 
     >>> conv_shape((28, 28, 1), 64, 3)
     (26, 26, 64)
@@ -64,14 +64,14 @@ def conv_transpose_shape(
     output_padding: PerAxis = 0,
     dilation: PerAxis = 1,
 ) -> Shape:
-    """Returns the shape that a transposed convolution makes of ``input_shape``.
+    """Return the shape that a transposed convolution makes of ``input_shape``.
 
     A transposed convolution undoes the shape of a convolution with the same options:
 
         n = (n_prev − 1)·stride + f − 2·pad + output_padding.
 
     Where the stride is 2 or more, several sizes lead to the same one: a convolution with a
-    kernel of 3, stride 2 and padding 1 makes 14 of 27 and of 28 alike. ``output_padding`` says
+    kernel of 3, stride 2 and padding 1 maps both 27 and 28 to 14. ``output_padding`` says
     which of them the transpose returns to: 27 with 0, 28 with 1. It adds positions at the end,
     to be computed like all others; it does not pad with zeros.
 
@@ -125,7 +125,7 @@ def pool_shape(
     dilation: PerAxis = 1,
     ceil_mode: bool = False,
 ) -> Shape:
-    """Returns the shape that a pool makes of ``input_shape``, in any number of dimensions.
+    """Return the shape that a pool makes of ``input_shape``, in any number of dimensions.
 
     >>> pool_shape((13, 13, 64), 2)
     (6, 6, 64)
@@ -157,7 +157,7 @@ def pool_shape(
 
 
 def adaptive_shape(input_shape: Sequence[int], output_size: PerAxis) -> Shape:
-    """Returns the shape that an adaptive pool, or a resizing to ``output_size``, makes.
+    """Return the shape that an adaptive pool, or a resizing to ``output_size``, makes.
 
     >>> adaptive_shape((13, 17, 64), (6, 6))
     (6, 6, 64)
@@ -175,7 +175,7 @@ def adaptive_shape(input_shape: Sequence[int], output_size: PerAxis) -> Shape:
 
 
 def upsample_shape(input_shape: Sequence[int], scale: PerAxis) -> Shape:
-    """Returns the shape with every spatial axis ``scale`` times as large.
+    """Return the shape with every spatial axis ``scale`` times as large.
 
     >>> upsample_shape((7, 7, 64), 2)
     (14, 14, 64)
@@ -194,7 +194,7 @@ def upsample_shape(input_shape: Sequence[int], scale: PerAxis) -> Shape:
 
 
 def space_to_depth_shape(input_shape: Sequence[int], block: int) -> Shape:
-    """Returns the shape with each block of pixels in the channels of one.
+    """Return the shape with each block of pixels in the channels of one.
 
     >>> space_to_depth_shape((28, 28, 3), 2)
     (14, 14, 12)
@@ -218,7 +218,7 @@ def space_to_depth_shape(input_shape: Sequence[int], block: int) -> Shape:
 
 
 def depth_to_space_shape(input_shape: Sequence[int], block: int) -> Shape:
-    """Returns the shape with the channels of each pixel spread over a block.
+    """Return the shape with the channels of each pixel spread over a block.
 
     >>> depth_to_space_shape((14, 14, 12), 2)
     (28, 28, 3)
@@ -243,7 +243,7 @@ def depth_to_space_shape(input_shape: Sequence[int], block: int) -> Shape:
 
 
 def flatten(input_shape: Sequence[int]) -> Shape:
-    """Returns the shape of one flattened example.
+    """Return the shape of one flattened example.
 
     >>> flatten((3, 3, 64))
     (576,)
@@ -267,7 +267,7 @@ def explain(
     dilation: PerAxis = 1,
     ceil_mode: bool = False,
 ) -> str:
-    """Returns the formula with its numbers for each spatial axis.
+    """Return the formula with its numbers for each spatial axis.
 
     >>> print(explain((28, 28, 1), 3))
     n_H = n_W = ⌊(28 − 3 + 2·0) / 1⌋ + 1 = 26

@@ -17,7 +17,7 @@ PADDINGS = ("VALID", "SAME", "SAME_LOWER", "CAUSAL")
 
 
 def per_axis(name: str, value: PerAxis, axes: int, *, minimum: int = 1) -> Shape:
-    """Returns one whole number per spatial axis; a single one stands for all axes.
+    """Return one whole number per spatial axis; a single one stands for all axes.
 
     >>> per_axis("strides", 2, 3), per_axis("strides", (2, 1), 2)
     ((2, 2, 2), (2, 1))
@@ -47,7 +47,7 @@ def per_axis(name: str, value: PerAxis, axes: int, *, minimum: int = 1) -> Shape
 def pad_widths(
     name: str, value: int | Sequence[int] | Sequence[Pair], axes: int, *, words: Sequence[str] = ()
 ) -> Pairs:
-    """Returns ``(low, high)`` for each spatial axis from an int, one int or one pair per axis.
+    """Return ``(low, high)`` for each spatial axis from an int, one int or one pair per axis.
 
     >>> pad_widths("widths", 1, 2), pad_widths("widths", (1, 2), 2)
     (((1, 1), (1, 1)), ((1, 1), (2, 2)))
@@ -89,7 +89,7 @@ def pad_widths(
 
 
 def padding_of(padding: Padding, axes: int, *, words: Sequence[str] = PADDINGS) -> str | Pairs:
-    """Returns a word for padding in upper case, or ``(low, high)`` for each spatial axis.
+    """Return a word for padding in upper case, or ``(low, high)`` for each spatial axis.
 
     >>> padding_of("same", 2), padding_of(1, 2)
     ('SAME', ((1, 1), (1, 1)))
@@ -120,7 +120,7 @@ def _whole_numbers(name: str, values: Sequence[Any], received: Any, minimum: int
 
 
 def check_shape(input_shape: Sequence[int]) -> Shape:
-    """Returns ``input_shape`` as a tuple of ints, each at least 1.
+    """Return ``input_shape`` as a tuple of ints, each at least 1.
 
     >>> check_shape([28, 28, 1])
     (28, 28, 1)
@@ -142,7 +142,7 @@ def check_shape(input_shape: Sequence[int]) -> Shape:
 
 
 def image_shape(input_shape: Sequence[int]) -> Shape:
-    """Returns ``input_shape`` checked to be ``(*spatial, channels)`` with a spatial axis.
+    """Return ``input_shape`` checked to be ``(*spatial, channels)`` with a spatial axis.
 
     >>> image_shape((28, 28, 1))
     (28, 28, 1)

@@ -47,7 +47,7 @@ def transposed_windows(
     output_padding: PerAxis = 0,
     dilation: PerAxis = 1,
 ) -> TransposedWindows:
-    """Returns the window of a transposed convolution, checked against the input's size.
+    """Return the window of a transposed convolution, checked against the input's size.
 
     >>> transposed_windows((14, 14), 3, strides=2, padding="SAME").output_sizes
     (28, 28)

@@ -18,7 +18,7 @@ from jaxcnn.shapes.numbers import (
 
 
 def extent(window: int, dilation: int) -> int:
-    """Returns how many input positions a dilated window spans: ``dilation·(window − 1) + 1``.
+    """Return how many input positions a dilated window spans: ``dilation·(window − 1) + 1``.
 
     >>> extent(3, 2)
     5
@@ -39,7 +39,7 @@ def output_size(
     dilation: int = 1,
     ceil_mode: bool = False,
 ) -> int:
-    """Returns how many positions a window takes along one axis.
+    """Return how many positions a window takes along one axis.
 
     The formula is n = ⌊(size − f + pad_low + pad_high) / stride⌋ + 1, with
     f = dilation·(window − 1) + 1. With ``ceil_mode`` the division rounds up, so that a last,
@@ -84,11 +84,11 @@ def output_size(
 
 
 def same_padding(size: int, window: int, *, stride: int = 1, dilation: int = 1) -> Pair:
-    """Returns the ``(low, high)`` padding after which a window takes ⌈size / stride⌉ positions.
+    """Return the ``(low, high)`` padding after which a window takes ⌈size / stride⌉ positions.
 
     Where the total is odd, the larger half comes after the end, as in TensorFlow, Keras and
     JAX (``"SAME_LOWER"`` is the mirror image). With stride 2 it differs from PyTorch's habit
-    of padding both sides alike.
+    of equal padding on both sides.
 
     >>> same_padding(28, 3)
     (1, 1)
@@ -182,7 +182,7 @@ def windows(
     ceil_mode: bool = False,
     name: str = "window",
 ) -> Windows:
-    """Returns the window that these options describe, checked against the input's size.
+    """Return the window that these options describe, checked against the input's size.
 
     >>> windows((28, 28), 3, padding="same").padding
     ((1, 1), (1, 1))
@@ -227,7 +227,7 @@ def pool_windows(
     dilation: PerAxis = 1,
     ceil_mode: bool = False,
 ) -> Windows:
-    """Returns :func:`windows` for a pool, whose padding must be below the window's extent.
+    """Return :func:`windows` for a pool, whose padding must be below the window's extent.
 
     >>> pool_windows((8,), 3, strides=2, padding=1).output_sizes
     (4,)
