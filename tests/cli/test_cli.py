@@ -253,9 +253,9 @@ def test_overwrite_spares_what_is_not_a_run(call_cli, tmp_path):
 
 
 @pytest.mark.implicit_promotion
-def test_predict_names_the_file_that_is_no_picture(call_cli, trained_run, tmp_path):
+def test_predict_names_the_file_that_is_no_picture(call_cli, cat_run, tmp_path):
     (tmp_path / "words.png").write_text("not a picture")
-    result = call_cli("predict", trained_run, tmp_path / "words.png")
+    result = call_cli("predict", cat_run, tmp_path / "words.png")
     assert result.returncode == 2
     assert "words.png" in result.stderr
     assert "not a picture" in result.stderr
