@@ -135,9 +135,10 @@ def test_arrays_of_numpy_and_variables_of_flax(example):
 @every
 def test_vmap(example):
     """Over a new first axis of every array: the same as one after the other."""
+    function = jax.jit(example.function)
     stacked = [jnp.stack([array, array[::-1] * 2]) for array in arrays(example.shapes)]
-    expected = [example.function(*(array[i] for array in stacked)) for i in range(2)]
-    together = jax.vmap(example.function)(*stacked)
+    expected = [function(*(array[i] for array in stacked)) for i in range(2)]
+    together = jax.vmap(function)(*stacked)
     np.testing.assert_allclose(together, jnp.stack(expected), rtol=1e-5, atol=1e-4)
     for argument in range(len(stacked) if len(stacked) > 1 else 0):  # over one array alone
         axes = [None] * len(stacked)
@@ -146,20 +147,18 @@ def test_vmap(example):
             array if axis == 0 else array[0] for array, axis in zip(stacked, axes, strict=True)
         ]
         expected = [
-            example.function(
-                *(a[i] if axis == 0 else a for a, axis in zip(inputs, axes, strict=True))
-            )
+            function(*(a[i] if axis == 0 else a for a, axis in zip(inputs, axes, strict=True)))
             for i in range(2)
         ]
-        together = jax.vmap(example.function, in_axes=axes)(*inputs)
+        together = jax.vmap(function, in_axes=axes)(*inputs)
         np.testing.assert_allclose(together, jnp.stack(expected), rtol=1e-5, atol=1e-4)
 
 
 @every
 def test_vmap_over_nothing(example):
     stacked = [array[None][:0] for array in arrays(example.shapes)]
-    y = jax.vmap(example.function)(*stacked)
-    assert y.shape == (0, *example.function(*arrays(example.shapes)).shape)
+    y = jax.jit(jax.vmap(example.function))(*stacked)
+    assert y.shape == (0, *jax.eval_shape(example.function, *arrays(example.shapes)).shape)
 
 
 @every
@@ -175,7 +174,7 @@ def test_gradient(example, mode):
 def test_gradient_under_vmap(example):
     """Of each example by itself, as ``jax.vmap(jax.grad(…))`` is used."""
     inputs = arrays(example.shapes)
-    gradient = jax.grad(lambda *inputs: (example.function(*inputs) ** 2).sum())
+    gradient = jax.jit(jax.grad(lambda *inputs: (example.function(*inputs) ** 2).sum()))
     stacked = [jnp.stack([array, array[::-1] * 2]) for array in inputs]
     together = jax.jit(jax.vmap(gradient))(*stacked)
     for i in range(2):
@@ -197,7 +196,7 @@ def test_checkpoint_and_scan(example):
 
     scales = jnp.array([0.5, 1.0, 2.0])
     values, gradients = jax.jit(jax.value_and_grad(looped))(x)
-    expected_values, expected = jax.value_and_grad(unrolled)(x)
+    expected_values, expected = jax.jit(jax.value_and_grad(unrolled))(x)
     np.testing.assert_allclose(values, expected_values, rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(gradients, expected, rtol=1e-5, atol=1e-4)
 
@@ -205,12 +204,16 @@ def test_checkpoint_and_scan(example):
 @every
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
 def test_dtype_is_kept(example, dtype):
+    @jax.jit
+    def computed(*inputs):
+        y, pull_back = jax.vjp(example.function, *inputs)
+        return y, pull_back(y), example.function(*(a.astype(jnp.float64) for a in inputs))
+
     with jax.enable_x64(True):
         inputs = arrays(example.shapes, dtype)
-        y, pull_back = jax.vjp(example.function, *inputs)
+        y, gradients, exact = computed(*inputs)
         assert y.dtype == jnp.dtype(dtype)
-        assert [array.dtype for array in pull_back(y)] == [y.dtype] * len(inputs)
-        exact = example.function(*(array.astype(jnp.float64) for array in inputs))
+        assert [gradient.dtype for gradient in gradients] == [y.dtype] * len(inputs)
         scale = np.abs(exact).max()
         error = np.abs(np.asarray(y, np.float64) - exact).max() / scale
         assert error <= 4 * jnp.finfo(dtype).eps
