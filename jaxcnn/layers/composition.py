@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import jax
 from flax import nnx
@@ -13,12 +13,23 @@ from jaxcnn.layers.layer import Layer, Step, as_layer, error_path
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.shapes.receptive import Fields, chain_fields, pointwise_fields
 
+Module = TypeVar("Module", bound=nnx.Module)
 LayerLike: TypeAlias = Layer | Callable[[jax.Array], jax.Array]
 Children: TypeAlias = tuple[tuple[str, Layer], ...]
 
 
 class Composite(Layer):
-    """A layer with children, whose last step has its output shape and receptive field."""
+    """A layer with children, whose last step has its output shape and receptive field.
+
+    The module that it builds keeps it as ``description``, the modules within that one do not.
+    """
+
+    def _describe(self, module: Module) -> Module:
+        """Store this description in the module that it built, and return the module."""
+        for _, child in nnx.iter_children(module):
+            vars(child).pop("description", None)
+        vars(module)["description"] = self
+        return module
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return the shape of the last step; an error names the layer that does not fit."""
@@ -70,7 +81,7 @@ class serial(Composite):
             with error_path(name):
                 built[name] = layer.build(shape, rngs=rngs)
                 shape = layer.output_shape(shape)
-        return modules.Serial(**built)
+        return self._describe(modules.Serial(**built))
 
     def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
         """Yield the steps of each child; their paths begin with its name."""
@@ -186,7 +197,7 @@ def name_children(layers: Sequence[LayerLike], named_layers: Mapping[str, LayerL
     """Return the children with their names: kind and number, or the keyword."""
     children: dict[str, Layer] = dict(_numbered(map(as_layer, layers)))
     for name, named in named_layers.items():
-        reserved = ("names", "call_order", "combine")
+        reserved = ("names", "call_order", "combine", "description")
         if name in children or hasattr(modules.Serial, name) or name in reserved:
             raise ValueError(f"the layer name {name!r} is taken; choose another")
         children[name] = as_layer(named)

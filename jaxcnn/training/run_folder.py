@@ -24,6 +24,8 @@ from flax import nnx
 
 from jaxcnn import models, shapes
 from jaxcnn.data.decoding.framing import Framing
+from jaxcnn.layers.layer import Layer
+from jaxcnn.layers.serialization import layer_from_json, layer_to_json
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.parameter_tree import flatten_names, unflatten_names
@@ -39,7 +41,7 @@ class Run:
     """The contents of ``run.json``.
 
     Attributes:
-      model: Name of the model in the registry; ``None`` for a module that was made by hand.
+      model: Name of the model in the registry; ``None`` for another module.
       options: Options of that model.
       input_shape: Shape of one image, ``(H, W, C)``.
       class_names: Name of each class.
@@ -47,6 +49,8 @@ class Run:
       data: Source of the data as ``jaxcnn.data.load`` takes it, with its held-out split;
         ``None`` for a data set that was passed to ``fit``.
       metrics: Results on the held-out images.
+      network: The description of a module that is not of the registry, as JSON; ``None`` for one
+        that was made by hand, or that holds functions which JSON cannot name.
     """
 
     model: str | None
@@ -56,6 +60,22 @@ class Run:
     framing: Framing
     data: dict[str, Any] | None
     metrics: dict[str, Any]
+    network: dict[str, Any] | None = None
+
+
+def describe_network(model: nnx.Module, input_shape: shapes.Shape) -> dict[str, Any] | None:
+    """Return the description that built a module, as JSON; ``None`` if there is none to be saved.
+
+    A module that was changed since is not that of its description, and has none either.
+    """
+    description = getattr(model, "description", None)
+    if not isinstance(description, Layer):
+        return None
+    if nnx.graphdef(description.abstract(input_shape)) != nnx.graphdef(model):
+        return None
+    with suppress(ValueError):  # a layer or function of the user's own
+        return layer_to_json(description)
+    return None
 
 
 def check_new_folder(folder: str | Path, *, overwrite: bool = False) -> None:
@@ -164,10 +184,12 @@ def read_run(folder: str | Path) -> Run:
       ValueError: there is no run, it is unfinished, or its description is damaged.
     """
     fields = _read_description(folder)
+    names = [field.name for field in dataclasses.fields(Run)]
     try:
         framing = fields["framing"] | {"shape": tuple(fields["framing"]["shape"])}
         return Run(
-            **{field.name: fields[field.name] for field in dataclasses.fields(Run)}
+            **{"network": None}
+            | {name: fields[name] for name in names if name in fields or name != "network"}
             | {
                 "framing": Framing(**framing),
                 "input_shape": shapes.check_shape(fields["input_shape"]),
@@ -202,21 +224,16 @@ def load(folder: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
       folder: Folder of the run, made by ``jaxcnn train``, :func:`jaxcnn.recipes.train` or
         ``fit(run=…)``.
       into: A module of the structure that was trained, such as a hand-made one; it is not changed.
-        ``None`` builds the model that the run names.
+        ``None`` builds the model that the run names or describes.
 
     Raises:
-      ValueError: there is no run, a file is missing or damaged, the run names no model and there
-        is no `into`, or the weights are not those of the model.
+      ValueError: there is no run, a file is missing or damaged, the run describes no model and
+        there is no `into`, or the weights are not those of the model.
     """
     run, weights = read_run(folder), read_weights(folder)
-    if into is None and run.model is None:
-        raise ValueError(
-            f"the run in {str(folder)!r} is of a hand-made module: pass one of the same structure, "
-            "cnn.load(folder, into=model)"
-        )
     if into is None:
         # Built without arrays, so that nothing is computed only to be replaced.
-        into = models.create(str(run.model), **run.options).abstract(run.input_shape)
+        into = _described(folder, run).abstract(run.input_shape)
     graphdef, state = nnx.split(into)
     expected = {name: leaf.shape for name, leaf in flatten_names(state).items()}
     received = {name: leaf.shape for name, leaf in weights.items()}
@@ -225,6 +242,21 @@ def load(folder: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
         path, owner = str(Path(folder) / _WEIGHTS), run.model or "the module"
         raise ValueError(f"{path!r} does not hold the weights of {owner!r}: {differing}")
     return nnx.merge(graphdef, unflatten_names(weights))
+
+
+def _described(folder: str | Path, run: Run) -> Layer:
+    """Return the description of the model of a run."""
+    if run.model is not None:
+        return models.create(run.model, **run.options)
+    if run.network is None:
+        raise ValueError(
+            f"the run in {str(folder)!r} is of a hand-made module: pass one of the same structure, "
+            "cnn.load(folder, into=model)"
+        )
+    try:
+        return layer_from_json(run.network)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"run.json in {str(folder)!r} is damaged: {error}") from error
 
 
 def read_history(folder: str | Path) -> tuple[Epoch, ...]:

@@ -5,6 +5,7 @@ import dataclasses
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -235,6 +236,37 @@ def test_fit_leaves_a_run_that_loads_into_a_module(tmp_path, capsys):
         cnn.load(folder)
     with pytest.raises(ValueError, match="does not hold the weights of 'the module'"):
         cnn.load(folder, into=cnn.serial(cnn.dense(10)).build((64,), rngs=nnx.Rngs(0)))
+
+
+def own_function(x):
+    return x
+
+
+@pytest.mark.implicit_promotion
+def test_fit_leaves_a_run_that_describes_its_network(tmp_path):
+    data = cnn.data.load("digits", image_size=8).take(slice(0, 50))
+    network = cnn.serial(cnn.conv(2, 3), jax.nn.relu, cnn.flatten(), head=cnn.dense(10))
+    own = cnn.serial(own_function, cnn.flatten(), cnn.dense(10))
+    changed = network.build(data.image_shape, rngs=nnx.Rngs(0))
+    changed.relu_1 = cnn.modules.Function(jnp.tanh)
+    options = {"epochs": 1, "batch_size": 50, "progress": False}
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+
+    built = network.build(data.image_shape, rngs=nnx.Rngs(0))
+    result = cnn.fit(built, data, run=tmp_path / "network", **options)
+    loaded = cnn.load(tmp_path / "network")
+    assert repr(loaded.description) == repr(network)
+    np.testing.assert_array_equal(cnn.predict(loaded, images), cnn.predict(result.model, images))
+    for name, model in [("own", own.build(data.image_shape, rngs=nnx.Rngs(0))), ("new", changed)]:
+        cnn.fit(model, data, run=tmp_path / name, **options)
+        with pytest.raises(ValueError, match="hand-made module: pass one"):
+            cnn.load(tmp_path / name)
+        cnn.load(tmp_path / name, into=model)
+
+    path = tmp_path / "network" / "run.json"
+    path.write_text(path.read_text().replace('"jax.nn.relu"', '"os.remove"'))
+    with pytest.raises(ValueError, match=r"damaged: there is no function 'os\.remove'"):
+        cnn.load(tmp_path / "network")
 
 
 def test_an_unfinished_run_of_fit_says_how_to_resume(tmp_path):
