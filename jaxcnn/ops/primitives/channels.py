@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax.interpreters import ad
 
 from jaxcnn.ops.primitives import channel_total
-from jaxcnn.ops.primitives.choice import choose_total
 from jaxcnn.ops.primitives.lowering import match_varying_axes, primitive, sharding
+from jaxcnn.ops.primitives.strategy_choice import choose_total
 
 
 def spread(values: jax.Array, x: jax.Array) -> jax.Array:

@@ -3,16 +3,16 @@
 A convolution is linear in the image and in the kernel, and so are both of its gradients: each of
 the three is the transpose of the others. Each refers to the other two for its derivatives, so that
 derivatives of any order, forward and reverse, stay within the three, and each of them is computed
-by its own best strategy (:func:`jaxcnn.ops.primitives.choice.choose_convolution`).
+by its own best strategy (:func:`jaxcnn.ops.primitives.strategy_choice.choose_convolution`).
 """
 
 import jax
 from jax.interpreters import ad
 
 from jaxcnn.ops.primitives import conv_plain
-from jaxcnn.ops.primitives.choice import choose_convolution
 from jaxcnn.ops.primitives.conv_strategy import Convolution
 from jaxcnn.ops.primitives.lowering import match_varying_axes, primitive
+from jaxcnn.ops.primitives.strategy_choice import choose_convolution
 
 
 def convolve(x: jax.Array, kernel: jax.Array, convolution: Convolution) -> jax.Array:

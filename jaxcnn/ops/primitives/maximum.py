@@ -14,8 +14,8 @@ from jax.interpreters import ad
 
 from jaxcnn import shapes
 from jaxcnn.ops.primitives import max_plain
-from jaxcnn.ops.primitives.choice import choose_maximum
 from jaxcnn.ops.primitives.lowering import primitive
+from jaxcnn.ops.primitives.strategy_choice import choose_maximum
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -6,8 +6,8 @@ from jax.interpreters import ad
 
 from jaxcnn import shapes
 from jaxcnn.ops.primitives import sum_plain
-from jaxcnn.ops.primitives.choice import choose_summation
 from jaxcnn.ops.primitives.lowering import primitive
+from jaxcnn.ops.primitives.strategy_choice import choose_summation
 
 
 def accumulator(x: jax.Array) -> jnp.dtype:

@@ -4,13 +4,13 @@ import jax.numpy as jnp
 import pytest
 
 from jaxcnn import shapes
-from jaxcnn.ops.primitives.choice import (
+from jaxcnn.ops.primitives.conv_strategy import Convolution
+from jaxcnn.ops.primitives.strategy_choice import (
     choose_convolution,
     choose_maximum,
     choose_summation,
     choose_total,
 )
-from jaxcnn.ops.primitives.conv_strategy import Convolution
 
 OPERATIONS = "value", "input_gradient", "kernel_gradient"
 
