@@ -1,6 +1,7 @@
 """Callbacks that write the history of a training: to a CSV file, to TensorBoard."""
 
 import csv
+import io
 import math
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 from jaxcnn import arguments
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
 from jaxcnn.training.history import Epoch
+from jaxcnn.training.run_folder import write_whole
 
 _FIELDS = [name for name in Epoch.names() if name != "metrics"]
 
@@ -35,12 +37,11 @@ def write_history(path: Path, history: Sequence[Epoch]) -> None:
     """Write the rows with their scalar metrics; the file is replaced as a whole."""
     rows = [row.to_dict() | row.numbers() for row in history]
     metrics = dict.fromkeys(name for row in history for name in row.numbers())
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, dict.fromkeys([*_FIELDS, *metrics]), extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, dict.fromkeys([*_FIELDS, *metrics]), extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
 
 
 def tensorboard(folder: str | Path, *, every: int = 50) -> Callback:

@@ -156,8 +156,8 @@ def finish_run(folder: str | Path, run: Run, model: nnx.Module) -> None:
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
     text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-    _replace(folder / _WEIGHTS, weights)
-    _replace(folder / _DESCRIPTION, text.encode())
+    write_whole(folder / _WEIGHTS, weights)
+    write_whole(folder / _DESCRIPTION, text.encode())
     shutil.rmtree(_old(folder), ignore_errors=True)
 
 
@@ -312,8 +312,8 @@ def _old(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.old")
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that it appears whole."""
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it appears, or replaces the one before, as a whole."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(data)
     partial.replace(path)
