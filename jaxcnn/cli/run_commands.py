@@ -15,6 +15,7 @@ from jaxcnn.cli.tables import flatten_tables, format_value, print_table
 from jaxcnn.data.decoding.pictures import read_picture
 from jaxcnn.insight import plots
 from jaxcnn.training import run_folder
+from jaxcnn.training.history_file import read_history
 
 
 def list_runs(
@@ -42,9 +43,7 @@ def compare(
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
     options = [_options(folder) for folder in folders]
-    histories = {
-        name: run_folder.read_history(folder) for name, folder in zip(names, folders, strict=True)
-    }
+    histories = {name: read_history(folder) for name, folder in zip(names, folders, strict=True)}
     differing = [
         option
         for option in dict.fromkeys(name for run in options for name in run)
@@ -131,7 +130,7 @@ def _row(folder: Path) -> tuple[str, ...]:
 
 def _cells(folder: Path) -> tuple[str, ...]:
     has_history = (folder / run_folder.HISTORY).is_file()
-    history = run_folder.read_history(folder) if has_history else ()
+    history = read_history(folder) if has_history else ()
     seconds = f"{sum(row.seconds for row in history):.0f}"
     loss = history[-1].validation_loss if history else None
     accuracy = history[-1].validation_accuracy if history else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxcnn.shapes.formula import both_text, equations, span_text
+from jaxcnn.shapes.equation_text import both_text, equations, span_text
 from jaxcnn.shapes.numbers import PADDINGS, Padding, Pairs, PerAxis, Shape, padding_of, per_axis
 from jaxcnn.shapes.window import extent
 

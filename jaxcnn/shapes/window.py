@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxcnn import arguments
-from jaxcnn.shapes.formula import axis_names, both_text, equations, span_text
+from jaxcnn.shapes.equation_text import axis_names, both_text, equations, span_text
 from jaxcnn.shapes.numbers import (
     Padding,
     Pair,

@@ -1,19 +1,14 @@
 """Callbacks that write the history of a training: to a CSV file, to TensorBoard."""
 
-import csv
-import io
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxcnn import arguments
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
 from jaxcnn.training.history import Epoch
-from jaxcnn.training.run_folder import write_whole
-
-_FIELDS = [name for name in Epoch.names() if name != "metrics"]
+from jaxcnn.training.history_file import write_history
 
 
 def history_csv(path: str | Path) -> Callback:
@@ -31,17 +26,6 @@ def history_csv(path: str | Path) -> Callback:
             write_history(Path(path), event.history)
 
     return write
-
-
-def write_history(path: Path, history: Sequence[Epoch]) -> None:
-    """Write the rows with their scalar metrics; the file is replaced as a whole."""
-    rows = [row.to_dict() | row.numbers() for row in history]
-    metrics = dict.fromkeys(name for row in history for name in row.numbers())
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, dict.fromkeys([*_FIELDS, *metrics]), extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
 
 
 def tensorboard(folder: str | Path, *, every: int = 50) -> Callback:

@@ -16,9 +16,10 @@ from jaxcnn.augment.mixing import Mix
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training.callbacks import history_csv
+from jaxcnn.training.early_stopping import Monitor
 from jaxcnn.training.evaluation_step import make_eval_step
 from jaxcnn.training.events import Callback, EpochEnded, Event
-from jaxcnn.training.history import Epoch, Monitor
+from jaxcnn.training.history import Epoch
 from jaxcnn.training.interruption import Interruption
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.losses import cross_entropy

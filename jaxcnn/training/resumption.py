@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from jaxcnn.training.checkpoints import Checkpoint, Checkpoints, check_same
+from jaxcnn.training.early_stopping import Monitor
 from jaxcnn.training.folder_lock import acquire_lock
-from jaxcnn.training.history import Epoch, Monitor
+from jaxcnn.training.history import Epoch
 from jaxcnn.training.run_folder import CHECKPOINTS
 from jaxcnn.training.state import Metrics, TrainState
 

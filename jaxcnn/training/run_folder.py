@@ -6,7 +6,6 @@ resumed; a run of a recipe also has ``recipe.toml``. When the training has ended
 describes the run: it is written last, and marks the run as finished.
 """
 
-import csv
 import dataclasses
 import hashlib
 import json
@@ -27,7 +26,6 @@ from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.layers.layer import Layer
 from jaxcnn.layers.serialization import layer_from_json, layer_to_json
 from jaxcnn.training.folder_lock import acquire_lock
-from jaxcnn.training.history import Epoch
 from jaxcnn.training.parameter_tree import flatten_names, unflatten_names
 
 RECIPE, HISTORY, CHECKPOINTS, PLOTS = "recipe.toml", "history.csv", "checkpoints", "plots"
@@ -257,31 +255,6 @@ def _described(folder: str | Path, run: Run) -> Layer:
         return layer_from_json(run.network)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"run.json in {str(folder)!r} is damaged: {error}") from error
-
-
-def read_history(folder: str | Path) -> tuple[Epoch, ...]:
-    """Return the completed epochs of a run, with their scalar metrics.
-
-    Raises:
-      ValueError: there is no ``history.csv``, or it is damaged.
-    """
-    path = Path(folder) / HISTORY
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return tuple(_read_epoch(row) for row in csv.DictReader(file))
-    except OSError as error:
-        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
-
-
-def _read_epoch(row: dict[str, str]) -> Epoch:
-    integers = ("epoch", "skipped")
-    numbers: dict[str, Any] = {
-        name: int(text) if name in integers else float(text) for name, text in row.items() if text
-    }
-    fields = {name: numbers.pop(name) for name in Epoch.names() if name in numbers}
-    return Epoch(**fields, metrics=numbers)
 
 
 def _read_description(folder: str | Path) -> dict[str, Any]:

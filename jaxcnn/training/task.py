@@ -16,10 +16,11 @@ from jaxcnn.augment.mixing import Mix
 from jaxcnn.data.batching import Batch, steps_per_epoch
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import check_class_per_image
+from jaxcnn.training.early_stopping import Monitor, should_stop
 from jaxcnn.training.evaluation import check_fits
 from jaxcnn.training.fingerprint import describe_model, describe_option
 from jaxcnn.training.forward import Forward
-from jaxcnn.training.history import Epoch, Monitor, should_stop
+from jaxcnn.training.history import Epoch
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric, check_metrics

@@ -18,6 +18,7 @@ from jaxcnn.cli.app import app
 from jaxcnn.recipes import read_recipe, running
 from jaxcnn.recipes.reading import read
 from jaxcnn.training import EpochEnded, fitting, run_folder
+from jaxcnn.training.history_file import read_history
 
 pytestmark = pytest.mark.implicit_promotion
 
@@ -98,7 +99,7 @@ def test_runs_lists_damaged_ones_and_those_of_python_too(pair, tmp_path):
     _, first, second, third = command("runs", tmp_path).splitlines()
     assert "tiny_cnn" in first
     assert re.fullmatch(r"second +'.*run\.json' is damaged: Expecting property name.*", second)
-    last = run_folder.read_history(pair / "first")[-1]
+    last = read_history(pair / "first")[-1]
     loss, accuracy = f"{last.validation_loss:.4f}", f"{last.validation_accuracy:.2%}"
     name, epochs, *measured, _, note = re.split("  +", third)
     assert (name, epochs, measured, note) == ("third", "2", [loss, accuracy], "has not ended")
@@ -138,7 +139,7 @@ def test_compare_shows_what_differs(pair, tmp_path):
     assert ["training.seed", "0", "1"] in cells
     assert ["training.ema", "–", "0.9"] in cells
     assert not [row for row in cells if row[0] in ("model.name", "training.epochs")]
-    history = [run_folder.read_history(pair / name)[-1] for name in ("first", "second")]
+    history = [read_history(pair / name)[-1] for name in ("first", "second")]
     assert ["validation_loss", *(f"{row.validation_loss:.6g}" for row in history)] in cells
     assert ["top-2", "–", "1"] in cells
     with Image.open(picture) as image:
@@ -203,7 +204,7 @@ def test_a_stopped_training_resumes(call_cli, small, pair, tmp_path, monkeypatch
     assert result.returncode == 128 + signal.SIGTERM
     assert "The training is saved. Resume it: jaxcnn train --resume stopped" in result.stdout
     assert "has not ended" in command("runs", tmp_path)
-    assert len(run_folder.read_history(tmp_path / "stopped")) == 1
+    assert len(read_history(tmp_path / "stopped")) == 1
     output = command("train", "--resume", tmp_path / "stopped")
     assert re.findall(r"epoch (\d+)/2  [\d,]+ images", output) == ["2"]
     again = command("train", "--resume", tmp_path / "stopped")
@@ -232,7 +233,7 @@ def test_a_training_that_is_stopped_goes_on_where_it_was(small, archive, cache_f
     assert process.returncode == 128 + signal.SIGTERM
     assert "The training is saved. Resume it: jaxcnn train --resume stopped" in output
     assert "has not ended" in command("runs", tmp_path)
-    done = len(run_folder.read_history(tmp_path / "stopped"))
+    done = len(read_history(tmp_path / "stopped"))
     resumed = subprocess.run(
         [*main, "train", "--resume", "stopped"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,

@@ -25,7 +25,7 @@ from jaxcnn.training import (
     tensorboard,
     top_k,
 )
-from jaxcnn.training.callbacks import write_history
+from jaxcnn.training.history_file import write_history
 
 # Reads event files in a process of its own: TensorBoard warns of itself.
 READER = """

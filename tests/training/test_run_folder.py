@@ -14,9 +14,9 @@ from flax import nnx
 import jaxcnn as cnn
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training import run_folder
-from jaxcnn.training.callbacks import write_history
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.history import Epoch
+from jaxcnn.training.history_file import read_history, write_history
 
 RECIPE = "version = 1\n"
 HISTORY = (
@@ -81,16 +81,16 @@ def test_the_history_is_what_other_tools_read(tmp_path):
     assert header.startswith("epoch,loss,accuracy")
     assert first == "1,0.5,0.75,100.0,1.0,,,,,0,"
     assert second == "2,0.25,0.875,120.0,0.8,0.3,0.9,,,2,0.95"
-    assert run_folder.read_history(tmp_path) == HISTORY
+    assert read_history(tmp_path) == HISTORY
 
 
 @pytest.mark.parametrize("text", ["epoch,loss\n1,much\n", "epoch\n1\n", "\x00\n1\n"])
 def test_a_damaged_history_is_named(tmp_path, text):
     with pytest.raises(ValueError, match=r"history\.csv' cannot be read"):
-        run_folder.read_history(tmp_path)
+        read_history(tmp_path)
     (tmp_path / "history.csv").write_text(text)
     with pytest.raises(ValueError, match=r"history\.csv' is damaged"):
-        run_folder.read_history(tmp_path)
+        read_history(tmp_path)
 
 
 def test_an_error_before_the_first_checkpoint_leaves_nothing_behind(tmp_path):

@@ -1,4 +1,4 @@
-"""What follows from a history: the best epochs, and when nothing better comes."""
+"""The best epochs of a history, and when a training without improvement stops."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from jaxcnn.training import Epoch, TrainingOptions
-from jaxcnn.training.history import Monitor, should_stop
+from jaxcnn.training.early_stopping import Monitor, should_stop
 
 
 def rows(*losses):
