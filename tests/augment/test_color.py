@@ -23,8 +23,8 @@ ENHANCERS = {
 @pytest.mark.parametrize("name", ENHANCERS)
 @pytest.mark.parametrize("factor", [0.0, 0.3, 1.0, 1.7])
 def test_factors_are_those_of_pillow(key, name, factor):
-    image = jnp.asarray(PIXELS / np.float32(255))
-    result = 255 * color_jitter(key, image[None], **{name: (factor, factor)})[0]
+    images = jax.device_put((PIXELS / np.float32(255))[None])
+    result = 255 * np.asarray(color_jitter(key, images, **{name: (factor, factor)}))[0]
     expected = np.asarray(ENHANCERS[name](Image.fromarray(PIXELS)).enhance(factor), float)
     # Pillow rounds the gray, which the factor enlarges, and the result.
     np.testing.assert_allclose(result, expected, atol=0.5 * abs(1 - factor) + 1.01)
@@ -62,8 +62,10 @@ def test_changes_come_in_their_order(key):
 
 
 def test_each_change_is_drawn_by_itself(key):
-    images = jnp.tile(jnp.array([0.2, 0.6]).reshape(1, 1, 2, 1), (500, 1, 1, 1))
-    result = np.asarray(color_jitter(key, images, brightness=0.2, contrast=0.2))[:, 0, :, 0]
+    images = np.tile(np.float32([0.2, 0.6]).reshape(1, 1, 2, 1), (500, 1, 1, 1))
+    result = np.asarray(color_jitter(key, jax.device_put(images), brightness=0.2, contrast=0.2))[
+        :, 0, :, 0
+    ]
     brightness, contrast = result.mean(axis=1) / 0.4, np.ptp(result, axis=1) / 0.4
     assert abs(np.corrcoef(brightness, contrast / brightness)[0, 1]) < 0.12
 

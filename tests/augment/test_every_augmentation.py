@@ -116,7 +116,7 @@ EVERY = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 def random_images(shape, seed=0, dtype=jnp.float32):
-    return jnp.asarray(np.random.default_rng(seed).uniform(0, 1, shape), dtype)
+    return jax.device_put(np.random.default_rng(seed).uniform(0, 1, shape).astype(dtype))
 
 
 def test_every_augmentation_is_here():
@@ -142,29 +142,32 @@ def test_properties(case, draw):
     key = jax.random.key(draw.draw(st.integers(0, 2**32 - 1)))
     augment = functools.partial(case.augment, **options)
     images = random_images(case.shape)
-    result = augment(key, images)
+    result = np.asarray(augment(key, images))
     assert (result.shape, result.dtype) == (images.shape, images.dtype)
     assert result.min() >= 0
     assert result.max() <= 1 + 1e-6
     # Other rows do not affect a row.
-    others = random_images(case.shape, seed=1).at[2].set(images[2])
-    np.testing.assert_array_equal(augment(key, others)[2], result[2])
+    others = np.array(random_images(case.shape, seed=1))
+    others[2] = images[2]
+    again = np.asarray(augment(key, jax.device_put(others)))
+    np.testing.assert_array_equal(again[2], result[2])
 
 
 @EVERY
 def test_the_key_determines_the_result(key, case):
     augment = functools.partial(case.augment, **case.something)
     images = random_images(case.shape)
-    result = augment(key, images)
+    result = np.asarray(augment(key, images))
     np.testing.assert_array_equal(result, augment(key, images))
-    assert (result != augment(jax.random.key(1), images)).any()
-    assert (result != images).any()
+    assert (result != np.asarray(augment(jax.random.key(1), images))).any()
+    assert (result != np.asarray(images)).any()
     np.testing.assert_allclose(jax.jit(augment)(key, images), result, atol=1e-5)
 
 
 @EVERY
 def test_identical_images_are_changed_differently(key, case):
-    images = jnp.broadcast_to(random_images(case.shape)[:1], case.shape)
+    image = np.asarray(random_images(case.shape))[:1]
+    images = jax.device_put(np.broadcast_to(image, case.shape))
     result = np.asarray(case.augment(key, images, **case.something))
     assert len(np.unique(result.reshape(len(result), -1), axis=0)) > 1
 
@@ -173,9 +176,9 @@ def test_identical_images_are_changed_differently(key, case):
 def test_low_precision_keeps_its_dtype(key, case):
     images = random_images(case.shape, dtype=jnp.bfloat16)
     result = case.augment(key, images, **case.something)
-    precise = case.augment(key, images.astype(jnp.float32), **case.something)
+    precise = case.augment(key, jax.device_put(np.asarray(images, np.float32)), **case.something)
     assert result.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(result, precise.astype(jnp.bfloat16))
+    np.testing.assert_array_equal(result, np.asarray(precise).astype(jnp.bfloat16))
 
 
 COLOR, GRAY = (2, 8, 8, 3), (2, 8, 8, 1)
@@ -255,4 +258,9 @@ def test_pixels_must_be_divided(key, name):
 def test_color_needs_three_channels(key, options):
     with pytest.raises(ValueError, match=r"3 channels.*Received: shape \(2, 8, 8, 1\)"):
         aug.color_jitter(key, jnp.zeros(GRAY), **options)
-    assert aug.color_jitter(key, jnp.zeros(GRAY), contrast=0.1, brightness=0.2).shape == GRAY
+    assert (
+        jax.eval_shape(
+            functools.partial(aug.color_jitter, contrast=0.1, brightness=0.2), key, jnp.zeros(GRAY)
+        ).shape
+        == GRAY
+    )

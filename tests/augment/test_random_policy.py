@@ -4,7 +4,6 @@ import functools
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
@@ -20,8 +19,8 @@ PICTURE, MAGNITUDE = Image.fromarray(PIXELS), 5
 
 
 def on_pixels(change, picture, strength):
-    image = jnp.asarray(np.asarray(picture) / np.float32(255))
-    return 255 * np.asarray(change(image, jnp.float32(strength)))
+    image = np.asarray(picture) / np.float32(255)
+    return 255 * np.asarray(jax.jit(change)(image, np.float32(strength)))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +110,7 @@ def candidates():
 def drawn(key, num_ops):
     images = np.broadcast_to(PIXELS / np.float32(255), (COUNT, *PIXELS.shape))
     augment = functools.partial(rand_augment, num_ops=num_ops, magnitude=MAGNITUDE)
-    return 255 * np.asarray(jax.jit(augment)(key, jnp.asarray(images)))
+    return 255 * np.asarray(jax.jit(augment)(key, images))
 
 
 def test_one_change_is_one_of_fourteen_drawn_evenly(key):

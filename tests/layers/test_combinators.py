@@ -31,7 +31,7 @@ from jaxcnn.layers import (
 )
 from jaxcnn.runtime import training_options
 
-X = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 4)), jnp.float32)
+X = jax.device_put(np.random.default_rng(0).normal(size=(2, 8, 8, 4)).astype(np.float32))
 
 
 def block(features, strides=1):

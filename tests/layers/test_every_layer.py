@@ -105,7 +105,13 @@ every = pytest.mark.parametrize(
 
 def images(batch=3, shape=IMAGE):
     numbers = np.random.default_rng(0).normal(size=(batch, *shape))
-    return jnp.asarray(numbers, jnp.float32)
+    return jax.device_put(numbers.astype(np.float32))
+
+
+def run(state, graphdef, x, key):
+    """Both outputs of a model, without and with training."""
+    model = nnx.merge(graphdef, state)
+    return model(x), model(x, train=True, key=key)
 
 
 def test_every_kind_has_an_example():
@@ -118,9 +124,12 @@ def test_every_kind_has_an_example():
 @every
 def test_shape_and_parameters(layer, output_shape, trainable, kept, key):
     assert layer.output_shape(IMAGE) == output_shape
-    model = layer.build(IMAGE, rngs=nnx.Rngs(0))
-    assert model(images()).shape == (3, *output_shape)
-    assert model(images(), train=True, key=key).shape == (3, *output_shape)
+    graphdef, state = nnx.split(layer.abstract(IMAGE))
+    outputs = jax.eval_shape(
+        lambda state, *inputs: run(state, graphdef, *inputs), state, images(), key
+    )
+    assert [y.shape for y in outputs] == [(3, *output_shape)] * 2
+    model = nnx.merge(graphdef, state)
     sizes = [
         sum(array.size for array in jax.tree.leaves(nnx.state(model, kind)))
         for kind in (nnx.Param, nnx.BatchStat)
@@ -159,7 +168,7 @@ def test_a_step_trains_it(layer, output_shape, trainable, kept, key):
     optimizer = optax.sgd(0.1)
     state = cnn.make_training(model, optimizer).init(key)
     before = jax.tree.map(np.asarray, (state.params, state.statistics))
-    batch = cnn.Batch(images(), jnp.array([0, 1, 2]), jnp.ones(3, bool))
+    batch = cnn.Batch(images(), np.arange(3, dtype=np.int32), np.ones(3, bool))
     after, metrics = cnn.make_training(model, optimizer).step(state, batch)
     assert np.isfinite(metrics.loss)
     for old, new in zip(
@@ -177,11 +186,18 @@ def test_bfloat16(layer, output_shape, trainable, kept, key):
         pytest.skip("it follows its input")
     half = type(layer)(**vars(layer) | {"dtype": jnp.bfloat16})
     model = half.build(IMAGE, rngs=nnx.Rngs(0))
-    y = model(images(), train=True, key=key)
+    in_full = nnx.graphdef(layer.abstract(IMAGE))
+
+    @jax.jit
+    def trained(state, x):
+        models = nnx.merge(nnx.graphdef(model), state), nnx.merge(in_full, state)
+        outputs = [model(x, train=True, key=key) for model in models]
+        return *outputs, nnx.to_pure_dict(nnx.state(models[0]))
+
+    y, full, after = trained(nnx.state(model), images())
     assert y.dtype == jnp.bfloat16
-    assert {array.dtype for array in jax.tree.leaves(nnx.state(model))} <= {jnp.dtype("float32")}
-    full = layer.build(IMAGE, rngs=nnx.Rngs(0))(images(), train=True, key=key)
-    np.testing.assert_allclose(y.astype(jnp.float32), full, rtol=0.1, atol=0.1)
+    assert {array.dtype for array in jax.tree.leaves(after)} <= {jnp.dtype("float32")}
+    np.testing.assert_allclose(np.asarray(y, np.float32), full, rtol=0.1, atol=0.1)
 
 
 @given(st.data())

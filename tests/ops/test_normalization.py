@@ -36,18 +36,23 @@ def test_values(leading, channels, use_scale, use_bias, epsilon):
     x = numbers(0, *leading, channels)
     scale = numbers(1, channels) if use_scale else None
     bias = numbers(2, channels) if use_bias else None
-    mean, variance = ops.batch_moments(jnp.asarray(x))
+    running = numbers(3, channels), numbers(4, channels) ** 2
+
+    @jax.jit
+    def computed(x, scale, bias, running):
+        normal = ops.batch_norm(x, scale, bias, *running, epsilon=epsilon)
+        return *ops.batch_moments(x), normal
+
+    mean, variance, y = computed(x, scale, bias, running)
     expected_mean, expected_variance = references.batch_moments(x)
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(variance, expected_variance, rtol=1e-5, atol=1e-6)
-    running = numbers(3, channels), numbers(4, channels) ** 2
-    y = ops.batch_norm(x, scale, bias, *running, epsilon=epsilon)
     expected = references.batch_norm(x, scale, bias, *running, epsilon)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_normalization_over_the_batch_is_the_composition():
-    x, scale, bias = (jnp.asarray(numbers(i, *s)) for i, s in enumerate([(2, 3, 4, 5), (5,), (5,)]))
+    x, scale, bias = (numbers(i, *s) for i, s in enumerate([(2, 3, 4, 5), (5,), (5,)]))
 
     def composed(x, scale, bias):
         moments = ops.batch_moments(x)
@@ -56,14 +61,15 @@ def test_normalization_over_the_batch_is_the_composition():
     def loss(function):
         return lambda *arrays: sum((part**3).sum() for part in function(*arrays))
 
-    for one, two in zip(
-        normalize_over_batch(x, scale, bias), composed(x, scale, bias), strict=True
-    ):
+    @jax.jit
+    def computed(*arrays):
+        functions = (normalize_over_batch, composed)
+        values = [function(*arrays) for function in functions]
+        return values, [jax.grad(loss(f), argnums=(0, 1, 2))(*arrays) for f in functions]
+
+    values, gradients = computed(x, scale, bias)
+    for one, two in zip(*values, strict=True):
         np.testing.assert_array_equal(one, two)
-    gradients = (
-        jax.jit(jax.grad(loss(function), argnums=(0, 1, 2)))(x, scale, bias)
-        for function in (normalize_over_batch, composed)
-    )
     for one, two in zip(*gradients, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-4)
 
@@ -76,13 +82,21 @@ def test_a_mean_that_is_large_beside_the_deviation():
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_halves_are_computed_in_float32(dtype):
-    x = jnp.ones((4096, 1), dtype).at[0].set(3)
-    mean, variance = ops.batch_moments(x)
+    x = np.ones((4096, 1), dtype)
+    x[0] = 3
+
+    @jax.jit
+    def computed(x):
+        mean, variance = ops.batch_moments(x)
+        half = ops.batch_norm(x, None, None, mean, variance)
+        y = ops.batch_norm(x, None, None, mean, variance, dtype=jnp.float32)
+        expected = ops.batch_norm(x.astype(jnp.float32), None, None, mean, variance)
+        return mean, variance, half, y, expected
+
+    mean, variance, half, y, expected = computed(x)
     assert mean.dtype == variance.dtype == jnp.float32
     assert mean.item() == pytest.approx(1 + 2 / 4096, rel=1e-6)
-    assert ops.batch_norm(x, None, None, mean, variance).dtype == x.dtype
-    y = ops.batch_norm(x, None, None, mean, variance, dtype=jnp.float32)
-    expected = ops.batch_norm(x.astype(jnp.float32), None, None, mean, variance)
+    assert half.dtype == x.dtype
     np.testing.assert_array_equal(y, expected)
 
 
