@@ -25,7 +25,7 @@ def with_bad_gradient(x):
 
 def network(bad, wrap=lambda layer: layer):
     return cnn.serial(
-        cnn.conv(3, 3), cnn.batch_norm(),
+        cnn.batch_norm(),
         stage=wrap(cnn.serial(cnn.conv(4, 3), bad, cnn.dropout(0.1))),
         rest=cnn.serial(cnn.flatten(), cnn.dense(3)),
     )  # fmt: skip
