@@ -63,20 +63,25 @@ def test_training_is_the_plain_loop():
     parameters = jax.tree.map(jnp.copy, nnx.to_pure_dict(nnx.state(model)))
     optimizer_state = optimizer.init(parameters)
 
-    @jax.jit
     @functools.partial(jax.value_and_grad, has_aux=True)
     def mean_loss(parameters, images, labels):
         logits = plain_forward(parameters, images)
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)
         return -chosen.mean(), logits
 
+    @jax.jit
+    def plain_step(parameters, optimizer_state, images, labels):
+        (loss, logits), gradients = mean_loss(parameters, images, labels)
+        updates, optimizer_state = optimizer.update(gradients, optimizer_state, parameters)
+        return loss, logits, optax.apply_updates(parameters, updates), optimizer_state
+
     state = cnn.make_training(model, optimizer).init(jax.random.key(0))
     step = cnn.make_training(model, optimizer).step
     for batch in random_batches(5):
-        images, labels = (jnp.asarray(array[batch.mask]) for array in batch[:2])
-        (loss, logits), gradients = mean_loss(parameters, images, labels)
-        updates, optimizer_state = optimizer.update(gradients, optimizer_state, parameters)
-        parameters = optax.apply_updates(parameters, updates)
+        images, labels = (array[batch.mask] for array in batch[:2])
+        loss, logits, parameters, optimizer_state = plain_step(
+            parameters, optimizer_state, images, labels
+        )
         state, metrics = step(state, batch)
         np.testing.assert_allclose(metrics.loss, loss, rtol=1e-5)
         assert int(metrics.correct) == (np.argmax(logits, axis=1) == labels).sum()
