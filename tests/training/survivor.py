@@ -45,7 +45,7 @@ def train(folder, *, epochs=EPOCHS, callbacks=(), **options):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (STEPS * 8 - 3, 10, 10, 1), np.uint8)
     data = cnn.Dataset(images, random.integers(0, 3, len(images)))
-    network = cnn.serial(block(4), block(4), cnn.flatten(), cnn.dense(3))
+    network = cnn.serial(block(4), cnn.flatten(), cnn.dense(3))
     return cnn.fit(
         network.build((10, 10, 1), rngs=nnx.Rngs(0)),
         data,

@@ -47,7 +47,7 @@ def arrays(result):
 
 def numpy_probabilities(model, images):
     images = images / 255 if images.dtype == np.uint8 else images
-    logits = np.asarray(model(jnp.asarray(images, jnp.float32)), np.float64)
+    logits = np.asarray(nnx.jit(model)(images.astype(np.float32)), np.float64)
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 

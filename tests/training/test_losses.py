@@ -175,22 +175,31 @@ def test_gradients_are_those_of_the_formula(loss, reference, make_labels, option
     units = np.eye(logits.size).reshape(-1, *shape)
     expected = np.stack([difference(unit) for unit in units], axis=1).reshape(2, *shape)
 
-    def at(logits):
-        return computed(logits, labels)
+    @jax.jit
+    def both_modes(logits, direction):
+        def at(logits):
+            return computed(logits, labels)
 
-    np.testing.assert_allclose(jax.jacrev(at)(logits), expected, rtol=1e-3, atol=1e-5)
+        return jax.jacrev(at)(logits), jax.jvp(at, (logits,), (direction,))[1]
+
     direction = numbers(1, shape)
-    _, forward = jax.jvp(at, (logits,), (direction,))
+    backward, forward = both_modes(logits, direction)
+    np.testing.assert_allclose(backward, expected, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(forward, difference(direction), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("loss", "reference", "make_labels", "options"), CASES)
 def test_examples_do_not_depend_on_each_other(loss, reference, make_labels, options):
     computed, _, logits, labels = drawn(loss, make_labels, options, 5, (6, 4, 3))
-    losses, order = computed(jnp.asarray(logits), jnp.asarray(labels)), np.array([4, 0, 5])
-    alone = computed(jnp.asarray(logits[order]), jnp.asarray(labels[order]))
+    order = np.array([4, 0, 5])
+
+    @jax.jit
+    def three_ways(logits, labels):
+        mapped = jax.vmap(lambda x, y: computed(x[None], y[None])[0])(logits, labels)
+        return computed(logits, labels), computed(logits[order], labels[order]), mapped
+
+    losses, alone, mapped = map(np.asarray, three_ways(logits, labels))
     np.testing.assert_allclose(alone, losses[order], rtol=1e-6)
-    mapped = jax.vmap(lambda x, y: computed(x[None], y[None])[0])(logits, labels)
     np.testing.assert_allclose(mapped, losses, rtol=1e-5, atol=1e-7)
 
 
@@ -198,47 +207,59 @@ def test_examples_do_not_depend_on_each_other(loss, reference, make_labels, opti
 @pytest.mark.parametrize(("loss", "reference", "make_labels", "options"), CASES)
 def test_half_precision_is_computed_in_float32(loss, reference, make_labels, options, dtype):
     computed, options, logits, labels = drawn(loss, make_labels, options, 2, (2, 4, 3))
-    half = jnp.asarray(logits).astype(dtype)
-    labels = jnp.asarray(labels)
-    losses = computed(half, labels.astype(dtype) if labels.dtype == jnp.float32 else labels)
+    half = logits.astype(jnp.dtype(dtype))
+    if labels.dtype == np.float32:
+        labels = labels.astype(jnp.dtype(dtype))
+    losses = computed(half, labels)
     assert losses.dtype == jnp.float32
-    exact = labels.astype(dtype).astype(jnp.float32) if labels.dtype == jnp.float32 else labels
-    expected = reference(half.astype(jnp.float32), exact, **options)
+    exact = labels if labels.dtype.kind in "ib" else labels.astype(np.float32)
+    expected = reference(half.astype(np.float32), exact, **options)
     np.testing.assert_allclose(losses, expected, rtol=1e-4, atol=1e-5)
 
 
 # Hand-worked numbers.
 
+compiled_cross_entropy, compiled_dice = jax.jit(cross_entropy), jax.jit(dice)
+
 
 def test_cross_entropy_by_hand():
-    logits = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]]))
-    labels = jnp.array([0, 2])
+    logits = np.log(np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]], np.float32))
+    labels = np.array([0, 2])
     log2 = np.log(2)
-    np.testing.assert_allclose(cross_entropy(logits, labels), [log2, 3 * log2], rtol=1e-6)
-    weighted = cross_entropy(logits, labels, class_weights=[2, 1, 0])
+
+    @jax.jit
+    def computed(logits, labels):
+        return (
+            cross_entropy(logits, labels),
+            cross_entropy(logits, labels, class_weights=[2, 1, 0]),
+            cross_entropy(logits[:1], labels[:1], label_smoothing=0.3),
+        )
+
+    plain, weighted, smoothed = computed(logits, labels)
+    np.testing.assert_allclose(plain, [log2, 3 * log2], rtol=1e-6)
     np.testing.assert_allclose(weighted, [2 * log2, 0], rtol=1e-6)
     # With 0.3 spread, ⅘ of the first label stay: 0.8 · 1 + 0.1 · 2 + 0.1 · 2 halvings.
-    smoothed = cross_entropy(logits[:1], labels[:1], label_smoothing=0.3)
     np.testing.assert_allclose(smoothed, [1.2 * log2], rtol=1e-6)
 
 
 def test_cross_entropy_at_positions_by_hand():
-    logits = jnp.log(jnp.array([[[0.5, 0.5], [0.25, 0.75], [0.1, 0.9]]]))
-    losses = cross_entropy(logits, jnp.array([[0, 0, 255]]))
+    logits = np.log(np.array([[[0.5, 0.5], [0.25, 0.75], [0.1, 0.9]]], np.float32))
+    losses = compiled_cross_entropy(logits, np.array([[0, 0, 255]]))
     np.testing.assert_allclose(losses, [1.5 * np.log(2)], rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1, 50])
 def test_cross_entropy_of_steep_logits(scale):
     logits, labels = scale * numbers(0, (20, 7)), np.arange(20) % 7
-    losses = cross_entropy(jnp.asarray(logits), jnp.asarray(labels))
+    losses = compiled_cross_entropy(logits, labels)
     np.testing.assert_allclose(losses, numpy_cross_entropy(logits, labels), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("loss", [cross_entropy, focal])
 def test_huge_logits_are_finite(loss):
-    logits = jnp.array([[1e4, 0.0], [1e4, 0.0]])
-    losses, gradient = jax.value_and_grad(lambda x: loss(x, jnp.array([0, 1])).sum())(logits)
+    logits, labels = np.array([[1e4, 0.0], [1e4, 0.0]], np.float32), np.array([0, 1])
+    total = jax.jit(jax.value_and_grad(lambda x: loss(x, labels).sum()))
+    losses, gradient = total(logits)
     np.testing.assert_allclose(losses, 1e4, rtol=1e-6)
     np.testing.assert_allclose(gradient, [[0, 0], [1, -1]], atol=1e-6)
 
@@ -246,47 +267,57 @@ def test_huge_logits_are_finite(loss):
 @pytest.mark.parametrize("gamma", [0.1, 0.5, 1.0, 3.0])
 def test_focal_has_a_gradient_where_the_answer_is_sure(gamma):
     """A power below 1 is infinitely steep at 0."""
-    logits = jnp.array([[200.0, 0.0], [20.0, 0.0], [10.0, 0.0]])
-    gradient = jax.grad(lambda x: focal(x, jnp.zeros(3, int), gamma=gamma).sum())(logits)
-    assert jnp.isfinite(gradient).all()
+    logits = np.array([[200.0, 0.0], [20.0, 0.0], [10.0, 0.0]], np.float32)
+    total = jax.jit(jax.grad(lambda x: focal(x, np.zeros(3, int), gamma=gamma).sum()))
+    gradient = np.asarray(total(logits))
+    assert np.isfinite(gradient).all()
     np.testing.assert_allclose(gradient[0], 0, atol=1e-6)
 
 
 def test_binary_cross_entropy_of_huge_logits_is_finite():
-    labels = jnp.array([[1, 0], [0, 1]])
-    losses = binary_cross_entropy(jnp.array([[1e4, -1e4], [1e4, -1e4]]), labels)
+    logits = np.array([[1e4, -1e4], [1e4, -1e4]], np.float32)
+    losses = jax.jit(binary_cross_entropy)(logits, np.array([[1, 0], [0, 1]]))
     np.testing.assert_allclose(losses, [0, 1e4])
 
 
 def test_binary_cross_entropy_by_hand():
     """Of σ = ¾ and ½: −log ¾ − log ½, halved."""
-    losses = binary_cross_entropy(jnp.log(jnp.array([[3.0, 1.0]])), jnp.array([[True, False]]))
+    logits = np.log(np.array([[3.0, 1.0]], np.float32))
+    losses = jax.jit(binary_cross_entropy)(logits, np.array([[True, False]]))
     np.testing.assert_allclose(losses, [-np.log(0.75 * 0.5) / 2], rtol=1e-6)
 
 
 def test_dice_by_hand():
     """Two of three pixels are found, one of another class: D = 2·2 / (3 + 2), and 2·1 / (1 + 2)."""
-    logits = 100 * jax.nn.one_hot(jnp.array([[[0, 0], [1, 1]]]), 3)
-    np.testing.assert_allclose(
-        dice(logits, jnp.array([[[0, 0], [0, 1]]])), [1 - (4 / 5 + 2 / 3) / 2], rtol=1e-5
-    )
-    np.testing.assert_allclose(dice(logits, jnp.array([[[0, 0], [1, 1]]])), [0], atol=1e-6)
-    np.testing.assert_allclose(dice(logits, jnp.array([[[2, 2], [2, 2]]])), [1], atol=1e-6)
-    # What is void is no mistake.
-    np.testing.assert_allclose(dice(logits, jnp.array([[[0, 0], [255, 1]]])), [0], atol=1e-6)
+    logits = 100 * np.eye(3, dtype=np.float32)[[[[0, 0], [1, 1]]]]
+    for labels, expected in (
+        ([[[0, 0], [0, 1]]], 1 - (4 / 5 + 2 / 3) / 2),
+        ([[[0, 0], [1, 1]]], 0),
+        ([[[2, 2], [2, 2]]], 1),
+        ([[[0, 0], [255, 1]]], 0),  # what is void is no mistake
+    ):
+        losses = compiled_dice(logits, np.array(labels))
+        np.testing.assert_allclose(losses, [expected], rtol=1e-5, atol=1e-6)
 
 
 @given(seed=seeds, shape=st.sampled_from([(3, 4, 2), (2, 3, 3, 4)]))
 def test_dice_is_a_share(seed, shape):
-    losses = dice(jnp.asarray(numbers(seed, shape)), jnp.asarray(class_numbers(seed, shape)))
+    losses = np.asarray(compiled_dice(numbers(seed, shape), class_numbers(seed, shape)))
     assert ((losses >= 0) & (losses <= 1)).all()
 
 
 def test_regression_by_hand():
-    predictions, targets = jnp.array([[1.0, 2.0], [0.0, 5.0]]), jnp.array([[1.5, 2.0], [0.0, 1.0]])
-    np.testing.assert_allclose(squared_error(predictions, targets), [0.125, 8.0])
-    np.testing.assert_allclose(huber(predictions, targets), [0.0625, 1.75])
-    np.testing.assert_allclose(huber(predictions, targets, delta=3), [0.0625, 3.75])
+    predictions = np.array([[1.0, 2.0], [0.0, 5.0]], np.float32)
+    targets = np.array([[1.5, 2.0], [0.0, 1.0]], np.float32)
+
+    @jax.jit
+    def computed(*pair):
+        return squared_error(*pair), huber(*pair), huber(*pair, delta=3)
+
+    squared, huber_1, huber_3 = computed(predictions, targets)
+    np.testing.assert_allclose(squared, [0.125, 8.0])
+    np.testing.assert_allclose(huber_1, [0.0625, 1.75])
+    np.testing.assert_allclose(huber_3, [0.0625, 3.75])
 
 
 # Properties.
@@ -297,53 +328,74 @@ def test_class_numbers_are_shares_of_one(shape):
     logits = numbers(0, shape)
     labels = np.clip(class_numbers(0, shape), 0, shape[-1] - 1)
     options = {"label_smoothing": 0.2, "class_weights": weights(shape)}
-    for loss in (functools.partial(cross_entropy, **options), focal, dice)[: len(shape)]:
-        both = (loss(logits, target) for target in (labels, jax.nn.one_hot(labels, shape[-1])))
-        np.testing.assert_allclose(*map(np.asarray, both), rtol=1e-5, atol=1e-6)
+    losses = (functools.partial(cross_entropy, **options), focal, dice)[: len(shape)]
+
+    @jax.jit
+    def computed(logits, labels):
+        return [loss(logits, labels) for loss in losses]
+
+    one_hot = np.eye(shape[-1], dtype=np.float32)[labels]
+    both = computed(logits, labels), computed(logits, one_hot)
+    for of_numbers, of_shares in zip(*both, strict=True):
+        np.testing.assert_allclose(of_numbers, of_shares, rtol=1e-5, atol=1e-6)
 
 
 def test_options_that_change_nothing():
-    logits, labels = jnp.asarray(numbers(0, (5, 4))), jnp.arange(5) % 4
-    plain = cross_entropy(logits, labels)
-    for loss in (
-        functools.partial(cross_entropy, label_smoothing=0, class_weights=np.ones(4)),
-        functools.partial(focal, gamma=0),
-        functools.partial(focal, gamma=0, alpha=jnp.ones(4)),
-    ):
-        np.testing.assert_allclose(loss(logits, labels), plain, rtol=1e-5)
-    spread = cross_entropy(logits, labels, label_smoothing=1)
-    np.testing.assert_allclose(spread, -jax.nn.log_softmax(logits).mean(axis=1), rtol=1e-5)
+    logits, labels = numbers(0, (5, 4)), np.arange(5) % 4
+
+    @jax.jit
+    def computed(*batch):
+        same = (
+            cross_entropy(*batch, label_smoothing=0, class_weights=np.ones(4)),
+            focal(*batch, gamma=0),
+            focal(*batch, gamma=0, alpha=np.ones(4)),
+        )
+        return cross_entropy(*batch), same, cross_entropy(*batch, label_smoothing=1)
+
+    plain, same, spread = computed(logits, labels)
+    for losses in same:
+        np.testing.assert_allclose(losses, plain, rtol=1e-5)
+    np.testing.assert_allclose(spread, -log_softmax(logits).mean(axis=1), rtol=1e-5)
+
+
+@jax.jit
+def all_of_classes(logits, labels):
+    return [loss(logits, labels) for loss in (cross_entropy, focal, dice)]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int32])
 def test_class_numbers_of_any_whole_dtype(dtype):
-    logits, labels = jnp.asarray(numbers(0, (2, 4, 3))), np.array([[0, 1, 2, 0], [2, 2, 1, 100]])
-    for loss in (cross_entropy, focal, dice):
-        np.testing.assert_array_equal(
-            loss(logits, jnp.asarray(labels.astype(dtype))), loss(logits, jnp.asarray(labels))
-        )
+    logits, labels = numbers(0, (2, 4, 3)), np.array([[0, 1, 2, 0], [2, 2, 1, 100]])
+    both = all_of_classes(logits, labels.astype(dtype)), all_of_classes(logits, labels)
+    for received, expected in zip(*both, strict=True):
+        np.testing.assert_array_equal(received, expected)
 
 
 @pytest.mark.parametrize("loss", [cross_entropy, focal, dice])
 def test_what_is_void_does_not_matter(loss):
     """Not the logits there, and not to the gradient; an example of nothing else is 0."""
-    labels = jnp.array([[0, 255, 2], [-1, 255, 3]])
-    logits, other = jnp.asarray(numbers(0, (2, 3, 3))), jnp.asarray(numbers(1, (2, 3, 3)))
+    labels = np.array([[0, 255, 2], [-1, 255, 3]])
+    logits, other = numbers(0, (2, 3, 3)), numbers(1, (2, 3, 3))
     void = (labels < 0) | (labels >= 3)
-    both = [logits, jnp.where(void[..., None], other, logits)]
-    first, second = (loss(x, labels) for x in both)
+
+    @jax.jit
+    def losses_and_gradient(logits):
+        losses, pull = jax.vjp(lambda x: loss(x, labels), logits)
+        return losses, pull(jnp.ones_like(losses))[0]
+
+    first, gradient = map(np.asarray, losses_and_gradient(logits))
+    second, _ = losses_and_gradient(np.where(void[..., None], other, logits))
     np.testing.assert_array_equal(first, second)
-    assert (float(first[0]) > 0, float(first[1])) == (True, 0.0)
-    gradient = jax.grad(lambda x: loss(x, labels).sum())(logits)
-    assert jnp.isfinite(gradient).all()
-    np.testing.assert_array_equal(jnp.where(void[..., None], gradient, 0), 0)
+    assert (first[0] > 0, first[1]) == (True, 0.0)
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[void], 0)
     assert (gradient[0, 0] != 0).all()
 
 
 def test_an_example_outside_the_classes_has_no_loss():
-    logits = jnp.asarray(numbers(0, (3, 4)))
-    losses = cross_entropy(logits, jnp.array([1, 4, -1]))
-    np.testing.assert_allclose(losses[0], cross_entropy(logits[:1], jnp.array([1]))[0])
+    logits = numbers(0, (3, 4))
+    losses = np.asarray(compiled_cross_entropy(logits, np.array([1, 4, -1])))
+    np.testing.assert_allclose(losses[0], compiled_cross_entropy(logits[:1], np.array([1]))[0])
     assert losses[1:].tolist() == [0, 0]
 
 

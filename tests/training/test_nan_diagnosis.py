@@ -25,7 +25,7 @@ def with_bad_gradient(x):
 
 def network(bad, wrap=lambda layer: layer):
     return cnn.serial(
-        cnn.conv(3, 3), cnn.batch_norm(),
+        cnn.batch_norm(),
         stage=wrap(cnn.serial(cnn.conv(4, 3), bad, cnn.dropout(0.1))),
         rest=cnn.serial(cnn.flatten(), cnn.dense(3)),
     )  # fmt: skip
@@ -44,16 +44,17 @@ def fit(layer, **options):
 
 BEGINNING = "step 1 (epoch 1, batch 1) gave a loss or gradient that is not finite. First in "
 BAD_GRADIENT = "the gradient of stage.conv_1.bias: 4 of 4 values, "
+IN_PARTS = {"accumulate": 2, "batch_size": 8}  # whose size is that of the other tests' batches
 
 
 @pytest.mark.implicit_promotion
 @pytest.mark.parametrize(
     ("layer", "where", "options"),
     [
-        (network(with_bad_values), "the output of stage.with_bad_values_1: ", {"accumulate": 2}),
+        (network(with_bad_values), "the output of stage.with_bad_values_1: ", IN_PARTS),
         (network(with_bad_values, cnn.remat), "the output of stage: ", {}),
         (network(with_bad_gradient), BAD_GRADIENT, {"precision": "bfloat16"}),
-        (network(with_bad_gradient), BAD_GRADIENT, {"accumulate": 2}),
+        (network(with_bad_gradient), BAD_GRADIENT, IN_PARTS),
     ],
     ids=["output in parts", "recomputed", "gradient in bfloat16", "gradient in parts"],
 )

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from jaxcnn.training import Ended, EpochEnded, Stepped
 
 pytestmark = pytest.mark.implicit_promotion
 SCRIPT = Path(survivor.__file__)
+SHORTLY = 4  # epochs
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,6 +47,13 @@ def kept_programs(cache_folder):
 def undisturbed(tmp_path_factory):
     """What the training comes to if nothing happens."""
     result = survivor.train(tmp_path_factory.mktemp("runs") / "undisturbed")
+    return {"digest": survivor.digest(result), "history": survivor.measured(result.history)}
+
+
+@pytest.fixture(scope="module")
+def shortly(tmp_path_factory):
+    """What its first epochs come to."""
+    result = survivor.train(tmp_path_factory.mktemp("runs") / "shortly", epochs=SHORTLY)
     return {"digest": survivor.digest(result), "history": survivor.measured(result.history)}
 
 
@@ -196,28 +205,28 @@ def stop_after(kind, count):
 
 def stopped(folder, kind, count, **options):
     with pytest.raises(Stopped):
-        survivor.train(folder, callbacks=[stop_after(kind, count)], **options)
+        survivor.train(folder, epochs=SHORTLY, callbacks=[stop_after(kind, count)], **options)
 
 
 @pytest.mark.parametrize(
     "count", [1, *(pytest.param(count, marks=pytest.mark.long) for count in (20, 50))]
 )
-def test_whatever_a_callback_raises_the_training_can_go_on(tmp_path, undisturbed, count):
+def test_whatever_a_callback_raises_the_training_can_go_on(tmp_path, shortly, count):
     stopped(tmp_path, Stepped, count, checkpoint_every=4)
-    result = survivor.train(tmp_path, checkpoint_every=7)
-    assert survivor.digest(result) == undisturbed["digest"]
-    assert survivor.measured(result.history) == undisturbed["history"]
+    result = survivor.train(tmp_path, epochs=SHORTLY, checkpoint_every=7)
+    assert survivor.digest(result) == shortly["digest"]
+    assert survivor.measured(result.history) == shortly["history"]
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, undisturbed):
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, shortly):
     stopped(tmp_path, Stepped, 25, checkpoint_every=6)
     newest = max((tmp_path / "checkpoints").iterdir(), key=lambda folder: int(folder.name))
     (newest / "progress.json").write_text("{}")
     began = []
     with pytest.warns(UserWarning, match=f"checkpoint {newest.name} in .* is damaged: progress"):
-        result = survivor.train(tmp_path, callbacks=[began.append])
+        result = survivor.train(tmp_path, epochs=SHORTLY, callbacks=[began.append])
     assert 0 < began[0].step < int(newest.name)
-    assert survivor.digest(result) == undisturbed["digest"]
+    assert survivor.digest(result) == shortly["digest"]
 
 
 def test_a_damaged_best_checkpoint_does_not_keep_a_run_from_ending(tmp_path):
@@ -234,16 +243,14 @@ def test_a_damaged_best_checkpoint_does_not_keep_a_run_from_ending(tmp_path):
     assert cnn.evaluate(result.model, OTHER).loss == pytest.approx(second.validation_loss, rel=1e-6)
 
 
-def test_the_history_is_written_after_each_epoch(tmp_path, undisturbed):
+def test_the_history_is_written_after_each_epoch(tmp_path, shortly):
     stopped(tmp_path, EpochEnded, 3)
     lines = (tmp_path / "history.csv").read_text().splitlines()
     assert len(lines) == 4
-    survivor.train(tmp_path)
+    survivor.train(tmp_path, epochs=SHORTLY)
     header, *rows = (tmp_path / "history.csv").read_text().splitlines()
     assert header.endswith("skipped,top-2")
-    assert [float(row.split(",")[1]) for row in rows] == [
-        row["loss"] for row in undisturbed["history"]
-    ]
+    assert [float(row.split(",")[1]) for row in rows] == [row["loss"] for row in shortly["history"]]
 
 
 def test_one_process_at_a_time(tmp_path):
@@ -304,9 +311,17 @@ CHANGED = [
 ]
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """The folder of a run of one epoch."""
+    folder = tmp_path_factory.mktemp("runs") / "begun"
+    fit(folder, epochs=1)
+    return folder
+
+
 @pytest.mark.parametrize(("options", "message"), CHANGED, ids=[m for _, m in CHANGED])
-def test_a_run_goes_on_only_as_it_was_begun(tmp_path, options, message):
-    fit(tmp_path, epochs=1)
+def test_a_run_goes_on_only_as_it_was_begun(begun, tmp_path, options, message):
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
     kept = sorted((tmp_path / "checkpoints").rglob("*"))
     with pytest.raises(ValueError, match=re.escape(message)):
         fit(tmp_path, **options)
