@@ -184,7 +184,7 @@ def test_modules_are_called_in_one_way(module):
     _, x, *options = parameters(module.__call__)
     assert (x.name, x.default) == ("x", x.empty)
     assert [(o.name, o.default, o.kind) for o in options] == [
-        ("train", False, inspect.Parameter.KEYWORD_ONLY),
+        ("train", None, inspect.Parameter.KEYWORD_ONLY),
         ("key", None, inspect.Parameter.KEYWORD_ONLY),
     ]
 

@@ -1,9 +1,19 @@
 """Flax NNX modules: each owns the parameters of one operation and calls it.
 
-Every call is ``module(x, *, train=False, key=None)``: randomness is an argument, never a state.
+Every call is ``module(x, *, train=None, key=None)``: randomness is an argument, never a state.
+Without ``train`` a module is in the mode that ``model.train()`` or ``model.eval()`` gave it, at
+first that of inference.
 """
 
-from jaxcnn.modules.combinators import Function, Parallel, Residual, Serial, call, remat
+from jaxcnn.modules.combinators import (
+    Function,
+    Parallel,
+    Residual,
+    Serial,
+    call,
+    in_mode,
+    remat,
+)
 from jaxcnn.modules.drop import Dropout
 from jaxcnn.modules.linear import Conv, ConvTranspose, Dense, Initializer, he_normal, zeros
 from jaxcnn.modules.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
@@ -26,6 +36,7 @@ __all__ = [
     "Serial",
     "call",
     "he_normal",
+    "in_mode",
     "mark_nondecreasing",
     "pool_before_relu",
     "remat",

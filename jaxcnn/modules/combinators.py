@@ -4,13 +4,15 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn import arguments
+
+_M = TypeVar("_M", bound=nnx.Module)
 
 
 class Function(nnx.Module):
@@ -27,7 +29,7 @@ class Function(nnx.Module):
         self.options = tuple(options.items())
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Return ``function(x, **options)``."""
         return self.function(x, **dict(self.options))
@@ -51,7 +53,7 @@ class Serial(nnx.Module):
             setattr(self, name, child)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Call each module on the result of the one before, with its own key."""
         for index in self.call_order:
@@ -75,7 +77,7 @@ class Residual(nnx.Module):
         self.shortcut = shortcut
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Return ``body(x) + shortcut(x)``."""
         y = call(self.body, x, train=train, key=_child_key(key, 0))
@@ -109,7 +111,7 @@ class Parallel(nnx.Module):
             setattr(self, name, branch)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Call each branch on ``x`` with its own key, and combine the results."""
         outputs = [
@@ -147,7 +149,7 @@ def remat(module: nnx.Module) -> nnx.Module:
 def _remat_class(module_class: type[nnx.Module]) -> type[nnx.Module]:
     class Remat(module_class):  # type: ignore[misc,valid-type]  # known only at run time
         def __call__(
-            self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+            self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
         ) -> jax.Array:
             def run(module: nnx.Module, x: jax.Array, key: jax.Array | None) -> jax.Array:
                 options = _accepted(module_class, train, key)
@@ -166,9 +168,12 @@ _COMBINE: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
 
 
 def call(
-    module: nnx.Module, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+    module: nnx.Module, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
 ) -> jax.Array:
     """Call ``module`` with those of ``train`` and ``key`` that its signature takes.
+
+    ``train`` is passed under each of its usual names that the signature has: ``train``,
+    ``training``, ``is_training``, and negated ``deterministic`` and ``use_running_average``.
 
     >>> call(nnx.Linear(4, 3, rngs=nnx.Rngs(0)), jnp.zeros((2, 4)), train=True).shape
     (2, 3)
@@ -176,15 +181,49 @@ def call(
     Args:
       module: Any module, of this library or not.
       x: The array to call it with.
-      train: Whether the call is part of training.
+      train: Whether the call is part of training; ``None`` leaves it to the mode of the module,
+        see :func:`in_mode`.
       key: A PRNG key for random modules in training.
     """
     return module(x, **_accepted(type(module), train, key))
 
 
-def _accepted(module_class: type, train: bool, key: jax.Array | None) -> dict[str, Any]:
-    options = {"train": train, "key": key}
-    return {name: options[name] for name in _call_options(module_class)}
+def in_mode(module: _M, *, train: bool) -> _M:
+    """Return ``module`` in the mode of training or of inference, at any depth.
+
+    It sets ``deterministic`` and ``use_running_average``, of the modules of Flax as of this
+    library, which decide what a call without ``train`` computes; steps of training and of
+    inference apply it to every model. The result shares its variables with ``module``, which is
+    unchanged.
+
+    >>> model = nnx.Sequential(nnx.Linear(4, 3, rngs=nnx.Rngs(0)), nnx.Dropout(0.5))
+    >>> in_mode(model, train=False).layers[1].deterministic, model.layers[1].deterministic
+    (True, False)
+
+    Args:
+      module: Any module.
+      train: Whether the mode is that of training.
+    """
+    modes = {name: train == value for name, value in _MODES.items()}
+    result: _M = nnx.view(module, raise_if_not_found=False, **modes)
+    return result
+
+
+# What each usual name of the mode is set to in training.
+_MODES = {
+    "train": True,
+    "training": True,
+    "is_training": True,
+    "deterministic": False,
+    "use_running_average": False,
+}
+
+
+def _accepted(module_class: type, train: bool | None, key: jax.Array | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"key": key}
+    if train is not None:
+        options |= {name: train == value for name, value in _MODES.items()}
+    return {name: options[name] for name in _call_options(module_class) if name in options}
 
 
 @functools.cache
@@ -194,7 +233,9 @@ def _call_options(module_class: type) -> tuple[str, ...]:
     any_keyword = module_class is not nnx.Sequential and any(
         p.kind is p.VAR_KEYWORD for p in parameters.values()
     )
-    return tuple(name for name in ("train", "key") if any_keyword or name in parameters)
+    if any_keyword and "train" not in parameters:
+        return "train", "key"
+    return tuple(name for name in (*_MODES, "key") if name in parameters)
 
 
 def _child_key(key: jax.Array | None, index: int) -> jax.Array | None:

@@ -30,15 +30,25 @@ class Dropout(nnx.Module):
         """
         self.rate = arguments.check_rate(rate)
         self.op = op
+        self.deterministic = True
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Drop values of ``x`` if ``train``, which needs a ``key``."""
-        if not train:
+        if not (not self.deterministic if train is None else train):
             return x
         if key is None:
             raise ValueError(
                 f"{self.op.__name__} needs a key while training: model(x, train=True, key=key)"
             )
         return self.op(key, x, self.rate)
+
+    def set_view(self, deterministic: bool | None = None) -> None:
+        """Set the mode of a copy that ``nnx.view`` makes.
+
+        Args:
+          deterministic: Whether nothing is dropped; ``None`` changes nothing.
+        """
+        if deterministic is not None:
+            self.deterministic = deterministic

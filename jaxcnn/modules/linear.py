@@ -150,7 +150,7 @@ class Conv(_Convolution):
         self.flip_kernel = arguments.check_flag("flip_kernel", flip_kernel)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Map ``(batch, *spatial, in_features)`` to ``(batch, *output_sizes, features)``."""
         own = {"padding_mode": self.padding_mode, "flip_kernel": self.flip_kernel}
@@ -200,7 +200,7 @@ class ConvTranspose(_Convolution):
         )
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Map ``(batch, *spatial, in_features)`` to ``(batch, *output_sizes, features)``."""
         return self._apply(ops.conv_transpose, x, output_padding=self.output_padding)
@@ -251,7 +251,7 @@ class Dense(_Affine):
         self._create(shape, use_bias, kernel_init, bias_init, dtype, param_dtype, rngs)
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Map ``(batch, in_features)`` to ``(batch, features)``."""
         return ops.dense(*self._cast(x))

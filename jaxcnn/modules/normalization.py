@@ -69,6 +69,7 @@ class BatchNorm(nnx.BatchNorm):
             epsilon=arguments.check_number("epsilon", epsilon, minimum=0),
             use_scale=arguments.check_flag("use_scale", use_scale),
             use_bias=arguments.check_flag("use_bias", use_bias),
+            use_running_average=True,
             scale_init=scale_init,
             bias_init=bias_init,
             dtype=dtype,
@@ -77,12 +78,14 @@ class BatchNorm(nnx.BatchNorm):
         )
 
     def __call__(  # type: ignore[override]  # this library's call, not Flax's
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Normalize each channel of ``x``; keep its shape."""
         x = _checked(x, self.num_features)
         scale, bias = (None if p is None else p[...] for p in (self.scale, self.bias))
         count = math.prod(x.shape[:-1])
+        if train is None:
+            train = not self.use_running_average
         if not (train and count):
             return ops.batch_norm(
                 x,
@@ -113,7 +116,7 @@ class _Normalized:
     dtype: Any
 
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Normalize ``x``; keep its shape."""
         x = _checked(x, self.num_features)  # type: ignore[attr-defined]  # Flax's

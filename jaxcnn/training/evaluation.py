@@ -113,7 +113,8 @@ def predict(
     images = check_images(images)
     shape = _output_shape(model, images)
     state = placement.put_state(inference_state(model))
-    forward = forward_step(nnx.graphdef(modules.pool_before_relu(model)))
+    model = modules.pool_before_relu(modules.in_mode(model, train=False))
+    forward = forward_step(nnx.graphdef(model))
     # The last batch is filled up, so that one program serves all.
     size = min(batch_size, max(len(images), 1))
     outputs = [np.asarray(activate(jnp.zeros((0, *shape[1:]))))]
@@ -137,7 +138,7 @@ def _output_shape(model: nnx.Module, images: Images) -> tuple[int, ...]:
     graphdef, state = nnx.split(model)
 
     def forward(state: Any, images: jax.Array) -> jax.Array:
-        return modules.call(nnx.merge(graphdef, state), to_float(images))
+        return modules.call(nnx.merge(graphdef, state), to_float(images), train=False)
 
     one = jax.ShapeDtypeStruct((1, *images.shape[1:]), images.dtype)
     try:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn.data.batching import Batch
-from jaxcnn.modules import call, pool_before_relu
+from jaxcnn.modules import call, in_mode, pool_before_relu
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss, measure
@@ -56,7 +56,7 @@ def make_eval_step(
     if metrics is not None:
         check_metrics(metrics)
         measures = tuple((name, _parts(metric.measure)) for name, metric in metrics.items())
-    model = pool_before_relu(model)  # the same values, with less work
+    model = pool_before_relu(in_mode(model, train=False))  # the same values, with less work
     return _eval_step(nnx.graphdef(model), _parts(loss), measures)
 
 
@@ -87,7 +87,7 @@ def _eval_step(
 ) -> EvalStep | MeasuringStep:
     def step(state: TrainState, batch: Batch) -> Any:
         model = nnx.merge(graphdef, state.params, state.statistics)
-        logits = call(model, to_float(batch.image))
+        logits = call(model, to_float(batch.image), train=False)
         labels, mask = jnp.asarray(batch.label), jnp.asarray(batch.mask)
         metrics = measure(logits, labels, mask, _whole(loss))
         if measures is None:
@@ -103,6 +103,6 @@ def forward_step(graphdef: Any) -> Callable[[ArrayTree, ArrayTree, Any], jax.Arr
     """Return the jit-compiled inference of a model structure: images to outputs."""
 
     def forward(params: ArrayTree, statistics: ArrayTree, images: jax.Array) -> jax.Array:
-        return call(nnx.merge(graphdef, params, statistics), to_float(images))
+        return call(nnx.merge(graphdef, params, statistics), to_float(images), train=False)
 
     return jax.jit(forward)

@@ -13,7 +13,7 @@ from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import named
 from jaxcnn.data.batching import Batch
-from jaxcnn.modules import call, pool_before_relu
+from jaxcnn.modules import call, in_mode, pool_before_relu
 from jaxcnn.training.mixed_precision import Computation
 from jaxcnn.training.parameter_tree import ArrayTree, match_dtype, statistics_of
 
@@ -55,7 +55,7 @@ class Forward(NamedTuple):
             augment = named(augment)
         if steps_per_epoch is not None:
             arguments.check_integer("steps_per_epoch", steps_per_epoch, minimum=1)
-        model = pool_before_relu(model)  # the same values, with less work
+        model = pool_before_relu(in_mode(model, train=True))  # the same values, with less work
         return cls(Computation.of(model, precision), augment, mix, steps_per_epoch)
 
     def inputs(self, state: Any, batch: Batch) -> tuple[Inputs, jax.Array]:
