@@ -1,19 +1,20 @@
 """Renumbering of the labels of one set by the classes of another."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.labels import check_class_per_image
+from jaxcnn.data.labels import are_numbers, check_class_per_image
 
 
 def match_classes(data: Dataset, class_names: Sequence[str]) -> Dataset:
     """Return a set whose labels are numbered by the order of `class_names`.
 
     A model identifies a class by its number, so its test set must use the numbers of its training
-    set. Classes named 0, 1, 2, … keep their numbers. Labels of a set without class names are not
-    changed.
+    set. Classes are matched by name; where all names are numbers, by their value, so that ``"7"``
+    is ``"007"``. Classes named 0, 1, 2, … by the set itself, of which `class_names` has none, keep
+    their numbers. Labels of a set without class names are not changed.
 
     >>> data = Dataset(np.zeros((3, 8, 8, 1), np.uint8), np.array(["cat", "ant", "cat"]))
     >>> data.labels, match_classes(data, ["ant", "bee", "cat"]).labels
@@ -31,13 +32,17 @@ def match_classes(data: Dataset, class_names: Sequence[str]) -> Dataset:
     if own == names or not own:
         return data
     check_class_per_image(data.labels, "matching classes of other names")
-    if own == tuple(map(str, range(len(own)))) and len(own) <= len(names):
+    used = [own[label] for label in np.unique(data.labels)]
+    by_value = are_numbers((*own, *names)) and len(set(map(int, names))) == len(names)
+    key: Callable[[str], int | str] = int if by_value else str
+    numbers = {key(name): number for number, name in enumerate(names)}
+    unknown = [name for name in used if key(name) not in numbers]
+    unnamed = own == tuple(map(str, range(len(own)))) and len(own) <= len(names)
+    if unnamed and unknown == used:
         return Dataset(data.images, data.labels, names)
-    numbers = {name: number for number, name in enumerate(names)}
-    unknown = [own[label] for label in np.unique(data.labels) if own[label] not in numbers]
     if unknown:
         raise ValueError(
             f"every image must be of one of the classes {list(names)}. Received: {unknown}"
         )
-    labels = np.array([numbers.get(name, -1) for name in own])[data.labels]
+    labels = np.array([numbers.get(key(name), -1) for name in own])[data.labels]
     return Dataset(data.images, labels, names)

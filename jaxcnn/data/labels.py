@@ -1,6 +1,6 @@
 """The four kinds of labels, distinguished by dtype and rank alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -76,6 +76,24 @@ def check_labels(
             f"the labels. Received: {len(names)} names for labels {labels.shape}"
         )
     return labels, names
+
+
+def sort_class_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return class names in their order: by value where all are numbers, else as text.
+
+    >>> sort_class_names(["10", "9", "08"]), sort_class_names(["10", "9", "cat"])
+    (('08', '9', '10'), ('10', '9', 'cat'))
+
+    Args:
+      names: The names, in any order.
+    """
+    names = sorted(names)
+    return tuple(sorted(names, key=int) if are_numbers(names) else names)
+
+
+def are_numbers(names: Iterable[str]) -> bool:
+    """Return whether all names are whole numbers, written in the digits 0 to 9."""
+    return all(name.isascii() and name.isdecimal() for name in names)
 
 
 def check_class_per_image(labels: np.ndarray, purpose: str) -> None:
@@ -186,7 +204,7 @@ def _are_names(labels: np.ndarray) -> bool:
 def _number(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the class numbers of labels that are names, and the class names."""
     present, places = np.unique(labels.tolist(), return_inverse=True)
-    numbers = {name: number for number, name in enumerate(names or present.tolist())}
+    numbers = {name: n for n, name in enumerate(names or sort_class_names(present.tolist()))}
     unknown = [name for name in present.tolist() if name not in numbers]
     if unknown:
         raise ValueError(

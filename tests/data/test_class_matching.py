@@ -37,6 +37,27 @@ def test_mere_numbers_stay():
             match_classes(labeled(range(len(names)), names), others)
 
 
+def test_names_that_are_numbers_are_matched_by_their_value():
+    """As a model of folders 0 … 11, sorted as text, and an archive whose labels are numbers."""
+    folders = sorted(map(str, range(12)))
+    archive = labeled([0, 2, 10, 11])
+    matched = match_classes(archive, folders)
+    assert [matched.class_names[label] for label in matched.labels] == ["0", "2", "10", "11"]
+    padded = match_classes(archive, [f"{n:03}" for n in range(20, -1, -1)])
+    names = [padded.class_names[label] for label in padded.labels]
+    assert names == ["000", "002", "010", "011"]
+    from_one = match_classes(labeled([1, 3, 2]), ["1", "2", "3"])
+    assert from_one.labels.tolist() == [0, 2, 1]
+    with pytest.raises(ValueError, match=r"Received: \['0'\]"):  # 0 is no class, 1 and 2 are
+        match_classes(labeled([0, 1, 2]), ["1", "2", "3"])
+
+
+def test_names_that_are_numbers_are_sorted_by_their_value():
+    assert labeled(["10", "9", "0", "10"]).class_names == ("0", "9", "10")
+    assert labeled(["10", "9", "0", "10"]).labels.tolist() == [2, 1, 0, 2]
+    assert labeled(["10", "9", "x"]).class_names == ("10", "9", "x")
+
+
 def test_other_labels_than_a_class_per_image():
     images = np.zeros((2, 2, 2, 1), np.uint8)
     numbers = Dataset(images, np.zeros((2, 3), np.float32))

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn.data.decoding.undecoded import Undecoded
+from jaxcnn.data.labels import sort_class_names
 from jaxcnn.data.splits import evenly, every_fifth
 
 KIND = "folder"
@@ -67,10 +68,11 @@ def is_folder(source: str | Path, data_dir: str | Path | None) -> bool:
 def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
     """Return the pictures in a folder, without opening one.
 
-    A class is a folder; its name is normalized to Unicode NFC, and classes are sorted by name. Its
-    pictures are the files with a usual suffix in it and in folders below; other files and hidden
-    ones (``.name``) are ignored. Where ``train`` or ``training`` holds class folders itself, it is
-    a split, and so are ``test`` or ``testing``, ``val``, ``valid`` and ``validation``, in any
+    A class is a folder; its name is normalized to Unicode NFC, and classes are sorted by name, or
+    by value where all names are numbers. Its pictures are the files with a usual suffix in it and
+    in folders below; other files and hidden ones (``.name``) are ignored. Where ``train`` or
+    ``training`` holds class folders itself, it is a split, and so are ``test`` or ``testing``,
+    ``val``, ``valid`` and ``validation``, in any
     letter case. Otherwise every fifth picture of each class, by name, is in ``test``.
 
     Args:
@@ -86,7 +88,7 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
     digest = hashlib.sha256()
     parts = _split_folders(root) or {"": ""}
     found = {split: _classes(root, folder, digest) for split, folder in parts.items()}
-    names = tuple(sorted(set().union(*found.values())))
+    names = sort_class_names(set().union(*found.values()))
     splits = {}
     for name, classes in found.items():
         paths = [path for each in names for path in classes.get(each, ())]

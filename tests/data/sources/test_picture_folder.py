@@ -67,6 +67,13 @@ def test_every_picture_has_its_class(tmp_path, kind):
     assert rows(load(kind(root), split="all")) == rows(data)
 
 
+def test_folders_named_by_numbers_are_sorted_by_value(tmp_path):
+    fill(tmp_path, ["0", "1", "2", "10", "11"], count=5)
+    data = load(str(tmp_path), image_size=4)
+    assert data.class_names == ("0", "1", "2", "10", "11")
+    assert sorted(set(data.labels.tolist())) == [0, 1, 2, 3, 4]
+
+
 def test_every_fifth_picture_by_name_is_for_testing(tmp_path):
     root = fill(tmp_path / "pets", ["cat", "dog"], count=11)
     test, train = load(root, split="test"), load(root)
