@@ -15,7 +15,7 @@ from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.data.batching import Batch, steps_per_epoch
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.labels import check_class_per_image
+from jaxcnn.data.labels import check_class_per_image, label_kind
 from jaxcnn.training.early_stopping import Monitor, should_stop
 from jaxcnn.training.evaluation import check_fits
 from jaxcnn.training.fingerprint import describe_model, describe_option
@@ -59,6 +59,7 @@ class Task:
         if self.validation is not None:
             _check_dataset("validation", self.validation)
         _check_batch_size(self.options.batch_size, self.data)
+        _check_several_classes(self.data)
         check_metrics(self.metrics)
         _check_metric_names(self.metrics, self.validation)
         self.monitor  # noqa: B018  # its rules are checked when it is made
@@ -166,6 +167,14 @@ def _check_batch_size(batch_size: int, data: Dataset) -> None:
         raise ValueError(
             "batch_size must be at most the number of images. "
             f"Received: batch_size={batch_size} for {len(data)} images"
+        )
+
+
+def _check_several_classes(data: Dataset) -> None:
+    if label_kind(data.labels) == "class" and len(data.class_names) == 1:
+        raise ValueError(
+            "data must have images of at least two classes, to tell them apart. "
+            f"Received: the one class {data.class_names[0]!r}"
         )
 
 

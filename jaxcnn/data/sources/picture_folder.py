@@ -5,7 +5,7 @@ import hashlib
 import os
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,14 +80,16 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
       data_dir: Not used.
 
     Raises:
-      ValueError: There is no class folder, one has no picture, two have the same name, or folders
-        are named as splits and hold no classes.
+      ValueError: There is no class folder, one has no picture, two have the same name, folders are
+        named as splits and hold no classes, or the classes are a level deeper.
     """
     del data_dir
     root = Path(os.path.expanduser(source))
     digest = hashlib.sha256()
     parts = _split_folders(root) or {"": ""}
     found = {split: _classes(root, folder, digest) for split, folder in parts.items()}
+    for part, classes in zip(parts.values(), found.values(), strict=True):
+        _check_depth(root / part, classes)
     names = sort_class_names(set().union(*found.values()))
     splits = {}
     for name, classes in found.items():
@@ -166,6 +168,27 @@ def _classes(root: Path, part: str, digest: Any) -> dict[str, list[str]]:
     return classes
 
 
+def _check_depth(folder: Path, classes: Iterable[str]) -> None:
+    """Check that the folders in `folder` are the classes, not what holds the splits or classes.
+
+    Raises:
+      ValueError: they are not; the message names the folder to use.
+    """
+    found = [entry for entry in _entries(folder) if entry.is_dir() and _holds_classes(entry)]
+    for entry in found:
+        inner = [each.name for each in _entries(entry.path) if each.is_dir()]
+        if any(name.lower() in _SPLITS for name in inner):
+            reason = f"the folders {inner[:5]} in it are named as splits"
+        elif len(inner) > 1 and len(list(classes)) == 1:
+            reason = f"it alone holds the folders {inner[:5]}"
+        else:
+            continue
+        raise ValueError(
+            f"{str(folder)!r} must hold the folders of the classes. Received: {entry.name!r} as a "
+            f"class, but {reason}. Use {entry.path!r}"
+        )
+
+
 def _pictures(folder: str, prefix: str, digest: Any) -> Iterator[str]:
     for entry in _entries(folder):
         path = f"{prefix}/{entry.name}"
@@ -186,7 +209,7 @@ def _pictures(folder: str, prefix: str, digest: Any) -> Iterator[str]:
 def _holds_classes(folder: os.DirEntry[str]) -> bool:
     """Return whether a folder holds folders and no picture."""
     entries = _entries(folder.path)
-    return any(entry.is_dir() for entry in entries) and not any(map(_is_picture, entries))
+    return not any(map(_is_picture, entries)) and any(entry.is_dir() for entry in entries)
 
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:

@@ -74,6 +74,26 @@ def test_folders_named_by_numbers_are_sorted_by_value(tmp_path):
     assert sorted(set(data.labels.tolist())) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(
+    ("classes", "reason"),
+    [
+        (["images/train/ant", "images/train/bee", "images/Test/ant"], "named as splits"),
+        (["images/train/ant", "other/ant"], "named as splits"),
+        (["images/ant", "images/bee"], r"it alone holds the folders \['ant', 'bee'\]"),
+        (["train/images/ant", "train/images/bee"], "it alone holds the folders"),
+    ],
+)
+def test_one_folder_too_many_is_told(tmp_path, classes, reason):
+    fill(tmp_path, classes, count=1)
+    with pytest.raises(ValueError, match=rf"'images' as a class, but .*{reason}.*Use '.*images'$"):
+        load(str(tmp_path), image_size=4)
+
+
+def test_folders_within_a_class_are_part_of_it(tmp_path):
+    fill(tmp_path, ["ant/black", "ant/red", "bee/small", "bee/large"], count=1)
+    assert load(str(tmp_path), image_size=4).class_names == ("ant", "bee")
+
+
 def test_every_fifth_picture_by_name_is_for_testing(tmp_path):
     root = fill(tmp_path / "pets", ["cat", "dog"], count=11)
     test, train = load(root, split="test"), load(root)
