@@ -20,6 +20,8 @@ Images: TypeAlias = np.ndarray | jax.Array
 
 # A fingerprint reads at most this many bytes of images.
 _FINGERPRINT_BYTES = 1 << 28
+# Pixels of 0…255 that were resized are not whole; no usual scaling reaches this value.
+_MOST_SCALED = 32
 _LAYOUTS = (
     "(N, height, width, channels), or (N, time, channels) for sequences, or "
     "(N, time, height, width, channels) for video"
@@ -235,10 +237,11 @@ def _check_values(images: Images) -> None:
             f"the first at row {bad[0]}"
         )
     pictures = images.ndim == 4 and images.shape[-1] in (1, 3, 4)  # others may be counts
-    if pictures and highest > 1 and lowest >= 0 and whole:
+    if pictures and lowest >= 0 and (highest >= _MOST_SCALED or (whole and highest > 1)):
+        top = 255 if highest <= 255 else 65535
         raise ValueError(
-            "floating-point images are not scaled, and these hold pixels of 0…255: pass uint8, "
-            f"or divide by 255. Received: largest value {highest}"
+            f"floating-point images are not scaled, and these hold pixels of 0…{top}: pass uint8, "
+            f"or divide by {top}. Received: largest value {highest}"
         )
 
 

@@ -13,6 +13,9 @@ LabelKind: TypeAlias = Literal["class", "positions", "several", "numbers"]
 # The label of a position without a class, as in segmentation data sets since Pascal VOC.
 VOID = 255
 
+# Without names each number up to the largest label is a class; a larger one is an id or a date.
+_MOST_NUMBERS = 1_000_000
+
 _RULE = (
     "labels must be integers or names (N,), a class per image; integers (N, *spatial), "
     "a class at each position; bool (N, classes), several classes per image; or floating point "
@@ -157,6 +160,11 @@ def _class_numbers(
     if not names and highest is None:
         raise ValueError(
             f"labels must have at least one class, or pass class_names. Received: {VOID} alone"
+        )
+    if not names and highest is not None and highest >= _MOST_NUMBERS:
+        raise ValueError(
+            f"labels must number the classes from 0, below {_MOST_NUMBERS:,}. Received: {highest}. "
+            "For ids or dates pass labels.astype(str), whose names are numbered"
         )
     names = names or tuple(map(str, range(max(highest or 0, 0) + 1)))
     if lowest is not None and highest is not None and not 0 <= lowest <= highest < len(names):

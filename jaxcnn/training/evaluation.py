@@ -117,7 +117,7 @@ def predict(
     forward = forward_step(nnx.graphdef(model))
     # The last batch is filled up, so that one program serves all.
     size = min(batch_size, max(len(images), 1))
-    outputs = [np.asarray(activate(jnp.zeros((0, *shape[1:]))))]
+    outputs = [np.asarray(activate(jnp.zeros((0, *shape[1:]), jnp.float32)))]
     for start in range(0, len(images), size):
         rows = np.asarray(images[start : start + size])
         filled = np.resize(rows, (size, *rows.shape[1:]))

@@ -49,6 +49,10 @@ ERRORS = [
     (np.full((2, 8, 8, 1), -np.inf), TWO, (), ValueError, "infinity in 2 images.* at row 0"),
     (GRAY.astype(np.float32), TWO, (), ValueError,
      "hold pixels of 0…255: pass uint8, or divide by 255. Received: largest value 248.0"),
+    (GRAY * np.float32(0.999), TWO, (), ValueError, r"pixels of 0…255: .*largest value 247\.75"),
+    (GRAY * np.float32(200), TWO, (), ValueError, r"pixels of 0…65535: .*largest value 49600\.0"),
+    (GRAY, np.array([5, 20261128]), (), ValueError,
+     r"below 1,000,000. Received: 20261128\. For ids or dates pass labels\.astype\(str\)"),
     (GRAY[:0], TWO[:0], (), ValueError, r"needs at least one image. Received: \(0, 8, 8, 1\)"),
 ]  # fmt: skip
 

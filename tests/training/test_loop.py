@@ -291,6 +291,11 @@ def test_predictions_for_no_images():
     assert (probabilities.shape, probabilities.dtype) == ((0, CLASSES), np.float32)
 
 
+def test_predictions_are_float32_where_float64_is_on():
+    with jax.enable_x64(True):
+        assert cnn.predict(small(), np.zeros((3, *SHAPE), np.uint8)).dtype == np.float32
+
+
 def progress_lines(capsys, **options):
     fit(small(), stripes(20), **options)
     captured = capsys.readouterr()

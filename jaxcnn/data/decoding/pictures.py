@@ -1,11 +1,17 @@
 """Picture files, decoded to 8 bits of gray or color."""
 
 import io
+import os
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+# The only formats that are opened, whatever a file is called: for an EPS in a PNG's place Pillow
+# would start Ghostscript, which runs the program in the file.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 
 class UnreadablePicture(ValueError):
@@ -18,7 +24,7 @@ def read_picture(
     """Return the picture in a file, converted by :func:`plain`; of an animation the first frame.
 
     Args:
-      file: A path or an open file in any format that Pillow reads, or an opened Pillow image.
+      file: A path or an open file of one of `FORMATS`, or an opened Pillow image.
       name: Name of the picture in errors; ``None`` means its path.
 
     Raises:
@@ -32,9 +38,11 @@ def read_picture(
             return plain(file)
         if isinstance(file, str | Path):
             # Read the whole file first: later errors are caused by its contents, not by the disk.
+            if not stat.S_ISREG(os.stat(file).st_mode) and not os.path.isdir(file):
+                raise ValueError("it is not a regular file")  # a pipe would be waited for
             with open(file, "rb", buffering=0) as opened:
                 file = io.BytesIO(opened.readall())
-        with Image.open(file) as picture:
+        with Image.open(file, formats=FORMATS) as picture:
             return plain(picture)
     except FileNotFoundError:
         raise UnreadablePicture(f"there is no file {name}") from None
@@ -48,8 +56,8 @@ def read_picture(
             raise
         # The text of an UnidentifiedImageError names only the buffer.
         known = not isinstance(error, UnidentifiedImageError)
-        message = f"{name} is not a picture that can be read"
-        raise UnreadablePicture(f"{message}: {error if known else 'of no known format'}") from error
+        reason = error if known else f"it is none of {', '.join(FORMATS)}"
+        raise UnreadablePicture(f"{name} is not a picture that can be read: {reason}") from error
 
 
 def plain(picture: Image.Image) -> Image.Image:

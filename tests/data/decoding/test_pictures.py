@@ -1,6 +1,8 @@
 """Reading of picture files: depth, transparency, orientation, and files that are no pictures."""
 
 import errno
+import io
+import os
 
 import numpy as np
 import pytest
@@ -57,3 +59,30 @@ def test_temporary_errors_do_not_make_a_picture_unreadable(tmp_path, monkeypatch
     monkeypatch.setattr(Image.Image, "load", lambda self: bytearray(1 << 62))
     with pytest.raises(MemoryError):
         read_picture(tmp_path / "bar.png")
+
+
+def test_only_the_listed_formats_are_opened(tmp_path, monkeypatch):
+    """Pillow would run Ghostscript, and with it the program in the file, to read an EPS."""
+    started = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: started.append(1))
+    Image.new("RGB", (4, 4)).save(tmp_path / "page.eps")
+    disguised = (tmp_path / "page.eps").rename(tmp_path / "page.png")
+    with pytest.raises(ValueError, match=r"page\.png.* it is none of AVIF, BMP, GIF, JPEG, PNG"):
+        read_picture(disguised)
+    with pytest.raises(ValueError, match="it is none of AVIF"):
+        read_picture(io.BytesIO(disguised.read_bytes()), name="a record")
+    assert not started
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "gif", "jpg", "png", "pgm", "ppm", "tiff", "webp"])
+def test_a_format_is_found_whatever_the_file_is_called(tmp_path, suffix):
+    Image.new("L", (4, 3), 255).save(tmp_path / f"white.{suffix}")
+    renamed = (tmp_path / f"white.{suffix}").rename(tmp_path / "white.png")
+    assert (np.asarray(read_picture(renamed)) == 255).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ValueError, match=r"pipe\.png.* it is not a regular file"):
+        read_picture(tmp_path / "pipe.png")
