@@ -120,8 +120,9 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
             right = row == column
             color = "white" if right else "black"
             axes.text(column, row, number, ha="center", va="center", color=color, fontsize=8)
-    axes.set_xticks(range(count), class_names, rotation=90 if max(map(len, class_names)) > 2 else 0)
-    axes.set_yticks(range(count), class_names)
+    rotation = 90 if max(map(len, class_names)) > 2 else 0
+    axes.set_xticks(range(count), class_names, rotation=rotation, parse_math=False)
+    axes.set_yticks(range(count), class_names, parse_math=False)
     axes.set(title="Confusion matrix", xlabel="predicted class", ylabel="true class")
     return figure
 
@@ -159,7 +160,9 @@ def worst_mistakes(
     for axes, row in zip(figure.axes, worst, strict=False):
         axes.imshow(images[row], cmap="gray")  # the color map is for one channel alone
         predicted = f"{class_names[predictions[row]]} ({probabilities[row].max():.0%})"
-        axes.set_title(f"{predicted}, truly {class_names[labels[row]]}", fontsize=9)
+        axes.set_title(
+            f"{predicted}, truly {class_names[labels[row]]}", fontsize=9, parse_math=False
+        )
     return figure
 
 
@@ -222,6 +225,6 @@ def contact_sheet(images: Images, labels: np.ndarray, class_names: Sequence[str]
         shares = (chosen - least) / max(greatest - least, 1e-12)
         strip[:, : len(chosen), :width] = np.moveaxis(shares, 0, 1)
         axes.imshow(strip.reshape(height, -1, channels), cmap="gray", vmin=0, vmax=1)
-        axes.set_title(class_names[label], fontsize=8, loc="left")
+        axes.set_title(class_names[label], fontsize=8, loc="left", parse_math=False)
         axes.set_axis_off()
     return figure

@@ -1,6 +1,7 @@
 """Training a recipe in a folder, and resuming such a training."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,6 @@ def _run(
         raise
     seconds = sum(row.seconds for row in result.history)  # of a resumed run, all of it
     evaluation = training.evaluate(result.model, test, loss=task.loss, metrics=task.metrics)
-    _draw_plots(folder / run_folder.PLOTS, result, test)
     run = run_folder.Run(
         model=recipe.model.name,
         options={"num_classes": len(task.data.class_names)} | recipe.model.options,
@@ -163,6 +163,7 @@ def _run(
         metrics=_to_plain(vars(evaluation) | {"seconds": round(seconds, 1)}),
     )
     run_folder.finish_run(folder, run, result.model)
+    _draw_plots(folder / run_folder.PLOTS, result, test)
     correct = f"{evaluation.accuracy:.2%} of {evaluation.examples:,} test images correct"
     say(f"\n{correct}, {seconds:.0f} s")
     say(f"The run is in {folder}")
@@ -170,20 +171,26 @@ def _run(
 
 
 def _draw_plots(folder: Path, result: FitResult, data: Dataset) -> None:
+    """Draw the plots of a finished run; one that fails is a warning, and the others are drawn."""
     from jaxcnn.insight import plots  # Matplotlib is loaded only to draw
 
     probabilities = training.predict(result.model, data.images)
     matrix = confusion_matrix(data.labels, probabilities.argmax(axis=1), len(data.class_names))
-    figures = {
-        "learning_curves": plots.learning_curves(result.history),
-        "confusion_matrix": plots.confusion(matrix, data.class_names),
-        "worst_mistakes": plots.worst_mistakes(
+    drawings: dict[str, Callable[[], Any]] = {
+        "learning_curves": lambda: plots.learning_curves(result.history),
+        "confusion_matrix": lambda: plots.confusion(matrix, data.class_names),
+        "worst_mistakes": lambda: plots.worst_mistakes(
             data.images, data.labels, probabilities, data.class_names
         ),
     }
-    folder.mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=120)
+    for name, draw in drawings.items():
+        path = folder / f"{name}.png"
+        try:
+            folder.mkdir(exist_ok=True)
+            draw().savefig(path, dpi=120)
+        except Exception as error:  # such as images of 2 channels, or a full disk
+            path.unlink(missing_ok=True)  # it may be half-written
+            warnings.warn(f"{str(path)!r} could not be drawn: {error}", stacklevel=2)
 
 
 def _next_folder(recipe: Recipe) -> Path:

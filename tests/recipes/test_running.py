@@ -46,6 +46,21 @@ def test_a_recipe_is_trained_in_a_folder(archive, tmp_path, capsys):
         recipes.resume(folder)
 
 
+def test_a_plot_that_fails_does_not_cost_the_run(tmp_path):
+    """Images of 2 channels cannot be shown; a class name is not a formula."""
+    images = np.random.default_rng(0).integers(0, 256, (20, 12, 12, 2), np.uint8)
+    names = ["$\\bad$", "b_$"]
+    np.savez(tmp_path / "pairs.npz", images=images, labels=np.arange(20) % 2, class_names=names)
+    with pytest.warns(UserWarning, match=r"worst_mistakes\.png' could not be drawn"):
+        run = recipes.train(
+            "digits", tmp_path / "run", assignments=small(tmp_path / "pairs.npz"), progress=False
+        )
+    drawn = sorted(path.name for path in (run.folder / "plots").iterdir())
+    assert drawn == ["confusion_matrix.png", "learning_curves.png"]
+    assert run_folder.read_run(run.folder).class_names == tuple(names)
+    cnn.load(run.folder)
+
+
 def test_an_interrupted_recipe_is_resumed(archive, tmp_path):
     def interrupt(event):
         if isinstance(event, cnn.training.EpochEnded) and len(event.history) == 2:
