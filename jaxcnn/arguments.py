@@ -1,4 +1,4 @@
-"""Check of plain arguments: numbers, flags and names.
+"""Checks of plain arguments: numbers, flags and names.
 
 Every check takes the argument's name and value, and either returns the value as a plain Python
 object or raises an error that gives the name, the rule and the value received. Python's and NumPy's

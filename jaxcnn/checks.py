@@ -1,4 +1,4 @@
-"""Check before an operation: an array, its rank, channels and dtype; a name.
+"""Checks before an operation: an array, its rank, channels and dtype; a name.
 
 This is the one user of chex. ``chex.disable_asserts()`` switches these checks off for the whole
 process; what must hold even then is a plain ``raise`` where it belongs.

@@ -218,7 +218,10 @@ class Equinox:
 
         def forward(model: Any, state: Any, images: jax.Array) -> Any:
             keys = jax.random.split(jax.random.key(0), len(images))
-            one = lambda image, key: model(image, state, key=key)  # noqa: E731
+
+            def one(image: jax.Array, key: jax.Array) -> Any:
+                return model(image, state, key=key)
+
             return jax.vmap(one, out_axes=(0, None), axis_name="batch")(images, keys)
 
         def loss(model: Any, state: Any, images: jax.Array, labels: jax.Array) -> Any:

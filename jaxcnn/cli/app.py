@@ -57,6 +57,7 @@ def _prepare() -> None:
     """
     keep_freed_memory()
     warnings.showwarning = lambda message, *_, **__: print("Warning:", message, file=sys.stderr)
+    # JAX adds its options while it is imported, unseen by a type checker.
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxcnn"
         jax.config.update("jax_compilation_cache_dir", str(cache))

@@ -204,8 +204,7 @@ def in_mode(module: _M, *, train: bool) -> _M:
       module: Any module.
       train: Whether the mode is that of training.
     """
-    modes = {name: train == value for name, value in _MODES.items()}
-    result: _M = nnx.view(module, raise_if_not_found=False, **modes)
+    result: _M = nnx.view(module, raise_if_not_found=False, **_mode(train))
     return result
 
 
@@ -219,10 +218,15 @@ _MODES = {
 }
 
 
+def _mode(train: bool) -> dict[str, bool]:
+    """Return the mode under each of its usual names."""
+    return {name: train == value for name, value in _MODES.items()}
+
+
 def _accepted(module_class: type, train: bool | None, key: jax.Array | None) -> dict[str, Any]:
     options: dict[str, Any] = {"key": key}
     if train is not None:
-        options |= {name: train == value for name, value in _MODES.items()}
+        options |= _mode(train)
     return {name: options[name] for name in _call_options(module_class) if name in options}
 
 

@@ -36,7 +36,9 @@ class Dropout(nnx.Module):
         self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Drop values of ``x`` if ``train``, which needs a ``key``."""
-        if not (not self.deterministic if train is None else train):
+        if train is None:
+            train = not self.deterministic
+        if not train:
             return x
         if key is None:
             raise ValueError(

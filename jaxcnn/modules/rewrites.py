@@ -81,7 +81,7 @@ def mark_nondecreasing(function: _F) -> _F:
     Returns:
       ``function`` itself, with an attribute.
     """
-    function.nondecreasing = True  # type: ignore[attr-defined]
+    function.nondecreasing = True  # type: ignore[attr-defined]  # functions declare no such field
     return function
 
 

@@ -105,6 +105,7 @@ def padding_of(padding: Padding, axes: int, *, words: Sequence[str] = PADDINGS) 
     """
     if isinstance(padding, str) and padding.upper() in words:
         return padding.upper()
+    # A word that is not known is refused there, with the words that are.
     return pad_widths("padding", padding, axes, words=words)  # type: ignore[arg-type]
 
 

@@ -181,13 +181,11 @@ def read_run(folder: str | Path) -> Run:
     Raises:
       ValueError: there is no run, it is unfinished, or its description is damaged.
     """
-    fields = _read_description(folder)
-    names = [field.name for field in dataclasses.fields(Run)]
+    fields = {"network": None} | _read_description(folder)  # older runs have none
     try:
         framing = fields["framing"] | {"shape": tuple(fields["framing"]["shape"])}
         return Run(
-            **{"network": None}
-            | {name: fields[name] for name in names if name in fields or name != "network"}
+            **{field.name: fields[field.name] for field in dataclasses.fields(Run)}
             | {
                 "framing": Framing(**framing),
                 "input_shape": shapes.check_shape(fields["input_shape"]),

@@ -113,7 +113,9 @@ def test_built_module_computes_what_flax_computes():
 def test_options_reach_the_operation():
     x = jnp.arange(1.0, 5.0).reshape(1, 4, 1)
     ones = jax.nn.initializers.ones
-    ramp = lambda key, shape, dtype: jnp.arange(1, 4, dtype=dtype).reshape(shape)  # noqa: E731
+
+    def ramp(key, shape, dtype):
+        return jnp.arange(1, 4, dtype=dtype).reshape(shape)
 
     def outputs(layer):
         return layer.build((4, 1), rngs=nnx.Rngs(0))(x)[0, :, 0].tolist()

@@ -134,7 +134,7 @@ def read_svhn(folder: Path, count: int, *, file: str) -> Contents:
     except (
         matlab.MatReadError,
         KeyError,
-        NotImplementedError,
+        NotImplementedError,  # SciPy's, of a file of MATLAB 7.3 (HDF5)
         OSError,
         TypeError,
         ValueError,

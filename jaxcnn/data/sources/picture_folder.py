@@ -5,7 +5,7 @@ import hashlib
 import os
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,7 @@ def _classes(root: Path, part: str, digest: Any) -> dict[str, list[str]]:
     return classes
 
 
-def _check_depth(folder: Path, classes: Iterable[str]) -> None:
+def _check_depth(folder: Path, classes: Collection[str]) -> None:
     """Check that the folders in `folder` are the classes, not what holds the splits or classes.
 
     Raises:
@@ -179,7 +179,7 @@ def _check_depth(folder: Path, classes: Iterable[str]) -> None:
         inner = [each.name for each in _entries(entry.path) if each.is_dir()]
         if any(name.lower() in _SPLITS for name in inner):
             reason = f"the folders {inner[:5]} in it are named as splits"
-        elif len(inner) > 1 and len(list(classes)) == 1:
+        elif len(inner) > 1 and len(classes) == 1:
             reason = f"it alone holds the folders {inner[:5]}"
         else:
             continue
