@@ -238,7 +238,8 @@ def documented(docstring):
     ],
 )
 def test_docstrings_name_every_argument(function):
-    code = function.__code__  # `fit` shows the options that it documents as **options
+    # `fit` shows the options that it documents as **options.
+    code = inspect.unwrap(function).__code__
     count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & inspect.CO_VARKEYWORDS)
     count += bool(code.co_flags & inspect.CO_VARARGS)
     assert sorted(documented(function.__doc__)) == sorted(code.co_varnames[:count])

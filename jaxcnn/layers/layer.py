@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn import arguments, modules, shapes
+from jaxcnn.layers import pickling
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.shapes.receptive import Fields, pointwise_fields, window_fields
 
@@ -112,6 +113,11 @@ class Layer(abc.ABC):
         shape = shapes.check_shape(input_shape)
         yield Step((), self, shape, self.output_shape(shape), self.receptive_field(shape))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let ``pickle`` and ``copy`` store functions by name."""
+        fields = {name: pickling.with_names(value) for name, value in vars(self).items()}
+        return pickling.restore, (type(self), fields)
+
     @property
     def kind(self) -> str:
         """The name of this kind of layer, from which the names of children are made."""
@@ -123,7 +129,7 @@ class Layer(abc.ABC):
         values = {field.name: getattr(self, field.name) for field in fields}
         parts = [repr(values[field.name]) for field in fields if not field.kw_only]
         for field in fields:
-            if field.kw_only and values[field.name] is not field.default:
+            if field.kw_only and not is_default(field, values[field.name]):
                 parts.append(f"{field.name}={values[field.name]!r}")
         return f"{self.kind}({', '.join(parts)})"
 
@@ -227,6 +233,11 @@ def as_layer(layer: Layer | Callable[[jax.Array], jax.Array], name: str = "a lay
             f"Received: {given}"
         )
     return function(layer)
+
+
+def is_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Return whether a field of a description has the value that it has when it is not given."""
+    return type(value) is type(field.default) and bool(value == field.default)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn import layers, ops
-from jaxcnn.layers.layer import Layer, function
+from jaxcnn.layers.layer import Layer, function, is_default
 
 _FUNCTIONS = {"jax.nn": jax.nn, "jax.numpy": jnp, "jaxcnn.ops": ops}
 _MODELS = "jaxcnn.models."
@@ -37,7 +37,7 @@ def layer_to_json(layer: Layer) -> dict[str, Any]:
     fields = {}
     for field in dataclasses.fields(layer):  # type: ignore[arg-type]  # every kind is a dataclass
         value = getattr(layer, field.name)
-        if not field.name.endswith("_init") and value is not field.default:
+        if not field.name.endswith("_init") and not is_default(field, value):
             fields[field.name] = _value_to_json(value)
     return {kind: fields}
 

@@ -19,11 +19,7 @@ from jaxcnn.runtime import run_once
 
 # With the error function, as in PyTorch; JAX's default is an approximation.
 _gelu = partial(jax.nn.gelu, approximate=False)
-# Uniform in ±1 / √fan_in, as in PyTorch.
-_uniform: Initializer = run_once(
-    jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"), static_argnums=(1, 2)
-)
-
+_uniform: Initializer = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 # Number of images from which the whitening is computed, as in the paper.
 _WHITENED_IMAGES = 5_000
@@ -95,7 +91,7 @@ def airbench(num_classes: int = 10, *, features: tuple[int, int, int] = (64, 256
         stage_3=_stage(third),
         pool=max_pool(3),
         flatten=flatten(),
-        head=dense(num_classes, use_bias=False, kernel_init=_uniform),
+        head=dense(num_classes, use_bias=False, kernel_init=uniform),
         scale=ninth,
     )
 
@@ -127,10 +123,17 @@ def ninth(x: jax.Array) -> jax.Array:
     return x / 9
 
 
+@partial(run_once, static_argnums=(1, 2))
+def uniform(key: jax.Array, shape: shapes.Shape, dtype: DTypeLike) -> jax.Array:
+    """Return a kernel uniform in ±1 / √fan_in, as in PyTorch."""
+    kernel: jax.Array = _uniform(key, shape, dtype)
+    return kernel
+
+
 def partly_identity(key: jax.Array, shape: shapes.Shape, dtype: DTypeLike) -> jax.Array:
     """Return a kernel whose first features copy the inputs and whose others are uniform."""
     *size, inputs, features = shape
     center = tuple(extent // 2 for extent in size)
     copies = jnp.zeros((*size, inputs, inputs), dtype).at[center].set(jnp.eye(inputs, dtype=dtype))
-    others = _uniform(key, shape, dtype)[..., inputs:]
+    others = uniform(key, shape, dtype)[..., inputs:]
     return jnp.concatenate([copies[..., :features], others], axis=-1)

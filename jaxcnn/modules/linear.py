@@ -1,5 +1,6 @@
 """Convolutions and dense layers: a kernel and a bias."""
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,9 +17,22 @@ from jaxcnn.runtime import run_once
 
 Initializer = Callable[..., jax.Array]
 
-# He et al., 2015: keep the variance of activations constant through ReLU layers.
-he_normal: Initializer = run_once(jax.nn.initializers.he_normal(), static_argnums=(1, 2))
 zeros: Initializer = jax.nn.initializers.zeros
+_he_normal: Initializer = jax.nn.initializers.he_normal()
+
+
+@functools.partial(run_once, static_argnums=(1, 2))
+def he_normal(key: jax.Array, shape: shapes.Shape, dtype: DTypeLike) -> jax.Array:
+    """Return a kernel that keeps the variance of activations constant through ReLU layers.
+
+    After He et al., 2015, arXiv 1502.01852.
+
+    Args:
+      key: Source of randomness.
+      shape: ``(*kernel_size, in_features, features)``.
+      dtype: Type of the kernel.
+    """
+    return _he_normal(key, shape, dtype)
 
 
 class _Affine(nnx.Module):
