@@ -48,6 +48,7 @@ from jaxcnn.training import (
     make_eval_step,
     make_training,
     predict,
+    save,
 )
 
 __all__ = [
@@ -96,6 +97,7 @@ __all__ = [
     "resize",
     "rms_norm",
     "runtime",
+    "save",
     "separable",
     "serial",
     "shapes",

@@ -56,9 +56,9 @@ class residual(Composite):
         self.output_shape(input_shape)
         body = self.body.build(input_shape, rngs=rngs)
         if self.shortcut is None:
-            return self._describe(modules.Residual(body))
+            return self._describe(modules.Residual(body), input_shape)
         shortcut = self.shortcut.build(input_shape, rngs=rngs)
-        return self._describe(modules.Residual(body, shortcut))
+        return self._describe(modules.Residual(body, shortcut), input_shape)
 
     def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
         """Yield the steps of the body, those of the shortcut, and the sum."""
@@ -127,7 +127,7 @@ class parallel(Composite):
         check_rngs(rngs)
         self.output_shape(input_shape)
         built = {name: layer.build(input_shape, rngs=rngs) for name, layer in self.children}
-        return self._describe(modules.Parallel(combine=self.combine, **built))
+        return self._describe(modules.Parallel(combine=self.combine, **built), input_shape)
 
     def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
         """Yield the steps of each branch, followed by their combination."""

@@ -21,14 +21,17 @@ Children: TypeAlias = tuple[tuple[str, Layer], ...]
 class Composite(Layer):
     """A layer with children, whose last step has its output shape and receptive field.
 
-    The module that it builds keeps it as ``description``, the modules within that one do not.
+    The module that it builds keeps it as ``description``, and the shape of one example that it was
+    built for as ``input_shape``; the modules within that one do not.
     """
 
-    def _describe(self, module: Module) -> Module:
+    def _describe(self, module: Module, input_shape: Sequence[int]) -> Module:
         """Store this description in the module that it built, and return the module."""
         for _, child in nnx.iter_children(module):
             vars(child).pop("description", None)
+            vars(child).pop("input_shape", None)
         vars(module)["description"] = self
+        vars(module)["input_shape"] = shapes.check_shape(input_shape)
         return module
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
@@ -81,7 +84,7 @@ class serial(Composite):
             with error_path(name):
                 built[name] = layer.build(shape, rngs=rngs)
                 shape = layer.output_shape(shape)
-        return self._describe(modules.Serial(**built))
+        return self._describe(modules.Serial(**built), input_shape)
 
     def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
         """Yield the steps of each child; their paths begin with its name."""
@@ -197,7 +200,7 @@ def name_children(layers: Sequence[LayerLike], named_layers: Mapping[str, LayerL
     """Return the children with their names: kind and number, or the keyword."""
     children: dict[str, Layer] = dict(_numbered(map(as_layer, layers)))
     for name, named in named_layers.items():
-        reserved = ("names", "call_order", "combine", "description")
+        reserved = ("names", "call_order", "combine", "description", "input_shape")
         if name in children or hasattr(modules.Serial, name) or name in reserved:
             raise ValueError(f"the layer name {name!r} is taken; choose another")
         children[name] = as_layer(named)

@@ -11,6 +11,7 @@ from jaxcnn.modules.combinators import (
     Residual,
     Serial,
     call,
+    check_module,
     in_mode,
     remat,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Residual",
     "Serial",
     "call",
+    "check_module",
     "he_normal",
     "in_mode",
     "mark_nondecreasing",

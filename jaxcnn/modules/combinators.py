@@ -167,6 +167,24 @@ _COMBINE: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
 }
 
 
+def check_module(name: str, value: Any) -> nnx.Module:
+    """Return `value` if it is a module.
+
+    Args:
+      name: Name of the argument, for the error.
+      value: What was given.
+
+    Raises:
+      TypeError: it is anything else, such as a description.
+    """
+    if not isinstance(value, nnx.Module):
+        raise TypeError(
+            f"{name} must be an nnx.Module, as layer.build(input_shape, rngs=nnx.Rngs(0)) gives. "
+            f"Received: {value!r}"
+        )
+    return value
+
+
 def call(
     module: nnx.Module, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
 ) -> jax.Array:

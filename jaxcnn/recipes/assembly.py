@@ -15,7 +15,13 @@ from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.layers import Layer
 from jaxcnn.recipes.schema import DataOptions, Recipe
-from jaxcnn.training.parameter_tree import flatten_names, unflatten_names
+from jaxcnn.training.parameter_tree import (
+    arrays_of,
+    from_numbers,
+    match_dtype,
+    numbers_of,
+    with_arrays,
+)
 from jaxcnn.training.run_folder import read_weights
 from jaxcnn.training.task import Task
 
@@ -101,20 +107,18 @@ def start_from(model: nnx.Module, folder: str | Path) -> tuple[nnx.Module, tuple
     Raises:
       ValueError: there is no run, it is damaged, or none of its weights fit.
     """
-    graphdef, state = nnx.split(model)
-    own, given = flatten_names(state), read_weights(folder)
+    own, given = arrays_of(model), read_weights(folder)
     fitting = {
-        name: given[name].astype(weight.dtype)
+        name: match_dtype(weight, from_numbers(given[name], weight))
         for name, weight in own.items()
-        if name in given and given[name].shape == weight.shape
+        if name in given and given[name].shape == numbers_of(weight).shape
     }
     if not fitting:
         raise ValueError(
             f"no weight of {str(folder)!r} has the name and shape of one of the model: is it the "
             f"same network? Received: {', '.join(sorted(given)[:3])}, …"
         )
-    merged = unflatten_names(own | fitting)
-    return nnx.merge(graphdef, merged), tuple(sorted(own.keys() - fitting.keys()))
+    return with_arrays(model, own | fitting), tuple(sorted(own.keys() - fitting.keys()))
 
 
 def _decide(recipe: Recipe, known: Description) -> Recipe:

@@ -26,6 +26,7 @@ from jaxcnn.training.metrics import (
     recall,
     top_k,
 )
+from jaxcnn.training.model_file import save
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.options import StepOptions, TrainingOptions
 from jaxcnn.training.placement import Placement
@@ -74,6 +75,7 @@ __all__ = [
     "precision",
     "predict",
     "recall",
+    "save",
     "squared_error",
     "tensorboard",
     "top_k",

@@ -20,6 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn.training.parameter_tree import from_numbers, numbers_of
+
 NamedArrays: TypeAlias = dict[str, np.ndarray]
 
 _ARRAYS, _PROGRESS, _MANIFEST = "arrays", "progress.json", "manifest.json"
@@ -263,19 +265,13 @@ def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
-def _is_key(leaf: Any) -> bool:
-    return bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
-
-
 def _to_arrays(state: Any) -> NamedArrays:
     """Return copies on the host, because the next step overwrites the state.
 
     Empty arrays are left out; Orbax cannot write them.
     """
     return {
-        name: np.array(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
-        for name, leaf in leaf_names(state).items()
-        if leaf.size
+        name: np.array(numbers_of(leaf)) for name, leaf in leaf_names(state).items() if leaf.size
     }
 
 
@@ -304,15 +300,13 @@ def _restore(folder: Path, like: Any) -> Any:
 
 
 def _stored(leaf: jax.Array) -> jax.ShapeDtypeStruct:
-    data = jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    data = numbers_of(leaf)
     return jax.ShapeDtypeStruct(data.shape, data.dtype)
 
 
 def _placed(array: Any, like: jax.Array) -> jax.Array:
     own = jnp.array(array)  # a copy that the next step may overwrite
-    if _is_key(like):
-        own = jax.random.wrap_key_data(own, impl=jax.random.key_impl(like))
-    return jax.device_put(own, like.sharding)
+    return jax.device_put(from_numbers(own, like), like.sharding)
 
 
 def _text(leaf: Any) -> str:

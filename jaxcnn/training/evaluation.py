@@ -130,11 +130,7 @@ def predict(
 
 def _output_shape(model: nnx.Module, images: Images) -> tuple[int, ...]:
     """Return the model's output shape for one of these images, found by abstract evaluation."""
-    if not isinstance(model, nnx.Module):
-        raise TypeError(
-            "model must be an nnx.Module, as layer.build(input_shape, rngs=nnx.Rngs(0)) gives. "
-            f"Received: {model!r}"
-        )
+    modules.check_module("model", model)
     graphdef, state = nnx.split(model)
 
     def forward(state: Any, images: jax.Array) -> jax.Array:

@@ -29,7 +29,7 @@ from jaxcnn.training.options import TrainingOptions, make_options, show_options
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.progress_bar import Progress
 from jaxcnn.training.resumption import Position, open_checkpoints
-from jaxcnn.training.run_folder import HISTORY, Run, describe_network, finish_run
+from jaxcnn.training.run_folder import HISTORY, Run, finish_run
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.task import Task
 from jaxcnn.training.training_step import compile_step
@@ -189,7 +189,6 @@ def _describe(task: Task, history: tuple[Epoch, ...]) -> Run:
         framing=Framing.measure(task.data),
         data=None,
         metrics={name: value for name, value in last.items() if name != "epoch"},
-        network=describe_network(task.model, task.data.image_shape),
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.training.history import Epoch
-from jaxcnn.training.run_folder import HISTORY, write_whole
+from jaxcnn.training.model_file import write_whole
+from jaxcnn.training.run_folder import HISTORY
 
 _FIELDS = [name for name in Epoch.names() if name != "metrics"]
 

@@ -1,8 +1,10 @@
 """The arrays of a model as nested dicts, and their dotted names."""
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 from flax import nnx, traverse_util
 
 ArrayTree: TypeAlias = dict[str, Any]
@@ -20,16 +22,45 @@ def statistics_of(model: nnx.Module) -> ArrayTree:
     return nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
 
 
-def flatten_names(state: nnx.State[Any, Any]) -> dict[str, jax.Array]:
+def arrays_of(model: nnx.Module) -> dict[str, jax.Array]:
     """Return the arrays of a model by their dotted names, such as ``conv_1.kernel``."""
-    return traverse_util.flatten_dict(nnx.to_pure_dict(state), sep=".")
+    return {_name(path): array for path, array in _arrays(nnx.state(model)).items()}
 
 
-def unflatten_names(arrays: dict[str, jax.Array]) -> ArrayTree:
-    """Return nested dicts from arrays by their dotted names."""
-    return traverse_util.unflatten_dict(arrays, sep=".")
+def with_arrays(model: nnx.Module, arrays: Mapping[str, jax.Array]) -> nnx.Module:
+    """Return a model with other arrays, by their dotted names; the model is not changed."""
+    graphdef, state = nnx.split(model)
+    replaced = {path: arrays[_name(path)] for path in _arrays(state)}
+    merged: nnx.Module = nnx.merge(graphdef, traverse_util.unflatten_dict(replaced))
+    return merged
+
+
+def is_key(array: jax.Array | jax.ShapeDtypeStruct) -> bool:
+    """Return whether an array holds keys of random numbers."""
+    return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))
+
+
+def numbers_of(array: jax.Array) -> jax.Array:
+    """Return an array as a file stores it: keys of random numbers as plain numbers."""
+    return jax.random.key_data(array) if is_key(array) else array
+
+
+def from_numbers(array: jax.Array, like: jax.Array | jax.ShapeDtypeStruct) -> jax.Array:
+    """Return what :func:`numbers_of` was given; `like` tells the kind of the keys."""
+    if not is_key(like):
+        return array
+    return jax.random.wrap_key_data(array, impl=jax.random.key_impl(jnp.empty(0, like.dtype)))
 
 
 def match_dtype(old: jax.Array, new: jax.Array) -> jax.Array:
     """Return `new` in the dtype of `old`; a PRNG key, which has no other dtype, unchanged."""
     return new if new.dtype == old.dtype else new.astype(old.dtype)
+
+
+def _arrays(state: nnx.State[Any, Any]) -> dict[tuple[Any, ...], jax.Array]:
+    """Return the arrays by their paths, in which the items of a list are numbers."""
+    return traverse_util.flatten_dict(nnx.to_pure_dict(state))
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return ".".join(map(str, path))

@@ -18,15 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import safetensors.flax
 from flax import nnx
 
 from jaxcnn import models, shapes
 from jaxcnn.data.decoding.framing import Framing
-from jaxcnn.layers.layer import Layer
-from jaxcnn.layers.serialization import layer_from_json, layer_to_json
 from jaxcnn.training.folder_lock import acquire_lock
-from jaxcnn.training.parameter_tree import flatten_names, unflatten_names
+from jaxcnn.training.model_file import (
+    SUFFIX,
+    is_described,
+    model_from_bytes,
+    model_to_bytes,
+    read_arrays,
+    write_whole,
+)
 
 RECIPE, HISTORY, CHECKPOINTS, PLOTS = "recipe.toml", "history.csv", "checkpoints", "plots"
 TENSORBOARD = "tensorboard"
@@ -47,8 +51,6 @@ class Run:
       data: Source of the data as ``jaxcnn.data.load`` takes it, with its held-out split;
         ``None`` for a data set that was passed to ``fit``.
       metrics: Results on the held-out images.
-      network: The description of a module that is not of the registry, as JSON; ``None`` for one
-        that was made by hand, or that holds functions which JSON cannot name.
     """
 
     model: str | None
@@ -58,22 +60,6 @@ class Run:
     framing: Framing
     data: dict[str, Any] | None
     metrics: dict[str, Any]
-    network: dict[str, Any] | None = None
-
-
-def describe_network(model: nnx.Module, input_shape: shapes.Shape) -> dict[str, Any] | None:
-    """Return the description that built a module, as JSON; ``None`` if there is none to be saved.
-
-    A module that was changed since is not that of its description, and has none either.
-    """
-    description = getattr(model, "description", None)
-    if not isinstance(description, Layer):
-        return None
-    if nnx.graphdef(description.abstract(input_shape)) != nnx.graphdef(model):
-        return None
-    with suppress(ValueError):  # a layer or function of the user's own
-        return layer_to_json(description)
-    return None
 
 
 def check_new_folder(folder: str | Path, *, overwrite: bool = False) -> None:
@@ -147,7 +133,7 @@ def finish_run(folder: str | Path, run: Run, model: nnx.Module) -> None:
       model: The trained module.
     """
     folder = Path(folder)
-    weights = safetensors.flax.save(flatten_names(nnx.state(model)))
+    weights = model_to_bytes(model)
     description = dataclasses.asdict(run) | {
         "framing": dataclasses.asdict(run.framing),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
@@ -181,7 +167,7 @@ def read_run(folder: str | Path) -> Run:
     Raises:
       ValueError: there is no run, it is unfinished, or its description is damaged.
     """
-    fields = {"network": None} | _read_description(folder)  # older runs have none
+    fields = _read_description(folder)
     try:
         framing = fields["framing"] | {"shape": tuple(fields["framing"]["shape"])}
         return Run(
@@ -202,57 +188,47 @@ def read_weights(folder: str | Path) -> dict[str, jax.Array]:
     Raises:
       ValueError: there is no run, or a file is missing or damaged.
     """
-    path = Path(folder) / _WEIGHTS
-    checksum = _read_description(folder).get("sha256")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != checksum:
-        raise ValueError(f"{str(path)!r} is damaged: its checksum is not the one in run.json")
-    return safetensors.flax.load(data)
+    return read_arrays(_read_verified(folder), Path(folder) / _WEIGHTS)
 
 
-def load(folder: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
-    """Return the trained model of a run.
+def load(path: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
+    """Return the trained model of a run, or the model in a file that :func:`jaxcnn.save` wrote.
 
     Args:
-      folder: Folder of the run, made by ``jaxcnn train``, :func:`jaxcnn.recipes.train` or
-        ``fit(run=…)``.
+      path: Folder of a run, made by ``jaxcnn train``, :func:`jaxcnn.recipes.train` or
+        ``fit(run=…)``; or a ``.safetensors`` file of :func:`jaxcnn.save`.
       into: A module of the structure that was trained, such as a hand-made one; it is not changed.
-        ``None`` builds the model that the run names or describes.
+        ``None`` builds the model that the run or file describes.
 
     Raises:
-      ValueError: there is no run, a file is missing or damaged, the run describes no model and
-        there is no `into`, or the weights are not those of the model.
+      ValueError: there is no run or file, it is damaged, it describes no model and there is no
+        `into`, or the weights are not those of the model.
     """
-    run, weights = read_run(folder), read_weights(folder)
-    if into is None:
+    path = Path(path)
+    if path.suffix == SUFFIX:
+        return model_from_bytes(_read_bytes(path), path, into=into)
+    run, data = read_run(path), _read_verified(path)
+    if into is None and not is_described(data) and run.model in models.names():
         # Built without arrays, so that nothing is computed only to be replaced.
-        into = _described(folder, run).abstract(run.input_shape)
-    graphdef, state = nnx.split(into)
-    expected = {name: leaf.shape for name, leaf in flatten_names(state).items()}
-    received = {name: leaf.shape for name, leaf in weights.items()}
-    if expected != received:
-        differing = sorted(expected.items() ^ received.items())
-        path, owner = str(Path(folder) / _WEIGHTS), run.model or "the module"
-        raise ValueError(f"{path!r} does not hold the weights of {owner!r}: {differing}")
-    return nnx.merge(graphdef, unflatten_names(weights))
+        into = models.create(run.model, **run.options).abstract(run.input_shape)
+    return model_from_bytes(data, path / _WEIGHTS, into=into)
 
 
-def _described(folder: str | Path, run: Run) -> Layer:
-    """Return the description of the model of a run."""
-    if run.model is not None:
-        return models.create(run.model, **run.options)
-    if run.network is None:
-        raise ValueError(
-            f"the run in {str(folder)!r} is of a hand-made module: pass one of the same structure, "
-            "cnn.load(folder, into=model)"
-        )
+def _read_verified(folder: str | Path) -> bytes:
+    """Return the contents of a run's weights file, whose checksum is in its description."""
+    path = Path(folder) / _WEIGHTS
+    checksum = _read_description(folder).get("sha256")
+    data = _read_bytes(path)
+    if hashlib.sha256(data).hexdigest() != checksum:
+        raise ValueError(f"{str(path)!r} is damaged: its checksum is not the one in run.json")
+    return data
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
-        return layer_from_json(run.network)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"run.json in {str(folder)!r} is damaged: {error}") from error
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
 
 
 def _read_description(folder: str | Path) -> dict[str, Any]:
@@ -281,10 +257,3 @@ def _read_description(folder: str | Path) -> dict[str, Any]:
 def _old(folder: Path) -> Path:
     """Return the path to which a run is moved while another takes its place."""
     return folder.with_name(f".{folder.name}.old")
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it appears, or replaces the one before, as a whole."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    partial.replace(path)

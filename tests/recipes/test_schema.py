@@ -16,7 +16,7 @@ from jaxcnn.recipes.schema import Recipe
 from jaxcnn.recipes.toml_options import dump, parse
 from jaxcnn.training import cross_entropy, focal, run_folder
 from jaxcnn.training.fitting import run_task
-from jaxcnn.training.parameter_tree import flatten_names
+from jaxcnn.training.parameter_tree import arrays_of
 
 
 @pytest.mark.parametrize("name", recipe_files())
@@ -248,9 +248,7 @@ def test_losses_have_their_options(pictures):
 def test_what_is_frozen_stays(pictures):
     assembled = own(pictures, "training.epochs=1", 'model.freeze=["conv_1.*"]')
     result = run_task(assembled.task, None, progress=False)
-    before, after = (
-        flatten_names(nnx.state(model)) for model in (assembled.task.model, result.model)
-    )
+    before, after = (arrays_of(model) for model in (assembled.task.model, result.model))
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert not {name for name in changed if name.startswith("conv_1.")}
     assert {"conv_2.kernel", "head.kernel"} <= changed
@@ -286,7 +284,7 @@ def test_a_fine_tuned_model_starts_from_the_weights_of_a_run(pictures, begun):
     )  # fmt: skip
     given, own_weights = (
         run_folder.read_weights(begun),
-        flatten_names(nnx.state(assembled.task.model)),
+        arrays_of(assembled.task.model),
     )
     head = {name for name in given if given[name].shape != own_weights[name].shape}
     assert set(assembled.fresh) == head == {"head.kernel", "head.bias"}

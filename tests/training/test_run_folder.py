@@ -202,11 +202,9 @@ def test_truncated_weights_are_found(folder):
 
 
 def test_weights_of_another_model(folder):
-    fields = json.loads((folder / "run.json").read_text())
-    fields["options"]["num_classes"] = 4
-    (folder / "run.json").write_text(json.dumps(fields))
-    with pytest.raises(ValueError, match=r"does not hold the weights of 'mnist_cnn'.*dense_1"):
-        run_folder.load(folder)
+    other = cnn.models.create("mnist_cnn", num_classes=4).abstract((28, 28, 1))
+    with pytest.raises(ValueError, match=r"does not hold the weights of the module.*dense_1"):
+        cnn.load(folder, into=other)
 
 
 class ByHand(nnx.Module):
@@ -233,9 +231,9 @@ def test_fit_leaves_a_run_that_loads_into_a_module(tmp_path, capsys):
     assert run.class_names == data.class_names
     assert run.metrics["validation_loss"] == result.history[-1].validation_loss
     assert [path.name for path in run_folder.find_runs(tmp_path)] == ["run"]
-    with pytest.raises(ValueError, match=r"hand-made module.*cnn\.load\(folder, into=model\)"):
+    with pytest.raises(ValueError, match=r"hand-made module.*cnn\.load\(path, into=model\)"):
         cnn.load(folder)
-    with pytest.raises(ValueError, match="does not hold the weights of 'the module'"):
+    with pytest.raises(ValueError, match="does not hold the weights of the module"):
         cnn.load(folder, into=cnn.serial(cnn.dense(10)).build((64,), rngs=nnx.Rngs(0)))
 
 
@@ -263,11 +261,6 @@ def test_fit_leaves_a_run_that_describes_its_network(tmp_path):
         with pytest.raises(ValueError, match="hand-made module: pass one"):
             cnn.load(tmp_path / name)
         cnn.load(tmp_path / name, into=model)
-
-    path = tmp_path / "network" / "run.json"
-    path.write_text(path.read_text().replace('"jax.nn.relu"', '"os.remove"'))
-    with pytest.raises(ValueError, match=r"damaged: there is no function 'os\.remove'"):
-        cnn.load(tmp_path / "network")
 
 
 def test_an_unfinished_run_of_fit_says_how_to_resume(tmp_path):

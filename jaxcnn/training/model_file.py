@@ -1,0 +1,154 @@
+"""A model in one file: its arrays under the names of the summary, and what builds it again.
+
+The format is safetensors, which holds no program. Its metadata has the description of a model that
+was built from one, and the input shape that it was built for, as JSON.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import safetensors
+import safetensors.flax
+from flax import nnx
+
+from jaxcnn import modules, shapes
+from jaxcnn.layers.layer import Layer
+from jaxcnn.layers.serialization import layer_from_json, layer_to_json
+from jaxcnn.training.parameter_tree import arrays_of, from_numbers, numbers_of, with_arrays
+
+_METADATA = "jaxcnn"
+SUFFIX = ".safetensors"
+
+
+def save(model: nnx.Module, path: str | Path) -> None:
+    """Write a model into one file, from which :func:`jaxcnn.load` reads it.
+
+    >>> import jaxcnn as cnn
+    >>> from tempfile import mkdtemp
+    >>> model = cnn.models.create("tiny_cnn").build((28, 28, 1), rngs=nnx.Rngs(0))
+    >>> path = f"{mkdtemp()}/digits.safetensors"
+    >>> cnn.save(model, path)
+    >>> cnn.load(path).head.kernel.shape
+    (32, 10)
+
+    A model that was built from a description of this library's layers, with functions of
+    ``jax.nn``, ``jax.numpy`` and ``jaxcnn.ops``, is described in the file. Of another module the
+    arrays are stored, and ``cnn.load(path, into=module)`` needs one of the same structure.
+
+    Args:
+      model: Any ``nnx.Module``.
+      path: A file whose name ends in ``.safetensors``; one that exists is replaced as a whole.
+
+    Raises:
+      TypeError: `model` is not a module.
+      ValueError: the name of the file ends otherwise.
+    """
+    modules.check_module("model", model)
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise ValueError(f"path must end in {SUFFIX}. Received: path={str(path)!r}")
+    write_whole(path, model_to_bytes(model))
+
+
+def model_to_bytes(model: nnx.Module) -> bytes:
+    """Return the contents of a model's file."""
+    arrays = {name: numbers_of(array) for name, array in arrays_of(model).items()}
+    description = _describe(model)
+    metadata = {} if description is None else {_METADATA: json.dumps(description)}
+    data: bytes = safetensors.flax.save(arrays, metadata)
+    return data
+
+
+def read_arrays(data: bytes, path: Path) -> dict[str, jax.Array]:
+    """Return the arrays in a model's file by their dotted names.
+
+    Args:
+      data: Contents of the file.
+      path: Its path, for the errors.
+
+    Raises:
+      ValueError: it is not a file of safetensors.
+    """
+    try:
+        return safetensors.flax.load(data)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+
+
+def model_from_bytes(data: bytes, path: Path, *, into: nnx.Module | None) -> nnx.Module:
+    """Return the model in a file.
+
+    Args:
+      data: Contents of the file.
+      path: Its path, for the errors.
+      into: A module of the structure that was saved, with arrays or abstract; ``None`` builds the
+        model that the file describes.
+
+    Raises:
+      ValueError: the file is damaged, describes no model and there is no `into`, or the arrays are
+        not those of the model.
+    """
+    arrays = read_arrays(data, path)
+    if into is None:
+        into = _build(data, path)
+    own = arrays_of(into)
+    expected = {name: jax.eval_shape(numbers_of, array).shape for name, array in own.items()}
+    received = {name: array.shape for name, array in arrays.items()}
+    if expected != received:
+        differing = sorted(expected.items() ^ received.items())
+        raise ValueError(f"{str(path)!r} does not hold the weights of the module: {differing[:6]}")
+    stored = {name: from_numbers(array, own[name]) for name, array in arrays.items()}
+    return with_arrays(into, stored)
+
+
+def is_described(data: bytes) -> bool:
+    """Return whether a model's file has a description to build the model from."""
+    return _METADATA in _metadata(data)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it appears, or replaces the one before, as a whole."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def _describe(model: nnx.Module) -> dict[str, Any] | None:
+    """Return what builds a module, as JSON; ``None`` if there is nothing that can be saved.
+
+    A module that was changed since is not that of its description, and has none either.
+    """
+    description = getattr(model, "description", None)
+    if not isinstance(description, Layer):
+        return None
+    input_shape = getattr(model, "input_shape")  # noqa: B009  # stored with the description
+    if nnx.graphdef(description.abstract(input_shape)) != nnx.graphdef(model):
+        return None
+    try:
+        return {"network": layer_to_json(description), "input_shape": input_shape}
+    except ValueError:  # a layer or function of the user's own
+        return None
+
+
+def _build(data: bytes, path: Path) -> nnx.Module:
+    """Return the module that a file describes, without arrays."""
+    if not is_described(data):
+        raise ValueError(
+            f"{str(path)!r} is of a hand-made module: pass one of the same structure, "
+            "cnn.load(path, into=model)"
+        )
+    try:
+        description = json.loads(_metadata(data)[_METADATA])
+        network = layer_from_json(description["network"])
+        return network.abstract(shapes.check_shape(description["input_shape"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """Return the metadata, which stand in the header: its length in 8 bytes, then JSON."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    found: dict[str, str] = header.get("__metadata__") or {}
+    return found
