@@ -51,11 +51,12 @@ def main() -> None:
 
 
 def _prepare() -> None:
-    """Configure this process, which belongs to the command: its memory, and compiled programs.
+    """Configure this process, which belongs to the command: memory, imports, compiled programs.
 
     JAX caches compiled programs in ``$XDG_CACHE_HOME/jaxcnn``, or where its own setting says.
     """
     keep_freed_memory()
+    sys.path.append(os.getcwd())  # for a model of the user's, such as network:small
     warnings.showwarning = lambda message, *_, **__: print("Warning:", message, file=sys.stderr)
     # JAX adds its options while it is imported, unseen by a type checker.
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]

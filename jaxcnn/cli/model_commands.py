@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from jaxcnn import models, shapes
+from jaxcnn.cli.option_types import MODEL_HELP
 from jaxcnn.insight import summarize
 
 
 def summary(
-    model: Annotated[str, typer.Argument(help="A model; `jaxcnn models` lists them.")],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     input_shape: Annotated[
         str | None,
         typer.Option(help="Shape of an image, such as 28,28,1.", show_default="the model's own"),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+MODEL_HELP = "A model of `jaxcnn models`, or one of your own as package.module:network."
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 RecipeName = Annotated[
     str | None,

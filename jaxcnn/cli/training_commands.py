@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from jaxcnn import recipes, training
-from jaxcnn.cli.option_types import Assignments, CacheDir, DataDir, OnError, Plot, RecipeName
+from jaxcnn.cli.option_types import (
+    MODEL_HELP,
+    Assignments,
+    CacheDir,
+    DataDir,
+    OnError,
+    Plot,
+    RecipeName,
+)
 from jaxcnn.insight import plots
 from jaxcnn.recipes.assembly import assemble
 from jaxcnn.recipes.toml_options import dump
@@ -16,7 +24,7 @@ from jaxcnn.training import run_folder
 
 def train(
     recipe: RecipeName = None,
-    model: Annotated[str | None, typer.Option(help="A model; `jaxcnn models` lists them.")] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
     data: Annotated[
         str | None,
         typer.Option(help="A folder of pictures, a .npz file, or a name in `jaxcnn data list`."),

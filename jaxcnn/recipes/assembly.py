@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flax import nnx
 
@@ -14,6 +15,7 @@ from jaxcnn.data import Dataset, Description
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.layers import Layer
+from jaxcnn.models.registry import find_input_shape
 from jaxcnn.recipes.schema import DataOptions, Recipe
 from jaxcnn.training.parameter_tree import (
     arrays_of,
@@ -68,7 +70,7 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
     recipe = _decide(recipe, known)
     training = recipe.training
     stored, train, test = _load(recipe.data, known)
-    options = {"num_classes": len(train.class_names)} | recipe.model.options
+    options = model_options(recipe, len(train.class_names))
     network = models.create(recipe.model.name, **options)
     model = network.build(train.image_shape, rngs=nnx.Rngs(training.seed))
     model = models.prepare(recipe.model.name, model, train.images)
@@ -92,6 +94,13 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
         options=training,
     )
     return Assembly(recipe, network, task, test, Framing.measure(stored), fresh)
+
+
+def model_options(recipe: Recipe, num_classes: int) -> dict[str, Any]:
+    """Return the options with which a recipe's model is created for a number of classes."""
+    own = recipe.model.options
+    takes_classes = "num_classes" in models.option_names(recipe.model.name)
+    return {"num_classes": num_classes} | own if takes_classes else own
 
 
 def start_from(model: nnx.Module, folder: str | Path) -> tuple[nnx.Module, tuple[str, ...]]:
@@ -125,7 +134,10 @@ def _decide(recipe: Recipe, known: Description) -> Recipe:
     """Return the recipe with everything decided that it left open."""
     given = recipe.data
     is_auto = given.augment == "auto"
-    height, width, *_ = given.image_size or models.input_shape(recipe.model.name)
+    shape = given.image_size or find_input_shape(recipe.model.name) or known.image_shape
+    if shape is None:  # pictures of several sizes
+        shape = models.input_shape(recipe.model.name)
+    height, width, *_ = shape
     data = dataclasses.replace(
         given,
         train=given.train or known.train,

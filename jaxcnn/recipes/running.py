@@ -11,7 +11,7 @@ from flax import nnx
 from jaxcnn import training
 from jaxcnn.data import Dataset
 from jaxcnn.insight import summarize
-from jaxcnn.recipes.assembly import Assembly, assemble
+from jaxcnn.recipes.assembly import Assembly, assemble, model_options
 from jaxcnn.recipes.reading import read
 from jaxcnn.recipes.schema import Recipe
 from jaxcnn.recipes.toml_options import dump, override
@@ -150,7 +150,7 @@ def _run(
     evaluation = training.evaluate(result.model, test, loss=task.loss, metrics=task.metrics)
     run = run_folder.Run(
         model=recipe.model.name,
-        options={"num_classes": len(task.data.class_names)} | recipe.model.options,
+        options=model_options(recipe, len(task.data.class_names)),
         input_shape=task.data.image_shape,
         class_names=task.data.class_names,
         framing=assembly.framing,
@@ -195,7 +195,7 @@ def _draw_plots(folder: Path, result: FitResult, data: Dataset) -> None:
 
 def _next_folder(recipe: Recipe) -> Path:
     """Return the first of runs/MODEL-DATA-1, runs/MODEL-DATA-2, … that is free."""
-    name, number = f"{recipe.model.name}-{Path(recipe.data.source).stem}", 1
+    name, number = f"{recipe.model.name.split(':')[-1]}-{Path(recipe.data.source).stem}", 1
     while (folder := Path("runs") / f"{name}-{number}").exists():
         number += 1
     return folder

@@ -53,7 +53,7 @@ class ModelOptions:
     """The network.
 
     Attributes:
-      name: A name in :func:`jaxcnn.models.names`.
+      name: A name in :func:`jaxcnn.models.names`, or ``"package.module:network"``.
       options: Options of the model, such as ``rate``.
       weights: Folder of a run whose weights the model starts from, where name and shape match.
       freeze: Patterns of parameters that are not trained: dotted names, with ``*`` for any part.
@@ -67,7 +67,7 @@ class ModelOptions:
     def __post_init__(self) -> None:
         """Check the name and the options."""
         with _prefix_errors("name"):
-            models.input_shape(self.name)
+            models.option_names(self.name)
         with _prefix_errors("options"):
             models.create(self.name, **self.options)
 

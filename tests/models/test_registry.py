@@ -2,12 +2,16 @@
 
 import inspect
 import pkgutil
+import sys
 from importlib import import_module
 
+import numpy as np
 import pytest
 
+import jaxcnn as cnn
 from jaxcnn import models
 from jaxcnn.layers import Layer, dropout
+from jaxcnn.models import registry
 
 FAMILIES = [
     import_module(f"jaxcnn.models.{entry.name}") for entry in pkgutil.iter_modules(models.__path__)
@@ -94,3 +98,80 @@ def test_number_of_classes_comes_first_and_the_rest_by_keyword(name):
     first, *rest = inspect.signature(builder).parameters.values()
     assert first.name == "num_classes"
     assert all(option.kind is option.KEYWORD_ONLY for option in rest)
+
+
+OWN = """
+import jax
+import jaxcnn as cnn
+from jaxcnn.layers import conv, dense, flatten, serial
+
+def own_activation(x):
+    return jax.nn.relu(x) ** 2
+
+small = serial(flatten(), head=dense(10))
+
+def sized(num_classes=10, *, features=4):
+    return serial(conv(features, 3), own_activation, flatten(), head=dense(num_classes))
+
+@cnn.models.register(input_shape=(8, 8, 1))
+def named_own(num_classes: int = 10):
+    return serial(flatten(), head=dense(num_classes))
+
+def wrong():
+    return 3
+"""
+
+
+@pytest.fixture
+def own_models(tmp_path, monkeypatch):
+    """Put a module with models of a user's into the path, and forget it afterwards."""
+    monkeypatch.setattr(registry, "_registry", dict(registry._registry))
+    monkeypatch.delitem(sys.modules, "own_networks", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_networks.py").write_text(OWN)
+
+
+@pytest.mark.usefixtures("own_models")
+def test_models_of_a_module_of_the_user():
+    assert models.create("own_networks:small").output_shape((8, 8, 1)) == (10,)
+    assert models.create("own_networks:sized", num_classes=3).output_shape((8, 8, 1)) == (3,)
+    assert models.option_names("own_networks:sized") == ("num_classes", "features")
+    assert models.input_shape("own_networks:named_own") == (8, 8, 1)
+    assert models.create("named_own", num_classes=2).output_shape((8, 8, 1)) == (2,)
+    for name, message in {
+        "own_networks:smal": r"^there is no model in own_networks: 'smal'. Did you mean 'small'\?$",
+        "own_network:small": r"'own_network:small' cannot be imported: No module named 'own_netw",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            models.create(name)
+    with pytest.raises(ValueError, match=r"has no input shape of its own: decorate .*register"):
+        models.input_shape("own_networks:sized")
+    with pytest.raises(TypeError, match=r"own_networks:wrong must be a description.*int"):
+        models.create("own_networks:wrong")
+
+
+@pytest.mark.implicit_promotion
+@pytest.mark.usefixtures("own_models")
+@pytest.mark.parametrize("name", ["small", "sized"])
+def test_a_recipe_trains_a_model_of_the_user(name, tmp_path):
+    assignments = [f'model.name="own_networks:{name}"', "training.epochs=1"]
+    run = cnn.recipes.train("digits", tmp_path / "run", assignments=assignments, progress=False)
+    images = np.zeros((2, 8, 8, 1), np.uint8)  # the size of the digits
+    sized = models.create("own_networks:sized").abstract((8, 8, 1))
+    # The description of one with a function of the user's own is not stored.
+    own = sized if name == "sized" else None
+    loaded = cnn.load(tmp_path / "run", into=own)
+    np.testing.assert_array_equal(cnn.predict(loaded, images), cnn.predict(run.model, images))
+
+
+@pytest.mark.usefixtures("own_models")
+def test_a_name_is_registered_once():
+    def mnist_cnn(num_classes=10):
+        return num_classes
+
+    with pytest.raises(ValueError, match=r"a model 'mnist_cnn' already, of jaxcnn\.models\.course"):
+        models.register((28, 28, 1))(mnist_cnn)
+    with pytest.raises(TypeError, match="only a function can be registered"):
+        models.register((28, 28, 1))(cnn.dense(3))
+    with pytest.raises(ValueError, match="input_shape"):
+        models.register((28, -1, 1))
