@@ -244,7 +244,10 @@ def _checksums(folder: Path) -> dict[str, str]:
 def _flush(folder: Path) -> None:
     """Flush files and folders to the disk, so that a power loss leaves none half-written."""
     for path in (*folder.rglob("*"), folder):
-        descriptor = os.open(path, os.O_RDONLY)
+        if os.name == "nt" and path.is_dir():  # Windows flushes a folder with its files
+            continue
+        # Windows flushes only what may be written.
+        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
         try:
             os.fsync(descriptor)
         finally:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a training that is saved ends after its current step, not within it."""
+"""Ctrl-C, SIGTERM and SIGHUP: a saved training ends after its current step, not within it."""
 
 import signal
 import threading
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Windows has no SIGHUP, which a terminal sends when it is closed.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class Interruption:
@@ -24,16 +27,19 @@ class Interruption:
     def listen(self) -> Iterator[None]:
         """Record the first signal until the context ends; a second one ends the process at once.
 
-        Outside of the main thread, which alone receives signals, nothing is recorded. Earlier
-        handlers are restored at the end. A signal that came after the last step ends the program.
+        Outside of the main thread, which alone receives signals, nothing is recorded, and a signal
+        that the process ignores, as ``nohup`` lets it, stays ignored. Earlier handlers are restored
+        at the end. A signal that came after the last step ends the program.
 
         Raises:
           KeyboardInterrupt: Ctrl-C was received after the last step.
-          SystemExit: SIGTERM was received after the last step.
+          SystemExit: SIGTERM or SIGHUP was received after the last step.
         """
         is_main = threading.current_thread() is threading.main_thread()
         before = {
-            number: signal.signal(number, self._record) for number in (_SIGNALS if is_main else ())
+            number: signal.signal(number, self._record)
+            for number in (_SIGNALS if is_main else ())
+            if signal.getsignal(number) is not signal.SIG_IGN
         }
         try:
             yield
@@ -44,17 +50,19 @@ class Interruption:
             self.end("the training has ended, and is saved")
 
     def end(self, message: str) -> None:
-        """End the program as the signal asks, with exit code 130 or 143.
+        """End the program as the signal asks, with exit code 130, 143 or 129.
 
         Raises:
           KeyboardInterrupt: Ctrl-C was received.
-          SystemExit: SIGTERM was received.
+          SystemExit: SIGTERM or SIGHUP was received.
         """
+        assert self.received is not None
         if self.received is signal.SIGINT:
             raise KeyboardInterrupt(message)
-        raise SystemExit(128 + signal.SIGTERM)
+        raise SystemExit(128 + self.received)
 
     def _record(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
         for other in _SIGNALS:
-            signal.signal(other, signal.SIG_DFL)
+            if signal.getsignal(other) == self._record:
+                signal.signal(other, signal.SIG_DFL)

@@ -1,14 +1,18 @@
 """Checkpoints: what is written is read back, and what was damaged since is not."""
 
+import os
 import random
 import re
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcnn.training import checkpoints as checkpoint_file
 from jaxcnn.training.checkpoints import Checkpoint, Checkpoints, verify
 
 
@@ -57,6 +61,20 @@ def test_what_was_written_is_read_back(checkpoints):
     step, restored, told = checkpoints.newest(state())
     assert (step, told) == (5, progress)
     assert_same(restored, state(2.5))
+
+
+def test_windows_opens_no_folders_and_flushes_what_may_be_written(checkpoints, monkeypatch):
+    def open_as_windows(path, flags):
+        if Path(path).is_dir():
+            raise PermissionError(13, "Permission denied", str(path))
+        assert flags & os.O_RDWR  # or fsync fails
+        return open_as_here(path, flags)
+
+    open_as_here = os.open
+    windows = SimpleNamespace(**vars(os) | {"name": "nt", "open": open_as_windows})
+    monkeypatch.setattr(checkpoint_file, "os", windows)
+    write(checkpoints, 5)
+    assert checkpoints.steps() == [5]
 
 
 def test_what_is_written_is_the_state_of_the_moment(checkpoints):

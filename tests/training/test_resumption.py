@@ -22,6 +22,7 @@ from flax import nnx
 
 import jaxcnn as cnn
 from jaxcnn.training import Ended, EpochEnded, Stepped
+from jaxcnn.training.interruption import Interruption
 
 pytestmark = pytest.mark.implicit_promotion
 SCRIPT = Path(survivor.__file__)
@@ -174,10 +175,33 @@ def test_a_second_signal_ends_at_once():
     assert (ended.returncode, ended.stdout) == (-signal.SIGINT, "SIGINT\n")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_with_its_own_exit_code(number):
+    noted = Interruption()
+    with pytest.raises(SystemExit) as ended, noted.listen():
+        os.kill(os.getpid(), number)
+    assert ended.value.code == 128 + number
+
+
+def test_an_ignored_signal_stays_ignored():
+    """As ``nohup`` starts a program, which must outlive its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        noted = Interruption()
+        with noted.listen():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert noted.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_signals_are_given_back(tmp_path):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     survivor.train(tmp_path, epochs=1)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert before == [
+        signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    ]
 
 
 def test_in_a_thread_a_training_is_saved_all_the_same(tmp_path):
