@@ -2,8 +2,10 @@
 
 import ctypes
 import functools
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 
@@ -72,6 +74,28 @@ def run_once(
         return compiled()(first, *others)
 
     return run
+
+
+def cache_programs(folder: str | Path | None = None) -> Path:
+    """Keep compiled programs in a folder, so that a script which runs again starts at once.
+
+    JAX stores only programs that took a second to compile, and a training has a hundred smaller
+    ones; here all are stored. The ``jaxcnn`` command calls it; call it at the top of a script.
+
+    Args:
+      folder: Folder of the programs; ``None`` means the one of JAX's own setting
+        ``jax_compilation_cache_dir``, or ``jaxcnn`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+
+    Returns:
+      The folder.
+    """
+    # JAX adds its options while it is imported, unseen by a type checker.
+    folder = folder or jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if folder is None:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxcnn"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    return Path(folder)
 
 
 def keep_freed_memory() -> bool:

@@ -32,6 +32,7 @@ ROOMS = (
     "insight",
     "recipes",
     "cli",
+    "__main__",
 )
 
 
@@ -245,27 +246,35 @@ def test_docstrings_name_every_argument(function):
     assert sorted(documented(function.__doc__)) == sorted(code.co_varnames[:count])
 
 
-def test_import_is_light():
-    code = (
-        "import sys, jax, flax.nnx, optax, chex, numpy, PIL.Image; before = set(sys.modules);"
-        "import jaxcnn; print({n.split('.')[0] for n in set(sys.modules) - before})"
-    )
+# What is imported only where it is needed: it takes as long as the rest together, or draws.
+HEAVY = {"tensorflow_datasets", "tensorflow", "matplotlib", "orbax", "pandas", "tomlkit"}
+
+
+@pytest.mark.parametrize(
+    ("code", "left_out"),
+    [
+        ("import jaxcnn; jaxcnn.__version__", {"jax", "flax", "optax", "numpy", *HEAVY}),
+        ("import jaxcnn.cli.app", {"jax", "flax", "optax", "numpy", *HEAVY}),
+        ("from jaxcnn import *", {"typer", *HEAVY}),
+    ],
+)
+def test_import_is_light(code, left_out):
+    show = "import sys; print({name.split('.')[0] for name in sys.modules})"
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{code}; {show}"], capture_output=True, text=True, check=True
     )
     loaded = ast.literal_eval(result.stdout)
     assert "jaxcnn" in loaded
-    heavy = {
-        "tensorflow_datasets",
-        "tensorflow",
-        "matplotlib",
-        "orbax",
-        "pandas",
-        "typer",
-        "rich",
-        "tomlkit",
-    }
-    assert not loaded & heavy
+    assert not loaded & left_out
+
+
+def test_the_names_of_the_package_are_those_that_its_stub_imports():
+    stub = ast.parse((ROOT / "__init__.pyi").read_text(encoding="utf-8"))
+    rooms = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    imported = [name.name for node in rooms for name in node.names]
+    (names,) = (ast.literal_eval(n.value) for n in stub.body if isinstance(n, ast.Assign))
+    assert sorted([*imported, "__version__"]) == sorted(names)
+    assert jaxcnn.__all__ == sorted(imported)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -3,19 +3,15 @@
 import os
 import sys
 import warnings
-from importlib import metadata
-from pathlib import Path
 from typing import Annotated
 
-import jax
 import typer
 
+import jaxcnn
 from jaxcnn.cli import data_commands, model_commands, run_commands, training_commands
-from jaxcnn.runtime import keep_freed_memory
 
 app = typer.Typer(
     help="Convolutional networks in JAX as plain functions.",
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(training_commands.train)
@@ -32,8 +28,9 @@ app.add_typer(data_commands.app, name="data")
 
 def main() -> None:
     """Run the command line; an error of the user's is one line and exit code 2."""
-    _prepare()
     try:
+        if sys.argv[1:] and not {"--help", "--version"} & set(sys.argv):  # which start at once
+            _prepare()
         sys.exit(app(standalone_mode=False))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
@@ -51,17 +48,13 @@ def main() -> None:
 
 
 def _prepare() -> None:
-    """Configure this process, which belongs to the command: memory, imports, compiled programs.
+    """Configure this process, which belongs to the command: memory, imports, compiled programs."""
+    from jaxcnn.runtime import cache_programs, keep_freed_memory
 
-    JAX caches compiled programs in ``$XDG_CACHE_HOME/jaxcnn``, or where its own setting says.
-    """
     keep_freed_memory()
+    cache_programs()
     sys.path.append(os.getcwd())  # for a model of the user's, such as network:small
     warnings.showwarning = lambda message, *_, **__: print("Warning:", message, file=sys.stderr)
-    # JAX adds its options while it is imported, unseen by a type checker.
-    if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxcnn"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
 
 
 @app.callback(invoke_without_command=True)
@@ -70,6 +63,6 @@ def _top(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        print(f"jaxcnn {metadata.version('jaxcnn')}")
+        print("jaxcnn", jaxcnn.__version__)
     elif context.invoked_subcommand is None:
         print(context.get_help())

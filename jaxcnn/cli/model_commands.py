@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from jaxcnn import models, shapes
+from jaxcnn import shapes
 from jaxcnn.cli.option_types import MODEL_HELP
-from jaxcnn.insight import summarize
 
 
 def summary(
@@ -20,6 +19,9 @@ def summary(
     ] = False,
 ) -> None:
     """Print the table of a model: every layer's output shape and parameters."""
+    from jaxcnn import models
+    from jaxcnn.insight import summarize
+
     network = models.create(model)
     shape = models.input_shape(model) if input_shape is None else _parse_shape(input_shape)
     print(summarize(network, shape, explain=explain))
@@ -27,6 +29,9 @@ def summary(
 
 def list_models() -> None:
     """List the models that can be trained."""
+    from jaxcnn import models
+    from jaxcnn.insight import summarize
+
     names = models.names()
     width = max(map(len, names))
     for name in names:

@@ -1,32 +1,26 @@
 """Commands that use finished runs: ``jaxcnn runs | compare | evaluate | predict``."""
 
-import dataclasses
-import math
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from jaxcnn import data as datasets
-from jaxcnn import recipes, training
 from jaxcnn.cli.option_types import CacheDir, DataDir, OnError, Plot, RunFolder
-from jaxcnn.cli.tables import flatten_tables, format_value, print_table
-from jaxcnn.data.decoding.pictures import read_picture
-from jaxcnn.insight import plots
-from jaxcnn.training import run_folder
-from jaxcnn.training.history_file import read_history
+from jaxcnn.cli.tables import format_value, print_table
 
 
 def list_runs(
     folder: Annotated[Path, typer.Argument(help="The folder that holds the runs.")] = Path("runs"),
 ) -> None:
     """List the runs in a folder: their model, data and results."""
+    from jaxcnn.cli.run_table import row_of
+    from jaxcnn.training import run_folder
+
     found = run_folder.find_runs(folder)
     if not found:
         raise ValueError(f"there are no runs in {str(folder)!r}")
     header = ("run", "model", "data", "epochs", "loss", "accuracy", "seconds", "")
-    print_table([header, *map(_row, found)])
+    print_table([header, *map(row_of, found)])
 
 
 def compare(
@@ -34,6 +28,10 @@ def compare(
     plot: Plot = Path("compare.png"),
 ) -> None:
     """Compare runs: the options that differ, the results, and the curves."""
+    from jaxcnn.cli.run_table import options_of
+    from jaxcnn.insight import plots
+    from jaxcnn.training.history_file import read_history
+
     if len(folders) < 2:
         raise ValueError("compare needs at least two runs")
     if len({folder.resolve() for folder in folders}) < len(folders):
@@ -42,7 +40,7 @@ def compare(
     names = [folder.name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
-    options = [_options(folder) for folder in folders]
+    options = [options_of(folder) for folder in folders]
     histories = {name: read_history(folder) for name, folder in zip(names, folders, strict=True)}
     differing = [
         option
@@ -73,6 +71,10 @@ def evaluate(
     cache_dir: CacheDir = None,
 ) -> None:
     """Evaluate a trained model on held-out images, each counted once."""
+    from jaxcnn import data as datasets
+    from jaxcnn import training
+    from jaxcnn.training import run_folder
+
     described, model = run_folder.read_run(run), training.load(run)
     own = {} if data or described.data is None else described.data
     source = data or own.get("source")
@@ -104,6 +106,13 @@ def predict(
     ],
 ) -> None:
     """Print the most probable class of each picture, and its probability."""
+    import numpy as np
+
+    from jaxcnn import data as datasets
+    from jaxcnn import training
+    from jaxcnn.data.decoding.pictures import read_picture
+    from jaxcnn.training import run_folder
+
     described, model = run_folder.read_run(run), training.load(run)
     images = np.stack([described.framing.apply(read_picture(path)) for path in pictures])
     unlabeled = datasets.Dataset(images, np.zeros(len(images), int), described.class_names)
@@ -111,42 +120,3 @@ def predict(
     width = max(len(str(path)) for path in pictures)
     for path, row in zip(pictures, probabilities, strict=True):
         print(f"{path!s:<{width}}  {described.class_names[row.argmax()]}  {row.max():.1%}")
-
-
-def _options(folder: Path) -> dict[str, object]:
-    """Return the options of a run's recipe by their dotted names; none of a run without recipe."""
-    if not (folder / run_folder.RECIPE).is_file() and run_folder.is_finished(folder):
-        return {}
-    return flatten_tables(dataclasses.asdict(recipes.read_recipe(folder)))
-
-
-def _row(folder: Path) -> tuple[str, ...]:
-    """Return a run's row of the table; of a damaged run, an error message."""
-    try:
-        return (folder.name, *_cells(folder))
-    except (OSError, TypeError, ValueError) as error:
-        return (folder.name, *[""] * 6, str(error))
-
-
-def _cells(folder: Path) -> tuple[str, ...]:
-    has_history = (folder / run_folder.HISTORY).is_file()
-    history = read_history(folder) if has_history else ()
-    seconds = f"{sum(row.seconds for row in history):.0f}"
-    loss = history[-1].validation_loss if history else None
-    accuracy = history[-1].validation_accuracy if history else None
-    start, note = ("", "", str(len(history))), "has not ended"
-    if (folder / run_folder.RECIPE).is_file():
-        recipe = recipes.read_recipe(folder)
-        epochs = f"{len(history)}/{recipe.training.epochs}"
-        start = (recipe.model.name, recipe.data.source, epochs)
-    if run_folder.is_finished(folder):
-        run = run_folder.read_run(folder)
-        note = "" if run.model else "made with fit"
-        if run.model:
-            loss = run.metrics.get("loss", math.nan)
-            accuracy = run.metrics.get("accuracy", math.nan)
-    measured = (
-        "" if loss is None else f"{loss:.4f}",
-        "" if accuracy is None else f"{accuracy:.2%}",
-    )
-    return (*start, *measured, seconds, note)

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from jaxcnn import recipes, training
 from jaxcnn.cli.option_types import (
     MODEL_HELP,
     Assignments,
@@ -16,10 +15,6 @@ from jaxcnn.cli.option_types import (
     Plot,
     RecipeName,
 )
-from jaxcnn.insight import plots
-from jaxcnn.recipes.assembly import assemble
-from jaxcnn.recipes.toml_options import dump
-from jaxcnn.training import run_folder
 
 
 def train(
@@ -47,6 +42,9 @@ def train(
     cache_dir: CacheDir = None,
 ) -> None:
     """Train a model, and keep the run in a folder."""
+    from jaxcnn import recipes
+    from jaxcnn.training import run_folder
+
     options = {
         "--model": ("model.name", model),
         "--data": ("data.source", data),
@@ -84,6 +82,9 @@ def list_recipes(
     name: Annotated[str | None, typer.Argument(help="Print this recipe.")] = None,
 ) -> None:
     """List the recipes that come with jaxcnn, or print one."""
+    from jaxcnn import recipes
+    from jaxcnn.recipes.toml_options import dump
+
     if name is not None:
         print(dump(recipes.read(name)), end="")
         return
@@ -102,6 +103,10 @@ def find_learning_rate(
     plot: Plot = Path("learning_rate.png"),
 ) -> None:
     """Find a learning rate for a recipe by a short training under a growing one."""
+    from jaxcnn import recipes, training
+    from jaxcnn.insight import plots
+    from jaxcnn.recipes.assembly import assemble
+
     assembly = assemble(recipes.read(recipe or "digits", assignments=assignments or ()))
     task, decided = assembly.task, assembly.recipe
     search = training.find_learning_rate(

@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 from PIL import Image
 
-from jaxcnn.cli import data_commands
+from jaxcnn.cli import data_description
 from jaxcnn.cli.app import app
 from jaxcnn.data import load
 from jaxcnn.data.preparation import builders, downloading, install
@@ -82,7 +82,7 @@ def command(monkeypatch, capsys):
     """Runs ``jaxcnn data …`` with the small set in the catalog; returns what it prints."""
 
     def run(*arguments):
-        monkeypatch.setattr(data_commands, "CATALOG", install.CATALOG)
+        monkeypatch.setattr(data_description, "CATALOG", install.CATALOG)
         app(["data", *map(str, arguments)], standalone_mode=False)
         return capsys.readouterr().out
 

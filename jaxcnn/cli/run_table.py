@@ -1,0 +1,49 @@
+"""What the tables of runs show of each run."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+from jaxcnn import recipes
+from jaxcnn.cli.tables import flatten_tables
+from jaxcnn.training import run_folder
+from jaxcnn.training.history_file import read_history
+
+
+def options_of(folder: Path) -> dict[str, object]:
+    """Return the options of a run's recipe by their dotted names; none of a run without recipe."""
+    if not (folder / run_folder.RECIPE).is_file() and run_folder.is_finished(folder):
+        return {}
+    return flatten_tables(dataclasses.asdict(recipes.read_recipe(folder)))
+
+
+def row_of(folder: Path) -> tuple[str, ...]:
+    """Return a run's row of the table; of a damaged run, an error message."""
+    try:
+        return (folder.name, *_cells(folder))
+    except (OSError, TypeError, ValueError) as error:
+        return (folder.name, *[""] * 6, str(error))
+
+
+def _cells(folder: Path) -> tuple[str, ...]:
+    has_history = (folder / run_folder.HISTORY).is_file()
+    history = read_history(folder) if has_history else ()
+    seconds = f"{sum(row.seconds for row in history):.0f}"
+    loss = history[-1].validation_loss if history else None
+    accuracy = history[-1].validation_accuracy if history else None
+    start, note = ("", "", str(len(history))), "has not ended"
+    if (folder / run_folder.RECIPE).is_file():
+        recipe = recipes.read_recipe(folder)
+        epochs = f"{len(history)}/{recipe.training.epochs}"
+        start = (recipe.model.name, recipe.data.source, epochs)
+    if run_folder.is_finished(folder):
+        run = run_folder.read_run(folder)
+        note = "" if run.model else "made with fit"
+        if run.model:
+            loss = run.metrics.get("loss", math.nan)
+            accuracy = run.metrics.get("accuracy", math.nan)
+    measured = (
+        "" if loss is None else f"{loss:.4f}",
+        "" if accuracy is None else f"{accuracy:.2%}",
+    )
+    return (*start, *measured, seconds, note)
