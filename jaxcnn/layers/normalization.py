@@ -4,7 +4,6 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -13,10 +12,6 @@ from jax.typing import DTypeLike
 from jaxcnn import arguments, modules, shapes
 from jaxcnn.layers.layer import Layer, check_flags
 from jaxcnn.modules.linear import check_rngs
-
-# Flax's default variance, E[x²] − E[x]², loses all digits where the mean is much larger than the
-# deviation, or where a group has one value.
-_EXACT: dict[str, Any] = {"use_fast_variance": False}
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +104,7 @@ class layer_norm(_Norm):
     use_bias: bool = True
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        return modules.LayerNorm(channels, rngs=rngs, **vars(self), **_EXACT)
+        return modules.LayerNorm(channels, rngs=rngs, **vars(self))
 
     def _values(self, shape: shapes.Shape) -> int:
         return shape[-1]
@@ -150,7 +145,7 @@ class group_norm(_Norm):
         return math.prod(shape) // self.groups
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        options = {**vars(self), **_EXACT}
+        options = dict(vars(self))
         return modules.GroupNorm(channels, num_groups=options.pop("groups"), rngs=rngs, **options)
 
 
@@ -169,7 +164,7 @@ class instance_norm(_Norm):
     use_bias: bool = True
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
-        return modules.InstanceNorm(channels, rngs=rngs, **vars(self), **_EXACT)
+        return modules.InstanceNorm(channels, rngs=rngs, **vars(self))
 
     def _values(self, shape: shapes.Shape) -> int:
         return math.prod(shape[:-1])

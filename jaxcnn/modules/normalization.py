@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 
 from jaxcnn import arguments, checks, ops
 from jaxcnn.modules.linear import Initializer, check_rngs, zeros
-from jaxcnn.ops.normalization import normalize_over_batch
+from jaxcnn.ops.normalization import normalize_examples, normalize_over_batch
 
 
 class BatchNorm(nnx.BatchNorm):
@@ -113,15 +113,25 @@ class BatchNorm(nnx.BatchNorm):
 class _Normalized:
     """The call of Flax's normalizations, the same in training and at inference."""
 
+    num_features: int
+    epsilon: float
+    scale: nnx.Param[jax.Array] | None
+    bias: nnx.Param[jax.Array] | None = None
     dtype: Any
 
     def __call__(
         self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Normalize ``x``; keep its shape."""
-        x = _checked(x, self.num_features)  # type: ignore[attr-defined]  # Flax's
-        y = super().__call__(x)  # type: ignore[misc]  # Flax's, which comes next in order
-        return y.astype(x.dtype if self.dtype is None else self.dtype)
+        x = _checked(x, self.num_features)
+        scale, bias = (None if p is None else p[...] for p in (self.scale, self.bias))
+        return normalize_examples(
+            x, scale, bias, epsilon=self.epsilon, dtype=self.dtype, **self._parts(x.ndim)
+        )
+
+    def _parts(self, ndim: int) -> dict[str, Any]:
+        """Return the options of :func:`normalize_examples` for an input of ``ndim`` axes."""
+        raise NotImplementedError
 
 
 class LayerNorm(_Normalized, nnx.LayerNorm):  # type: ignore[misc]  # the call is ours
@@ -130,6 +140,9 @@ class LayerNorm(_Normalized, nnx.LayerNorm):  # type: ignore[misc]  # the call i
     >>> LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([[[1., 3.]]]))
     Array([[[-0.9999995,  0.9999995]]], dtype=float32)
     """
+
+    def _parts(self, ndim: int) -> dict[str, Any]:
+        return {"axes": (ndim,)}
 
 
 class GroupNorm(_Normalized, nnx.GroupNorm):  # type: ignore[misc]  # the call is ours
@@ -144,6 +157,9 @@ class GroupNorm(_Normalized, nnx.GroupNorm):  # type: ignore[misc]  # the call i
         super().__init__(num_features, **options)
         self.num_features = num_features
 
+    def _parts(self, ndim: int) -> dict[str, Any]:
+        return {"axes": (*range(1, ndim - 1), ndim), "groups": self.num_groups}
+
 
 class InstanceNorm(_Normalized, nnx.InstanceNorm):  # type: ignore[misc]  # the call is ours
     """Flax's instance normalization; see :class:`jaxcnn.layers.instance_norm`.
@@ -152,6 +168,9 @@ class InstanceNorm(_Normalized, nnx.InstanceNorm):  # type: ignore[misc]  # the 
     (1, 2, 4)
     """
 
+    def _parts(self, ndim: int) -> dict[str, Any]:
+        return {"axes": tuple(range(1, ndim - 1))}
+
 
 class RMSNorm(_Normalized, nnx.RMSNorm):  # type: ignore[misc]  # the call is ours
     """Flax's normalization by the root mean square; see :class:`jaxcnn.layers.rms_norm`.
@@ -159,6 +178,9 @@ class RMSNorm(_Normalized, nnx.RMSNorm):  # type: ignore[misc]  # the call is ou
     >>> RMSNorm(4, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
     (1, 2, 4)
     """
+
+    def _parts(self, ndim: int) -> dict[str, Any]:
+        return {"axes": (ndim,), "center": False}
 
 
 def _checked(x: jax.Array, features: int) -> jax.Array:

@@ -35,7 +35,7 @@ def conv(
     On CPU a float32 convolution of 3×3 with many channels is computed by Winograd's algorithm. Its
     error is a few times that of the direct sum (about 2e-6 of the largest value), and an infinity
     or NaN spreads over the tile of 4×4 outputs that reads it. Any ``precision`` but ``None`` asks
-    for the direct sum.
+    for the direct sum; so does ``jax.default_matmul_precision``.
 
     Differences between libraries: ``"SAME"`` at stride 2 or more puts the odd pixel of padding at
     the end, as in Keras and Flax; PyTorch pads both sides by the same amount, which is
@@ -62,7 +62,8 @@ def conv(
       groups: Number of groups of channels that do not mix; it divides ``in_features`` and
         ``features``. ``groups=in_features`` is a depthwise convolution.
       flip_kernel: Whether to flip the kernel along every spatial axis.
-      precision: As in :func:`jax.lax.conv_general_dilated`.
+      precision: As in :func:`jax.lax.conv_general_dilated`: ``None`` means
+        ``jax.default_matmul_precision``.
 
     Returns:
       ``(batch, *output_sizes, features)``; see :func:`jaxcnn.shapes.conv_shape`.
@@ -89,7 +90,7 @@ def conv(
         )
     if arguments.check_flag("flip_kernel", flip_kernel):
         kernel = _flip(kernel)
-    convolution = Convolution(window, groups, to_hashable(precision))
+    convolution = Convolution(window, groups, resolve_precision(precision))
     y = convolve(x, kernel, convolution)
     return _add_bias(y, bias)
 
@@ -134,7 +135,8 @@ def conv_transpose(
       dilation: Distance between the outputs that one value is added to, at least 1.
       groups: Number of groups of channels that do not mix; it divides ``in_features`` and
         ``features``.
-      precision: As in :func:`jax.lax.conv_general_dilated`.
+      precision: As in :func:`jax.lax.conv_general_dilated`: ``None`` means
+        ``jax.default_matmul_precision``.
 
     Returns:
       ``(batch, *output_sizes, features)``.
@@ -163,7 +165,7 @@ def conv_transpose(
         dilation=window.dilation,
         ceil_mode=False,
     )
-    convolution = Convolution(convolved, groups, to_hashable(precision))
+    convolution = Convolution(convolved, groups, resolve_precision(precision))
     return _add_bias(input_gradient(x, swap_channels(kernel, groups), convolution), bias)
 
 
@@ -185,6 +187,16 @@ def _arrays(
 def to_hashable(precision: Any) -> Any:
     """Return a precision as a hashable value: a pair of precisions may be a list."""
     return tuple(precision) if isinstance(precision, list) else precision
+
+
+def resolve_precision(precision: Any) -> Any:
+    """Return a precision as a hashable value, JAX's default in place of ``None``.
+
+    The choice of a strategy depends on it, and is made before ``lax`` would read the default.
+    """
+    if precision is None:
+        return jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]  # set at run time
+    return to_hashable(precision)
 
 
 def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups: int) -> int:

@@ -1,8 +1,10 @@
-"""Normalization of each channel over a batch."""
+"""Normalization over a batch, and over the parts of each example."""
 
 import math
+from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
@@ -48,8 +50,9 @@ def batch_norm(
 ) -> jax.Array:
     """Normalize each channel: y = (x − mean) / √(variance + ε) · scale + bias.
 
-    Mean and variance are those of :func:`batch_moments` in training and running ones at inference
-    (Ioffe and Szegedy, 2015, arXiv 1502.03167).
+    Mean and variance are those of :func:`batch_moments` in training and running ones at inference.
+    An infinite variance, which float32 has for deviations above 1e19, gives NaN. (Ioffe and
+    Szegedy, 2015, arXiv 1502.03167.)
 
     >>> import jax.numpy as jnp
     >>> x = jnp.array([[1.], [3.]])
@@ -104,6 +107,52 @@ def normalize_over_batch(
     return _scale(x, centered, variance, scale, bias, epsilon, dtype), mean, variance
 
 
+def normalize_examples(
+    x: jax.Array,
+    scale: jax.Array | None,
+    bias: jax.Array | None,
+    *,
+    axes: Sequence[int],
+    groups: int = 1,
+    center: bool = True,
+    epsilon: float,
+    dtype: DTypeLike | None = None,
+) -> jax.Array:
+    """Normalize parts of each example: y = (x − mean) / √(variance + ε) · scale + bias.
+
+    The body of layer, group, instance and root-mean-square normalization, computed in at least
+    float32.
+
+    Args:
+      x: ``(batch, …, channels)``, floating point.
+      scale: ``(channels,)``, or ``None`` for 1.
+      bias: ``(channels,)``, or ``None`` for 0.
+      axes: Axes of ``(batch, …, groups, channels // groups)`` that share a mean and a variance.
+      groups: Number of groups of channels.
+      center: Whether to subtract the mean; without it the variance is the mean of the squares.
+      epsilon: Added to the variance, at least 0.
+      dtype: Dtype of the result; ``None`` means that of ``x``.
+
+    Returns:
+      The shape of ``x``.
+    """
+    wide = x.astype(accumulator(x))
+    parts = wide.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
+    # Squares of values above 2^60 may overflow; ε is far below the rounding of such a variance.
+    largest = jnp.abs(parts).max(axis=axes, keepdims=True, initial=0)
+    unit = lax.stop_gradient(jnp.maximum(largest * 2.0**-60, 1))
+    parts = parts / unit
+    if center:
+        parts = parts - parts.mean(axis=axes, keepdims=True)
+    variance = jnp.square(parts).mean(axis=axes, keepdims=True)
+    y = (parts * lax.rsqrt(variance + epsilon / unit / unit)).reshape(x.shape)
+    if scale is not None:
+        y *= spread(scale.astype(y.dtype), y)
+    if bias is not None:
+        y += spread(bias.astype(y.dtype), y)
+    return y.astype(x.dtype if dtype is None else dtype)
+
+
 def _center(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return x − mean, the mean and the variance."""
     wide = x.astype(accumulator(x))
@@ -125,6 +174,8 @@ def _scale(
     dtype: DTypeLike | None,
 ) -> jax.Array:
     slope = lax.rsqrt(variance + arguments.check_number("epsilon", epsilon, minimum=0))
+    # A variance above the largest number would make all results 0, which nothing notices.
+    slope = jnp.where(jnp.isposinf(variance), jnp.nan, slope)
     if scale is not None:
         slope *= _check_channels("scale", scale, x).astype(slope.dtype)
     y = centered * spread(slope, centered)

@@ -1,14 +1,16 @@
 """Pools over a sliding window in any number of dimensions."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxcnn import arguments, checks, shapes
 from jaxcnn.ops.primitives.maximum import window_max
+from jaxcnn.ops.primitives.slices import are_few, offset_slices, split_passes
 from jaxcnn.ops.primitives.summation import accumulator, window_sum
 
 
@@ -149,8 +151,10 @@ def lp_pool(
     """Take the p-norm of each window, channel by channel: (Σ |x|^p)^(1/p).
 
     It lies between the sum (p = 1) and the maximum (p → ∞) of the absolute values. The gradient of
-    a norm of 0 is 0. PyTorch sums x^p without absolute values, which is the same for even p and for
-    x ≥ 0, but NaN for odd p and negative sums.
+    a norm of 0 is 0. The values of each window are divided by the largest first (those of a channel
+    where a window is longer than 64), so that powers stay in range. PyTorch sums x^p without
+    absolute values, which is the same for even p and for x ≥ 0, but NaN for odd p and negative
+    sums; its powers may overflow.
 
     >>> lp_pool(jnp.array([3., -4.])[None, :, None], 2, 2)[0, :, 0]
     Array([5.], dtype=float32)
@@ -175,12 +179,18 @@ def lp_pool(
     resolved = _windows(x, window, strides, padding, dilation, ceil_mode)
     checks.floating("x", x)
     p = check_order(p)
-    power = int(p) if p.is_integer() else p  # products instead of a power
-    total = _sum(jnp.abs(x.astype(accumulator(x))) ** power, resolved)
-    # Both sides of a `where` are differentiated, and the slope of 0^(1/p) is infinite.
-    positive = total > 0
-    root = jnp.where(positive, total, 1) ** (1 / p)
-    return jnp.where(positive, root, total).astype(x.dtype)
+    size = jnp.abs(x.astype(accumulator(x)))
+    if p == 1:
+        return window_sum(size, resolved).astype(x.dtype)
+    if not are_few(resolved):
+        largest = size.max(axis=range(1, x.ndim - 1), keepdims=True)
+        return _norm([size], largest, p, lambda powers: window_sum(powers, resolved)).astype(
+            x.dtype
+        )
+    for one in split_passes(resolved):  # the norm over a box is that over each axis in turn
+        parts = list(offset_slices(size, one, 0.0))
+        size = _norm(parts, functools.reduce(jnp.maximum, parts), p)
+    return size.astype(x.dtype)
 
 
 def check_order(p: float) -> float:
@@ -191,6 +201,27 @@ def check_order(p: float) -> float:
       ValueError: ``p`` is below 1 or infinite.
     """
     return arguments.check_number("p", p, minimum=1)
+
+
+def _norm(
+    parts: Sequence[jax.Array],
+    largest: jax.Array,
+    p: float,
+    collect: Callable[[jax.Array], jax.Array] = lambda powers: powers,
+) -> jax.Array:
+    """Return the p-norms of nonnegative parts: ``collect`` of the sum of their powers.
+
+    They are divided by ``largest`` first, so that no power overflows and none that counts
+    underflows.
+    """
+    usable = (largest > 0) & jnp.isfinite(largest)
+    scale = lax.stop_gradient(jnp.where(usable, largest, 1))
+    power = int(p) if p.is_integer() else p  # products instead of a power
+    total = collect(functools.reduce(jnp.add, ((part / scale) ** power for part in parts)))
+    # Both sides of a `where` are differentiated, and the slope of 0^(1/p) is infinite.
+    positive = total > 0
+    root = jnp.where(positive, total, 1) ** (1 / p)
+    return scale * jnp.where(positive, root, total)
 
 
 def _sum(x: jax.Array, windows: shapes.Windows) -> jax.Array:

@@ -63,18 +63,16 @@ def cross_entropy(
     """
     logits, labels, counted = _logits_and_labels(logits, labels)
     smoothing = arguments.check_number("label_smoothing", label_smoothing, minimum=0, maximum=1)
-    if smoothing or class_weights is not None:
-        losses = -jax.nn.log_softmax(logits)
-        if smoothing:
-            spread = losses.mean(axis=-1, keepdims=True)
-            losses = (1 - smoothing) * losses + smoothing * spread
-        if class_weights is not None:
-            losses = losses * _per_class("class_weights", class_weights, logits)
-        losses = _of_labels(losses, labels)
-    elif labels.ndim == logits.ndim:
-        losses = optax.softmax_cross_entropy(logits, labels)
-    else:
+    if not smoothing and class_weights is None and labels.ndim < logits.ndim:
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        return _per_example(losses, counted)
+    shares = _shares(labels, counted, logits)
+    if class_weights is not None:
+        shares = shares * _per_class("class_weights", class_weights, logits)
+    if smoothing:
+        spread = shares.mean(axis=-1, keepdims=True)
+        shares = (1 - smoothing) * shares + smoothing * spread
+    losses = -jnp.sum(shares * _needed(jax.nn.log_softmax(logits), shares), axis=-1)
     return _per_example(losses, counted)
 
 
@@ -111,13 +109,14 @@ def focal(
       ValueError: the labels do not fit the logits, or an option is out of its range.
     """
     logits, labels, counted = _logits_and_labels(logits, labels)
-    log_p = jax.nn.log_softmax(logits)
+    shares = _shares(labels, counted, logits)
+    if alpha is not None:
+        shares = shares * _per_class("alpha", alpha, logits)
+    log_p = _needed(jax.nn.log_softmax(logits), shares)
     # Not quite 0, where a power below 1 would have an infinite gradient.
     others = jnp.maximum(-jnp.expm1(log_p), jnp.finfo(jnp.float32).tiny)
     losses = -(others ** arguments.check_number("gamma", gamma, minimum=0)) * log_p
-    if alpha is not None:
-        losses = losses * _per_class("alpha", alpha, logits)
-    return _per_example(_of_labels(losses, labels), counted)
+    return _per_example(jnp.sum(shares * losses, axis=-1), counted)
 
 
 def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -142,7 +141,9 @@ def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
       ValueError: the labels are not of the logits' shape.
     """
     logits, labels = _same_shape(logits=logits, labels=labels)
-    return _per_example(optax.sigmoid_binary_cross_entropy(logits, labels))
+    log_p, log_not_p = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
+    losses = labels * _needed(log_p, labels) + (1 - labels) * _needed(log_not_p, 1 - labels)
+    return _per_example(-losses)
 
 
 def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -177,8 +178,7 @@ def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
             "logits must be (batch, *spatial, classes) with at least one spatial axis. "
             f"Received: shape {logits.shape}"
         )
-    shares = labels if labels.ndim == logits.ndim else jax.nn.one_hot(labels, logits.shape[-1])
-    shares = jnp.where(counted[..., None], shares, 0)
+    shares = _shares(labels, counted, logits)
     probabilities = jnp.where(counted[..., None], jax.nn.softmax(logits), 0)
     positions = tuple(range(1, logits.ndim - 1))
     overlap = 2 * jnp.sum(probabilities * shares, axis=positions)
@@ -294,11 +294,19 @@ def _per_class(name: str, values: Sequence[float] | np.ndarray, logits: jax.Arra
     return jnp.asarray(numbers.reshape((1,) * (logits.ndim - 1) + (classes,)))
 
 
-def _of_labels(losses: jax.Array, labels: jax.Array) -> jax.Array:
-    """Return the losses of the labels from the losses of each class."""
-    if labels.ndim == losses.ndim:
-        return jnp.sum(labels * losses, axis=-1)
-    return jnp.take_along_axis(losses, labels[..., None], axis=-1)[..., 0]
+def _shares(labels: jax.Array, counted: jax.Array, logits: jax.Array) -> jax.Array:
+    """Return the share of each class, of the logits' shape; 0 at positions that do not count."""
+    if labels.ndim == logits.ndim:
+        return labels
+    return jnp.where(counted[..., None], jax.nn.one_hot(labels, logits.shape[-1]), 0)
+
+
+def _needed(log_p: jax.Array, shares: jax.Array) -> jax.Array:
+    """Return log-probabilities, 0 in place of −∞ where the share is 0.
+
+    The limit of p·log q for p = 0 is 0, also at q = 0; 0·(−∞) would be NaN.
+    """
+    return jnp.where((shares == 0) & jnp.isneginf(log_p), 0, log_p)
 
 
 def _per_example(losses: jax.Array, counted: jax.Array | None = None) -> jax.Array:

@@ -187,6 +187,24 @@ def test_precision_reaches_the_program():
     assert "HIGHEST" in text
 
 
+def test_the_default_precision_reaches_convolutions_on_cpu():
+    """Winograd's errors are several times those of the direct sum, which precision asks for."""
+    random = np.random.default_rng(0)
+    x, kernel = (random.normal(size=s).astype("f4") for s in [(2, 24, 24, 32), (3, 3, 32, 32)])
+
+    def programs(precision):
+        def loss(x, kernel):
+            return (ops.conv(x, kernel, padding=1, precision=precision) ** 2).sum()
+
+        return jax.jit(jax.grad(loss, argnums=(0, 1))).lower(x, kernel).as_text()
+
+    with jax.default_matmul_precision("highest"):
+        by_default = programs(None)
+    assert by_default == programs("highest")
+    assert by_default.count("stablehlo.convolution(") == 3
+    assert "stablehlo.convolution(" not in programs(None)
+
+
 def as_array(array):
     return None if array is None else jnp.asarray(array)
 

@@ -149,3 +149,34 @@ def test_errors_of_moments():
         ops.batch_moments(jnp.zeros(3))
     with pytest.raises(TypeError, match="x must be floating point"):
         ops.batch_moments(jnp.zeros((2, 3), int))
+
+
+def test_normalization_of_huge_values():
+    """Squares of 1e30 overflow in float32; the normalized values do not need them."""
+    x = numbers(0, 2, 4, 5, 6)
+    x[0] *= 1e30  # the other example stays as it is
+    parts = {
+        "LayerNorm": (modules.LayerNorm(6, rngs=nnx.Rngs(0)), (3,)),
+        "InstanceNorm": (modules.InstanceNorm(6, rngs=nnx.Rngs(0)), (1, 2)),
+        "RMSNorm": (modules.RMSNorm(6, rngs=nnx.Rngs(0)), (3,)),
+        "GroupNorm": (modules.GroupNorm(6, num_groups=1, rngs=nnx.Rngs(0)), (1, 2, 3)),
+    }
+    outputs = jax.jit(lambda x: {name: module(x) for name, (module, _) in parts.items()})(x)
+    exact = np.asarray(x, np.float64)
+    for name, (module, axes) in parts.items():
+        mean = 0 if name == "RMSNorm" else exact.mean(axes, keepdims=True)
+        variance = np.square(exact - mean).mean(axes, keepdims=True)
+        expected = (exact - mean) / np.sqrt(variance + module.epsilon)
+        np.testing.assert_allclose(outputs[name], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_variance_that_overflows_is_noticed():
+    """The variance of the batch is a result too: it is infinite, and what it divides NaN."""
+    x = jnp.asarray(numbers(0, 4, 3, 2) * np.array([1e25, 1], np.float32))
+    y, mean, variance = jax.jit(lambda x: normalize_over_batch(x, None, None))(x)
+    assert variance[0] == jnp.inf
+    assert jnp.isfinite(mean).all()
+    at_inference = ops.batch_norm(x, None, None, mean, variance)
+    for result in (y, at_inference):
+        assert jnp.isnan(result[..., 0]).all()
+        assert jnp.isfinite(result[..., 1]).all()

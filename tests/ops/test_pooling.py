@@ -190,3 +190,40 @@ def test_windows_of_any_librarys_numbers():
     x = jnp.arange(16.0).reshape(1, 4, 4, 1)
     for two in (np.int64(2), np.array(2), jnp.array(2), np.array([2, 2])):
         np.testing.assert_array_equal(ops.max_pool(x, two), ops.max_pool(x, 2))
+
+
+def test_windows_that_step_over_the_input_have_gradient_zero():
+    """A dilated window around a single position reads only padding."""
+    options = {"strides": 2, "padding": 1, "dilation": 2}
+    x = np.ones((1, 1, 1), np.float32)
+    gradient = jax.jit(jax.grad(lambda x: ops.sum_pool(x, 2, **options).sum()))(x)
+    assert gradient.tolist() == [[[0]]]
+
+
+@pytest.mark.parametrize("p", [2, 2.5, 100])
+@pytest.mark.parametrize("window", [(1, 2), (1, 70)])
+def test_lp_pool_of_huge_and_tiny_values(p, window):
+    """Squares of 1e30 and 1e-30 are out of range in float32, norms and their gradients are not."""
+    x = np.array([3e30, 4e30, 3e-30, 4e-30, 3.0, 4.0, 0.0, 0.0]) * np.array([[1], [1e-5]])
+    x = x.reshape(2, 4, 2)[..., ::-1]
+    expected = np.array([1, (3**p + 4**p) ** (1 / p), 4.0 * (1 + 0.75**p) ** (1 / p)])[-1]
+    wide = np.zeros((8, 1, window[1], 1), np.float32)
+    wide[:, 0, :2, 0] = x.reshape(8, 2)
+
+    @jax.jit
+    def computed(x):
+        y, pull_back = jax.vjp(lambda x: ops.lp_pool(x, window, p), x)
+        return y, pull_back(jnp.ones_like(y))[0]
+
+    y, gradient = computed(wide)
+    units = wide.max(axis=(1, 2, 3)) / 4
+    np.testing.assert_allclose(y.ravel(), units * expected, rtol=1e-5)
+    exact = (np.array([4, 3]) / expected) ** (p - 1)
+    np.testing.assert_allclose(gradient[:3, 0, :2, 0], [exact] * 3, rtol=1e-4, atol=1e-12)
+    assert not gradient[3].any()
+
+
+def test_lp_pool_keeps_infinity_and_nan_in_their_windows():
+    x = jnp.array([jnp.inf, 1, jnp.nan, 1, 3, 4])[None, :, None]
+    y = jax.jit(lambda x: ops.lp_pool(x, 2, 2))(x)[0, :, 0]
+    np.testing.assert_allclose(y, [np.inf, np.nan, 5])

@@ -462,3 +462,41 @@ def test_every_loss_is_tested():
     assert all(
         list(inspect.signature(loss).parameters)[1] in ("labels", "targets") for loss in losses
     )
+
+
+@pytest.mark.parametrize(
+    ("loss", "reference", "options"),
+    [
+        (cross_entropy, numpy_cross_entropy, {}),
+        (cross_entropy, numpy_cross_entropy, {"class_weights": (1.0, 2.0, 0.0, 4.0)}),
+        (focal, numpy_focal, {}),
+        (focal, numpy_focal, {"alpha": (1.0, 2.0, 0.0, 4.0)}),
+        (binary_cross_entropy, numpy_binary_cross_entropy, {}),
+    ],
+)
+def test_impossible_classes_that_have_no_share(loss, reference, options):
+    """−∞ masks a class: the loss and its gradient are those of very negative logits."""
+    logits = np.array([[1.0, 2.0, -np.inf, 0.5], [-np.inf, 0.0, 1.0, -1.0]], np.float32)
+    shares = np.array([[0.25, 0.75, 0, 0], [0, 0, 0, 1]], np.float32)
+    masked = np.where(np.isinf(logits), -80, logits)
+
+    @jax.jit
+    def computed(logits, masked):
+        labels = [shares] if loss is binary_cross_entropy else [shares, np.array([1, 3])]
+        total = [lambda x, rows=rows: loss(x, rows, **options).sum() for rows in labels]
+        return (
+            loss(logits, shares, **options),
+            [jax.grad(one)(logits) for one in total],
+            [jax.grad(one)(masked) for one in total],
+        )
+
+    losses, gradients, expected = computed(logits, masked)
+    np.testing.assert_allclose(losses, reference(masked, shares, **options), rtol=1e-5)
+    for one, other in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_label_at_infinity_costs_nothing_on_its_side():
+    """Logits of ±∞ that agree with the labels: no loss; that do not: infinite."""
+    logits, labels = jnp.array([[-jnp.inf, jnp.inf], [jnp.inf, 0.0]]), jnp.array([[0, 1], [0, 1]])
+    assert jax.jit(binary_cross_entropy)(logits, labels).tolist() == [0, np.inf]

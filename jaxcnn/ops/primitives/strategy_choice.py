@@ -42,6 +42,7 @@ def choose_convolution(
     """Return the strategy for one operation of a convolution.
 
     Any precision but ``None``, and any dtype but float32, asks for XLA's own operation.
+    :func:`jaxcnn.ops.convolution.resolve_precision` has replaced ``None`` by JAX's default.
     """
     group_inputs = in_features // convolution.groups
     if dtype != jnp.float32 or convolution.precision is not None:
