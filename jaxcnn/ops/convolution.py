@@ -212,6 +212,7 @@ def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups
             f"spatial axis. Received: shape {kernel.shape}"
         )
     checks.rank("x", x, kernel.ndim)
+    checks.images("x", x)
     groups = check_groups(groups, x.shape[-1], kernel.shape[-1])
     if groups == 1:
         checks.channels("x", x, kernel.shape[-2])

@@ -1,5 +1,6 @@
 """Properties of every operation: the transformations of JAX, dtypes, empty batches, size 1."""
 
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -284,6 +285,24 @@ def test_an_empty_batch(example):
     assert empty.shape == (0, *x.shape[1:])
     for gradient, array in zip(gradients, others, strict=True):
         np.testing.assert_array_equal(gradient, np.zeros(array.shape))
+
+
+@every
+def test_empty_axes_are_computed_or_refused(example):
+    """No axis of size 0 ends in anything but an array or a ValueError, gradients included."""
+    for axis in range(len(example.shapes[0])):
+        shapes = [list(shape) for shape in example.shapes]
+        shapes[0][axis] = 0
+        if axis == len(shapes[0]) - 1:
+            for shape in shapes[1:]:  # the kernel's inputs, or what is one per channel
+                shape[-2 if len(shape) > 1 else -1] = 0
+            shapes[2:] = [
+                shape[-1:] if len(shapes[1]) == 1 else [shapes[1][-1]] for shape in shapes[2:]
+            ]
+        structs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+        gradients = jax.grad(lambda *x: example.function(*x).sum(), tuple(range(len(shapes))))
+        with contextlib.suppress(ValueError):
+            jax.eval_shape(gradients, *structs)
 
 
 @pytest.mark.parametrize(
