@@ -13,14 +13,19 @@ from jaxcnn.layers.composition import serial
 from jaxcnn.layers.layer import (
     Layer,
     WindowLayer,
+    check_dtypes,
     check_flags,
     check_padding,
     check_per_axis,
+    count_axes,
 )
 from jaxcnn.modules import Initializer
 from jaxcnn.modules.linear import check_rngs
-from jaxcnn.ops.convolution import check_groups
+from jaxcnn.ops.convolution import check_features, check_groups, check_precision
 from jaxcnn.ops.padding import MODES, check_mode
+from jaxcnn.shapes.transposed import check_output_padding
+
+_PER_AXIS = ("kernel_size", "strides", "padding", "dilation", "output_padding")
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,7 +47,10 @@ class _Convolution(Layer):
         """Check the options that do not depend on the input's shape."""
         super().__post_init__()
         check_per_axis(self, "kernel_size", "strides", "dilation")
+        count_axes(self, *_PER_AXIS)
         check_flags(self, "use_bias")
+        check_dtypes(self)
+        check_precision(self.precision)
         arguments.check_initializer("kernel_init", self.kernel_init)
         arguments.check_initializer("bias_init", self.bias_init)
 
@@ -117,8 +125,8 @@ class conv(_Correlation):
     def __post_init__(self) -> None:
         """Check the options that do not depend on the input's shape."""
         super().__post_init__()
-        arguments.check_integer("features", self.features, minimum=1)
-        arguments.check_integer("groups", self.groups, minimum=1)
+        features = arguments.check_integer("features", self.features, minimum=1)
+        check_features(self.groups, features)
         check_flags(self, "flip_kernel")
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
@@ -147,7 +155,8 @@ class conv_transpose(_Convolution):
       strides: Distance between the outputs of neighboring inputs, at least 1.
       padding: What is cropped from the output: ``"VALID"``, ``"SAME"``, ``"SAME_LOWER"``, an int,
         one int per spatial axis, or one ``(low, high)`` per spatial axis.
-      output_padding: Positions added at the end, at least 0, below the stride or the dilation.
+      output_padding: Positions beyond the smallest output, at least 0, below the stride; ``None``
+        means 0, but with words for padding the sizes of Keras.
       dilation: Distance between the outputs that one value is spread over, at least 1.
       groups: Number of groups of channels that are convolved separately.
       use_bias, kernel_init, bias_init, dtype, param_dtype, precision: The meaning of
@@ -157,16 +166,16 @@ class conv_transpose(_Convolution):
     features: int
     kernel_size: shapes.PerAxis
     _: KW_ONLY
-    output_padding: shapes.PerAxis = 0
+    output_padding: shapes.PerAxis | None = None
     groups: int = 1
 
     def __post_init__(self) -> None:
         """Check the options that do not depend on the input's shape."""
         super().__post_init__()
-        arguments.check_integer("features", self.features, minimum=1)
-        arguments.check_integer("groups", self.groups, minimum=1)
+        features = arguments.check_integer("features", self.features, minimum=1)
+        check_features(self.groups, features)
         check_padding(self, shapes.PADDINGS_TRANSPOSED)
-        check_per_axis(self, "output_padding", minimum=0)
+        check_output_padding(self.output_padding, self.strides, count_axes(self, *_PER_AXIS))
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return the shape that :func:`jaxcnn.shapes.conv_transpose_shape` gives."""

@@ -8,7 +8,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.layer import Layer, check_flags
+from jaxcnn.layers.layer import Layer, check_dtypes, check_flags
 from jaxcnn.modules import Initializer
 from jaxcnn.modules.linear import check_rngs
 
@@ -41,6 +41,7 @@ class dense(Layer):
         super().__post_init__()
         arguments.check_integer("features", self.features, minimum=1)
         check_flags(self, "use_bias")
+        check_dtypes(self)
         arguments.check_initializer("kernel_init", self.kernel_init)
         arguments.check_initializer("bias_init", self.bias_init)
 

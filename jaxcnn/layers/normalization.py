@@ -10,7 +10,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.layer import Layer, check_flags
+from jaxcnn.layers.layer import Layer, check_dtypes, check_flags
 from jaxcnn.modules.linear import check_rngs
 
 
@@ -28,6 +28,7 @@ class _Norm(Layer):
         """Check the options."""
         super().__post_init__()
         arguments.check_number("epsilon", self.epsilon, minimum=0)
+        check_dtypes(self)
         check_flags(self, *(name for name in ("use_scale", "use_bias") if name in vars(self)))
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:

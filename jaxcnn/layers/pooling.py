@@ -11,8 +11,10 @@ from jaxcnn.layers.layer import (
     check_flags,
     check_padding,
     check_per_axis,
+    count_axes,
 )
 from jaxcnn.ops.pooling import check_order
+from jaxcnn.shapes.pooling import check_pool_padding
 from jaxcnn.shapes.receptive import Fields
 
 
@@ -35,6 +37,8 @@ class _WindowPool(OpLayer, WindowLayer):
         check_flags(self, "ceil_mode")
         if self.strides is not None:
             check_per_axis(self, "strides")
+        axes = count_axes(self, "window", "strides", "padding", "dilation")
+        check_pool_padding(self.padding, self.window, self.dilation, axes)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return ``(*output_sizes, channels)``; see :func:`jaxcnn.shapes.pool_shape`."""

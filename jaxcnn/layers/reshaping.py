@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from jaxcnn import arguments, ops, shapes
-from jaxcnn.layers.layer import OpLayer, check_flags, check_per_axis
+from jaxcnn.layers.layer import OpLayer, check_flags, check_per_axis, count_axes
 from jaxcnn.ops.padding import check_mode
 from jaxcnn.ops.resizing import METHODS
 from jaxcnn.shapes.receptive import Fields
@@ -46,9 +46,10 @@ class pad(OpLayer):
     value: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the mode and its value."""
+        """Check the mode, its value and the widths."""
         super().__post_init__()
         check_mode("mode", self.mode, arguments.check_number("value", self.value), (), ())
+        shapes.pad_widths("widths", self.widths, count_axes(self, "widths"))
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return ``(*padded, channels)``."""

@@ -14,6 +14,7 @@ from jaxcnn import arguments, checks, ops, shapes
 from jaxcnn.ops.convolution import check_groups, to_hashable
 from jaxcnn.ops.padding import MODES
 from jaxcnn.runtime import run_once
+from jaxcnn.shapes.transposed import check_output_padding
 
 Initializer = Callable[..., jax.Array]
 
@@ -191,7 +192,7 @@ class ConvTranspose(_Convolution):
         features: int,
         kernel_size: Sequence[int],
         *,
-        output_padding: shapes.PerAxis = 0,
+        output_padding: shapes.PerAxis | None = None,
         **options: Any,
     ) -> None:
         """Create the parameters.
@@ -209,9 +210,7 @@ class ConvTranspose(_Convolution):
           ValueError: a value is outside its range.
         """
         super().__init__(in_features, features, kernel_size, **options)
-        self.output_padding = shapes.per_axis(
-            "output_padding", output_padding, len(self.strides), minimum=0
-        )
+        self.output_padding = check_output_padding(output_padding, self.strides, len(self.strides))
 
     def __call__(
         self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxcnn import arguments, checks, shapes
 from jaxcnn.ops.padding import MODES, pad
@@ -102,22 +103,23 @@ def conv_transpose(
     *,
     strides: shapes.PerAxis = 1,
     padding: shapes.Padding = "VALID",
-    output_padding: shapes.PerAxis = 0,
+    output_padding: shapes.PerAxis | None = None,
     dilation: shapes.PerAxis = 1,
     groups: int = 1,
     precision: Any = None,
 ) -> jax.Array:
     """Spread each value of ``x`` over a window of the output, weighted by ``kernel``.
 
-    It is the gradient of :func:`conv` with respect to its input, as in PyTorch and Keras: a
-    value at i adds x_i·K_a to the output at i·stride + a·dilation − pad. (Flax's default flips
-    the kernel.) See :func:`jaxcnn.shapes.conv_transpose_shape` for the effect of ``padding`` and
+    It is the transpose of :func:`conv` as a linear map of its input, for all options, as in
+    PyTorch and Keras: ⟨conv(u), x⟩ = ⟨u, conv_transpose(x)⟩ for every u of the shape of the result,
+    where ``conv`` has the same options and the kernel with its channels exchanged. A value at i
+    adds x_i·K_a to the output at i·stride + a·dilation − pad. (Flax's default flips the kernel.)
+    See :func:`jaxcnn.shapes.conv_transpose_shape` for the effect of ``padding`` and
     ``output_padding`` on the size.
 
-    Differences between libraries: ``output_padding`` adds at the end, as in PyTorch, and with
-    ``"SAME"`` to size·stride. Keras with ``"same"`` and an ``output_padding`` crops
-    ``2·(kernel_size // 2) − output_padding``, the larger half at the end: pass that as ``padding``,
-    without ``output_padding``.
+    Differences between libraries: PyTorch also takes an ``output_padding`` between the stride and
+    the dilation, whose size no such convolution maps back. With ``"same"``, an ``output_padding``
+    and an even kernel, Keras gives one position less than here, which none maps back either.
 
     >>> x, kernel = jnp.array([1., 2.]), jnp.array([1., 10., 100.])
     >>> conv_transpose(x[None, :, None], kernel[:, None, None], strides=2)[0, :, 0]
@@ -129,9 +131,9 @@ def conv_transpose(
       bias: ``(features,)``, of the same dtype, or ``None``.
       strides: Step of the window in the output: an int or one per spatial axis, at least 1.
       padding: Amount cropped from the output: an int, one int per axis or one ``(low, high)`` per
-        axis, as in PyTorch; ``"SAME"`` and ``"SAME_LOWER"`` give size·stride, and ``"VALID"``
-        crops nothing, as in Keras.
-      output_padding: Positions added at the end of each axis, below its stride or dilation.
+        axis, as in PyTorch; ``"SAME"``, ``"SAME_LOWER"`` or ``"VALID"``.
+      output_padding: Positions beyond the smallest output on each axis, below its stride. ``None``
+        means 0, but with ``"SAME"`` size·stride, and with ``"VALID"`` at least that, as in Keras.
       dilation: Distance between the outputs that one value is added to, at least 1.
       groups: Number of groups of channels that do not mix; it divides ``in_features`` and
         ``features``.
@@ -189,6 +191,23 @@ def to_hashable(precision: Any) -> Any:
     return tuple(precision) if isinstance(precision, list) else precision
 
 
+def check_precision(precision: Any) -> None:
+    """Check that ``lax`` knows a precision.
+
+    Raises:
+      ValueError: it does not.
+    """
+    one = jax.ShapeDtypeStruct((1, 1), jnp.float32)
+    try:
+        jax.eval_shape(lambda x: lax.dot(x, x, precision=precision), one)
+    except ValueError:
+        names = ", ".join(repr(each.name.lower()) for each in lax.Precision)
+        raise ValueError(
+            f"precision must be None, one of {names}, a pair of them, or another precision that "
+            f"jax.lax takes. Received: precision={precision!r}"
+        ) from None
+
+
 def resolve_precision(precision: Any) -> Any:
     """Return a precision as a hashable value, JAX's default in place of ``None``.
 
@@ -229,6 +248,20 @@ def check_kernel(x: jax.Array, kernel: jax.Array, bias: jax.Array | None, groups
             f"Received: shape {bias.shape}"
         )
     return groups
+
+
+def check_features(groups: int, features: int) -> None:
+    """Check that ``groups`` is at least 1 and divides the output channels.
+
+    Raises:
+      TypeError: ``groups`` is not an integer.
+      ValueError: ``groups`` is below 1 or does not divide the channels.
+    """
+    groups = arguments.check_integer("groups", groups, minimum=1)
+    if features % groups:
+        raise ValueError(
+            f"groups must divide features. Received: groups={groups}, features={features}"
+        )
 
 
 def check_groups(groups: int, in_features: int, features: int) -> int:

@@ -32,13 +32,13 @@ from jaxcnn.shapes.numbers import (
     padding_of,
     per_axis,
 )
+from jaxcnn.shapes.pooling import pool_windows
 from jaxcnn.shapes.receptive import ReceptiveField, receptive_field
 from jaxcnn.shapes.transposed import PADDINGS_TRANSPOSED, TransposedWindows, transposed_windows
 from jaxcnn.shapes.window import (
     Windows,
     extent,
     output_size,
-    pool_windows,
     same_padding,
     windows,
 )

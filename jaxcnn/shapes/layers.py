@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from jaxcnn import arguments
 from jaxcnn.shapes.numbers import Padding, PerAxis, Shape, check_shape, image_shape, per_axis
+from jaxcnn.shapes.pooling import pool_windows
 from jaxcnn.shapes.transposed import transposed_windows
-from jaxcnn.shapes.window import pool_windows, windows
+from jaxcnn.shapes.window import windows
 
 
 def conv_shape(
@@ -61,19 +62,19 @@ def conv_transpose_shape(
     *,
     strides: PerAxis = 1,
     padding: Padding = "VALID",
-    output_padding: PerAxis = 0,
+    output_padding: PerAxis | None = None,
     dilation: PerAxis = 1,
 ) -> Shape:
     """Return the shape that a transposed convolution makes of ``input_shape``.
 
-    A transposed convolution undoes the shape of a convolution with the same options:
+    The result is a shape that a convolution with the same options maps to ``input_shape``. A
+    stride maps that many sizes to the same one: with a kernel of 3, stride 2 and padding 1 both 27
+    and 28 become 14. ``output_padding`` counts from the smallest of them: 27 with 0, 28 with 1.
 
-        n = (n_prev − 1)·stride + f − 2·pad + output_padding.
+        n = (n_prev − 1)·stride + f − 2·pad + output_padding,
 
-    Where the stride is 2 or more, several sizes lead to the same one: a convolution with a
-    kernel of 3, stride 2 and padding 1 maps both 27 and 28 to 14. ``output_padding`` says
-    which of them the transpose returns to: 27 with 0, 28 with 1. It adds positions at the end,
-    to be computed like all others; it does not pad with zeros.
+    where f − 2·pad is 1 for ``"SAME"``. The positions are computed like all others, not filled
+    with zeros.
 
     >>> [conv_shape((n, 1), 1, 3, strides=2, padding=1) for n in (27, 28)]
     [(14, 1), (14, 1)]
@@ -89,10 +90,10 @@ def conv_transpose_shape(
       strides: Step of the window in the output, at least 1.
       padding: What is cropped from the output: an int (both sides of all axes), one int per
         axis or one ``(low, high)`` per axis, as in PyTorch; ``"SAME"`` (the larger half of an
-        odd crop at the end) and ``"SAME_LOWER"`` give n_prev·stride, and ``"VALID"`` crops
-        nothing and gives at least n_prev·stride, as in Keras.
-      output_padding: Positions added at the end: an int or one per axis, at least 0, below the
-        stride or the dilation.
+        odd crop at the end), ``"SAME_LOWER"``, or ``"VALID"``, which crops nothing.
+      output_padding: Positions beyond the smallest output: an int or one per axis, at least 0,
+        below the stride. ``None`` means 0, but with words for padding the sizes of Keras and JAX:
+        n_prev·stride for ``"SAME"`` and at least that for ``"VALID"``.
       dilation: Distance between the outputs that one value is spread over, at least 1.
 
     Returns:

@@ -44,7 +44,7 @@ def transposed_windows(
     *,
     strides: PerAxis = 1,
     padding: Padding = "VALID",
-    output_padding: PerAxis = 0,
+    output_padding: PerAxis | None = None,
     dilation: PerAxis = 1,
 ) -> TransposedWindows:
     """Return the window of a transposed convolution, checked against the input's size.
@@ -69,21 +69,21 @@ def transposed_windows(
     sizes = per_axis("kernel_size", window, axes)
     steps = per_axis("strides", strides, axes)
     spread = per_axis("dilation", dilation, axes)
-    added = per_axis("output_padding", output_padding, axes, minimum=0)
-    if any(n and n >= max(s, d) for n, s, d in zip(added, steps, spread, strict=True)):
-        raise ValueError(
-            "output_padding must be smaller than the stride or the dilation, which alone leave the "
-            f"size open. Received: output_padding={output_padding!r}, strides={strides!r}, "
-            f"dilation={dilation!r}"
-        )
+    asked = check_output_padding(output_padding, strides, axes)
+    spans = [extent(f, d) for f, d in zip(sizes, spread, strict=True)]
     crop = padding_of(padding, axes, words=PADDINGS_TRANSPOSED)
-    if isinstance(crop, str):
-        # The words fix the size, so that a stride wider than the kernel leaves nothing open.
-        excess = [extent(f, d) - s for f, d, s in zip(sizes, spread, steps, strict=True)]
-        added = tuple(n + max(-e, 0) for n, e in zip(added, excess, strict=True))
-        cropped = [0 if crop == "VALID" else max(e, 0) for e in excess]
-        pairs = [(total // 2, total - total // 2) for total in cropped]
+    if isinstance(crop, str) and crop != "VALID":
+        # A convolution with this padding takes ⌈size / stride⌉ positions.
+        added = tuple(s - 1 for s in steps) if asked is None else asked
+        total = [max(f - 1 - n, 0) for f, n in zip(spans, added, strict=True)]
+        added = tuple(max(n - f + 1, 0) for f, n in zip(spans, added, strict=True))
+        pairs = [(n // 2, n - n // 2) for n in total]
         crop = tuple(p[::-1] if crop == "SAME_LOWER" else p for p in pairs)
+    elif isinstance(crop, str):
+        least = tuple(max(s - f, 0) for f, s in zip(spans, steps, strict=True))
+        crop, added = ((0, 0),) * axes, least if asked is None else asked
+    else:
+        added = (0,) * axes if asked is None else asked
     resolved = TransposedWindows(tuple(spatial), sizes, steps, crop, added, spread)
     if min(resolved.output_sizes) < 1:
         raise ValueError(
@@ -91,3 +91,25 @@ def transposed_windows(
             f"Received: padding={padding!r}"
         )
     return resolved
+
+
+def check_output_padding(
+    output_padding: PerAxis | None, strides: PerAxis, axes: int
+) -> Shape | None:
+    """Return ``output_padding`` with one number per axis, each below the stride, or ``None``.
+
+    Raises:
+      TypeError: a number is not whole.
+      ValueError: a number is below 0 or not below the stride.
+    """
+    if output_padding is None:
+        return None
+    added = per_axis("output_padding", output_padding, axes, minimum=0)
+    steps = per_axis("strides", strides, axes)
+    if any(n >= s for n, s in zip(added, steps, strict=True)):
+        raise ValueError(
+            "output_padding must be smaller than the stride: a convolution maps only that many "
+            "sizes to the same one. "
+            f"Received: output_padding={output_padding!r}, strides={strides!r}"
+        )
+    return added

@@ -218,47 +218,17 @@ def windows(
     return resolved
 
 
-def pool_windows(
-    spatial: Sequence[int],
-    window: PerAxis,
-    *,
-    strides: PerAxis | None = None,
-    padding: Padding = "VALID",
-    dilation: PerAxis = 1,
-    ceil_mode: bool = False,
-) -> Windows:
-    """Return :func:`windows` for a pool, whose padding must be below the window's extent.
-
-    >>> pool_windows((8,), 3, strides=2, padding=1).output_sizes
-    (4,)
-
-    Args:
-      spatial: Input size of each spatial axis.
-      window: Extent of the window: an int or one per spatial axis, at least 1.
-      strides: Step of the window; ``None`` means the window's own size.
-      padding: As in :func:`windows`.
-      dilation: Distance between the positions that the window reads, at least 1.
-      ceil_mode: Whether a last, partly filled window counts.
+def check_causal(axes: int) -> None:
+    """Check that ``"CAUSAL"`` padding has a single spatial axis.
 
     Raises:
-      TypeError: as :func:`windows`.
-      ValueError: as :func:`windows`, and for padding in which a whole window would lie.
+      ValueError: there are several.
     """
-    resolved = windows(
-        spatial,
-        window,
-        strides=window if strides is None else strides,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-    )
-    spans = map(extent, resolved.window, resolved.dilation)
-    if any(max(pair) >= span for pair, span in zip(resolved.padding, spans, strict=True)):
+    if axes != 1:
         raise ValueError(
-            "padding must be smaller than the window's extent, else a window lies in the padding. "
-            f"Received: padding={padding!r}, window={window!r}, dilation={dilation!r}"
+            f"padding='CAUSAL' needs exactly one spatial axis, there are {axes}. "
+            "Write one (low, high) per axis instead."
         )
-    return resolved
 
 
 def _resolve_padding(
@@ -270,11 +240,7 @@ def _resolve_padding(
     if resolved == "VALID":
         return ((0, 0),) * len(spatial)
     if resolved == "CAUSAL":
-        if len(spatial) != 1:
-            raise ValueError(
-                f"padding='CAUSAL' needs exactly one spatial axis, there are {len(spatial)}. "
-                "Write one (low, high) per axis instead."
-            )
+        check_causal(len(spatial))
         return ((extent(window[0], dilation[0]) - 1, 0),)
     pairs = (
         same_padding(n, f, stride=s, dilation=d)

@@ -86,16 +86,34 @@ def test_output_padding(output_padding):
 
 @pytest.mark.parametrize(("size", "strides", "added"), [(3, 2, 0), (3, 2, 1), (4, 2, 1), (5, 3, 2)])
 def test_output_padding_with_same(size, strides, added):
-    """Ours adds to size·stride; Keras, given one, takes it off a crop of 2·(size // 2)."""
+    """Keras's, but for even kernels, where no convolution with "same" maps its size back."""
     kernel = jnp.arange(1.0, size + 1)[:, None, None]
     theirs = keras.ops.conv_transpose(SIGNAL, kernel, strides, "same", output_padding=added)
     ours = ops.conv_transpose(SIGNAL, kernel, strides=strides, padding="SAME", output_padding=added)
-    assert ours.shape[1] == 6 * strides + added != theirs.shape[1]
-    crop = 2 * (size // 2) - added
-    ours = ops.conv_transpose(
-        SIGNAL, kernel, strides=strides, padding=[(crop // 2, crop - crop // 2)]
-    )
+    even = size % 2 == 0
+    assert ours.shape[1] == theirs.shape[1] + even == 5 * strides + 1 + added
+    if even:
+        smaller = keras.ops.conv(theirs, kernel, strides, "same").shape[1]
+        assert (smaller, ops.conv(ours, kernel, strides=strides, padding="SAME").shape[1]) == (6, 6)
+    else:
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("size", "strides"), [(2, 3), (1, 2), (3, 2), (4, 2)])
+@pytest.mark.parametrize("word", ["VALID", "SAME"])
+def test_sizes_of_words(size, strides, word):
+    """Keras's, with a kernel smaller than the stride too; with a number, PyTorch's."""
+    kernel = jnp.arange(1.0, size + 1)[:, None, None]
+    theirs = keras.ops.conv_transpose(SIGNAL, kernel, strides, word.lower())
+    ours = ops.conv_transpose(SIGNAL, kernel, strides=strides, padding=word)
     np.testing.assert_array_equal(ours, theirs)
+    for added in range(strides):
+        options = {"strides": strides, "output_padding": added}
+        ours = ops.conv_transpose(SIGNAL, kernel, padding="VALID", **options)
+        theirs = torch_conv(
+            SIGNAL, kernel, F.conv_transpose1d, stride=strides, output_padding=added
+        )
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_transposed_kernels():
