@@ -45,7 +45,9 @@ def make_eval_step(
       metrics: Further metrics by name.
 
     Returns:
-      A function ``(state, batch) -> metrics`` that counts the real rows of the batch; with
+      A function ``(state, batch) -> metrics`` that counts the real rows of the batch, with the
+      state's own parameters (under ``optax.contrib.schedule_free``, pass ``state.to_evaluate()``);
+      with
       ``metrics`` it is ``(state, batch) -> (metrics, sums)``, where the sums of a name, added over
       the batches, are for that metric's ``result``.
 

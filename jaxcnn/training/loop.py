@@ -126,7 +126,7 @@ class Loop:
     def _validate(self, row: Epoch, state: TrainState) -> Epoch:
         if self.task.validation is None:
             return row
-        evaluation = self._evaluate(state, {} if state.ema else self.task.metrics)
+        evaluation = self._evaluate(state.to_evaluate(), {} if state.ema else self.task.metrics)
         row = replace(row, validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy)
         if state.ema is not None:
             evaluation = self._evaluate(state.averaged(), self.task.metrics)

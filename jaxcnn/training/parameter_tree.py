@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 from flax import nnx, traverse_util
+from jax import lax
 
 ArrayTree: TypeAlias = dict[str, Any]
 
@@ -55,6 +56,11 @@ def from_numbers(array: jax.Array, like: jax.Array | jax.ShapeDtypeStruct) -> ja
 def match_dtype(old: jax.Array, new: jax.Array) -> jax.Array:
     """Return `new` in the dtype of `old`; a PRNG key, which has no other dtype, unchanged."""
     return new if new.dtype == old.dtype else new.astype(old.dtype)
+
+
+def strong_type(array: jax.Array) -> jax.Array:
+    """Return `array` without JAX's weak type, with which a step's second call compiles again."""
+    return lax.convert_element_type(array, array.dtype)
 
 
 def _arrays(state: nnx.State[Any, Any]) -> dict[tuple[Any, ...], jax.Array]:

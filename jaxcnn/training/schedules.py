@@ -1,5 +1,6 @@
 """Schedules of the learning rate."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -184,8 +185,9 @@ def allow_promotion(function: Callable[..., Any]) -> Callable[..., Any]:
     Optax's Adam and schedules multiply Python's floats with an int32 count of the steps.
     """
 
-    def call(*args: Any) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
         with jax.numpy_dtype_promotion("standard"):
-            return function(*args)
+            return function(*args, **options)
 
     return call

@@ -9,8 +9,15 @@ from flax import nnx
 
 from jaxcnn.training.mixed_precision import LossScale
 from jaxcnn.training.moving_average import MovingAverage
+from jaxcnn.training.optimizer_update import init_optimizer, params_to_evaluate
 from jaxcnn.training.options import StepOptions
-from jaxcnn.training.parameter_tree import ArrayTree, match_dtype, params_of, statistics_of
+from jaxcnn.training.parameter_tree import (
+    ArrayTree,
+    match_dtype,
+    params_of,
+    statistics_of,
+    strong_type,
+)
 
 
 class TrainState(NamedTuple):
@@ -53,8 +60,19 @@ class TrainState(NamedTuple):
         params, statistics = jax.tree.map(match_dtype, current, self.ema)
         return self._replace(params=params, statistics=statistics)
 
+    def to_evaluate(self) -> "TrainState":
+        """Return this state with the parameters at which the model is evaluated.
+
+        They differ from the current ones under ``optax.contrib.schedule_free`` alone; the result
+        is not for further steps.
+        """
+        params = params_to_evaluate(self.optimizer_state, self.params)
+        return self._replace(params=params, optimizer_state=())
+
     def to_model(self, model: nnx.Module, *, ema: bool = False) -> nnx.Module:
         """Return a module with the structure of `model` that holds this state's arrays.
+
+        Under ``optax.contrib.schedule_free`` they are the averages that it evaluates.
 
         Args:
           model: The module that was trained, or one of the same structure.
@@ -63,7 +81,7 @@ class TrainState(NamedTuple):
         Raises:
           ValueError: `ema`, and the state has no moving average.
         """
-        state = self.averaged() if ema else self
+        state = self.averaged() if ema else self.to_evaluate()
         return nnx.merge(nnx.graphdef(model), state.params, state.statistics)
 
 
@@ -75,12 +93,13 @@ def initial_state(
 ) -> TrainState:
     """Return the state before the first step, with copies of the model's arrays."""
     # Copies, because the step donates its state and the model must outlive it.
-    params, statistics, key = jax.tree.map(jnp.copy, (params_of(model), statistics_of(model), key))
+    arrays = params_of(model), statistics_of(model), key
+    params, statistics, key = jax.tree.map(lambda array: jnp.copy(strong_type(array)), arrays)
     return TrainState(
         jnp.zeros((), jnp.int32),
         params,
         statistics,
-        optimizer.init(params),
+        init_optimizer(optimizer, params),
         key,
         ema=None if options.ema is None else MovingAverage.create(params, statistics),
         scale=LossScale.create() if options.precision == "float16" else None,

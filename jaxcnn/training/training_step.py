@@ -17,6 +17,7 @@ from jaxcnn.training.forward import Forward, Inputs
 from jaxcnn.training.gradient_accumulation import accumulate
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss, measure
+from jaxcnn.training.optimizer_update import update_params
 from jaxcnn.training.options import StepOptions, make_options, show_options
 from jaxcnn.training.parameter_tree import ArrayTree
 from jaxcnn.training.state import Metrics, TrainState, initial_state
@@ -65,7 +66,7 @@ def make_training(
     Args:
       model: Any ``nnx.Module`` called as ``model(x)`` or ``model(x, *, train, key)``. The state
         holds copies of its arrays.
-      optimizer: An Optax transformation.
+      optimizer: Any Optax transformation, those that ask for the loss or a function included.
       loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``. With `mix`,
         it receives shares of the classes ``(batch, classes)`` instead of labels.
       augment: Maps a key and float images to images of the same shape, or the name of an
@@ -111,8 +112,16 @@ def compile_step(
         gradients, statistics, metrics = compute_gradient(
             forward, loss, state, inputs, model_key, parts=options.accumulate
         )
-        updates, optimizer_state = optimizer.update(gradients, state.optimizer_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params, optimizer_state = update_params(
+            optimizer,
+            gradients,
+            state.optimizer_state,
+            state.params,
+            value=metrics.loss,
+            loss_at=functools.partial(
+                _mean_loss, forward, loss, state, inputs, model_key, options.accumulate
+            ),
+        )
         after = state._replace(
             step=state.step + 1,
             params=params,
@@ -148,8 +157,7 @@ def compute_gradient(
         inputs: Inputs, statistics: ArrayTree, key: jax.Array, examples: jax.Array | None = None
     ) -> tuple[tuple[ArrayTree, Metrics], ArrayTree]:
         def objective(params: ArrayTree) -> tuple[jax.Array, tuple[ArrayTree, Metrics]]:
-            logits, left = forward.logits(params, statistics, inputs.images, key)
-            metrics = measure(logits, inputs.targets, inputs.mask, loss)
+            metrics, left = _measured(forward, loss, params, inputs, statistics, key)
             mean = metrics.loss if examples is None else metrics.loss_sum / examples
             return mean if scale is None else mean * scale, (left, metrics)
 
@@ -170,6 +178,37 @@ def compute_gradient(
     if scale is not None:
         gradients = jax.tree.map(lambda array: array / scale.astype(array.dtype), gradients)
     return gradients, statistics, metrics
+
+
+def _measured(
+    forward: Forward,
+    loss: Loss,
+    params: ArrayTree,
+    inputs: Inputs,
+    statistics: ArrayTree,
+    key: jax.Array,
+) -> tuple[Metrics, ArrayTree]:
+    """Return the metrics of inputs, and the statistics that the model leaves."""
+    logits, left = forward.logits(params, statistics, inputs.images, key)
+    return measure(logits, inputs.targets, inputs.mask, loss), left
+
+
+def _mean_loss(
+    forward: Forward,
+    loss: Loss,
+    state: TrainState,
+    inputs: Inputs,
+    key: jax.Array,
+    parts: int,
+    params: ArrayTree,
+) -> jax.Array:
+    """Return the mean loss whose gradient at the state's parameters the step takes."""
+    compute = functools.partial(_measured, forward, loss, params)
+    if parts == 1:
+        metrics, _ = compute(inputs, state.statistics, key)
+    else:
+        metrics, _ = accumulate(compute, inputs, state.statistics, key, parts=parts)
+    return metrics.loss
 
 
 def _guard(

@@ -1,0 +1,119 @@
+"""The call of any Optax transformation: the arguments it asks for, and the weights it evaluates.
+
+Most transformations map a gradient to an update. Some ask for more, by the names that Optax's own
+use: the loss (``reduce_on_plateau``, ``polyak_sgd``, ``momo``), the gradient at the parameters and
+the loss as a function of them (line searches, ``lbfgs``, ``sophia``), or further gradients (``sam``
+in its opaque mode).
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+import optax.contrib
+
+from jaxcnn.training.parameter_tree import ArrayTree, strong_type
+from jaxcnn.training.schedules import allow_promotion
+
+_leaves_with_path = jax.tree_util.tree_leaves_with_path
+
+
+def init_optimizer(optimizer: optax.GradientTransformation, params: ArrayTree) -> optax.OptState:
+    """Return the first state of an optimizer, in the form that it has after a step.
+
+    Its arrays share no memory, as a step donates them: ``prodigy`` and ``dog`` keep the first
+    parameters themselves. ``schedule_free`` keeps Python's numbers, and ``monitor`` has no place
+    for its measurements before the first; a checkpoint and ``on_nan`` need one form throughout.
+    """
+    first = allow_promotion(optimizer.init)(params)
+
+    def step(params: ArrayTree, state: optax.OptState) -> optax.OptState:
+        zero = jnp.zeros(())
+        _, after = update_params(
+            optimizer, params, state, params, value=zero, loss_at=lambda params: zero
+        )
+        return after
+
+    given = {jax.tree_util.keystr(path): leaf for path, leaf in _leaves_with_path(first)}
+
+    def settle(path: Any, shape: jax.ShapeDtypeStruct) -> jax.Array:
+        leaf = given.get(jax.tree_util.keystr(path))
+        return jnp.zeros(shape.shape, shape.dtype) if leaf is None else jnp.copy(leaf)
+
+    return jax.tree_util.tree_map_with_path(settle, jax.eval_shape(step, params, first))
+
+
+def update_params(
+    optimizer: optax.GradientTransformation,
+    gradients: ArrayTree,
+    optimizer_state: optax.OptState,
+    params: ArrayTree,
+    *,
+    value: jax.Array,
+    loss_at: Callable[[ArrayTree], jax.Array],
+) -> tuple[ArrayTree, optax.OptState]:
+    """Return the parameters and the optimizer's state after a step.
+
+    Args:
+      optimizer: An Optax transformation.
+      gradients: Gradient of the mean loss.
+      optimizer_state: Before the step.
+      params: Before the step.
+      value: The mean loss of the batch.
+      loss_at: Maps parameters to the mean loss of the same batch. It is computed only where the
+        optimizer asks for it.
+    """
+
+    # A line search refuses an argument that its function does not take, though it is meant for
+    # another link of the chain.
+    def value_fn(params: ArrayTree, obj_fn: Any = None, grad_fn: Any = None) -> jax.Array:
+        return loss_at(params)
+
+    def grad_fn(params: ArrayTree, number: int) -> ArrayTree:
+        return jax.grad(loss_at)(params)
+
+    known = {
+        "value": value,
+        "grad": gradients,
+        "value_fn": value_fn,
+        "obj_fn": loss_at,
+        "grad_fn": grad_fn,
+    }
+    update = allow_promotion(optimizer.update)
+    taken = {name: known[name] for name in _taken(optimizer.update, known)}
+    updates, optimizer_state = update(gradients, optimizer_state, params, **taken)
+    return optax.apply_updates(params, updates), jax.tree.map(strong_type, optimizer_state)
+
+
+def params_to_evaluate(optimizer_state: optax.OptState, params: ArrayTree) -> ArrayTree:
+    """Return the parameters at which a model is evaluated.
+
+    They are `params`, except under ``optax.contrib.schedule_free``: it takes gradients between an
+    average of the weights and its fastest iterate, and only the average is a good model (Defazio
+    et al., 2024, arXiv 2405.15682).
+    """
+
+    def is_schedule_free(state: Any) -> bool:
+        return isinstance(state, optax.contrib.ScheduleFreeState)
+
+    def average(share: jax.Array, between: jax.Array, fast: Any) -> jax.Array:
+        if isinstance(fast, optax.MaskedNode):  # of another part of a partition
+            return between
+        own = jnp.float32(share)
+        found = (between.astype(jnp.float32) - (1 - own) * fast.astype(jnp.float32)) / own
+        return found.astype(between.dtype)
+
+    for state in jax.tree.leaves(optimizer_state, is_leaf=is_schedule_free):
+        if is_schedule_free(state):
+            params = jax.tree.map(lambda y, z, b1=state.b1: average(b1, y, z), params, state.z)
+    return params
+
+
+def _taken(function: Callable[..., Any], names: Any) -> list[str]:
+    """Return those of the names that a function takes as keywords."""
+    parameters = inspect.signature(function).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return [name for name in names if takes_all or name in parameters]
