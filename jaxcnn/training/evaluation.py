@@ -18,6 +18,7 @@ from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
+from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.state import TrainState, inference_state
 
@@ -114,7 +115,7 @@ def predict(
     shape = _output_shape(model, images)
     state = placement.put_state(inference_state(model))
     model = modules.pool_before_relu(modules.in_mode(model, train=False))
-    forward = forward_step(nnx.graphdef(model))
+    forward = forward_step(Structure.of(model))
     # The last batch is filled up, so that one program serves all.
     size = min(batch_size, max(len(images), 1))
     outputs = [np.asarray(activate(jnp.zeros((0, *shape[1:]), jnp.float32)))]

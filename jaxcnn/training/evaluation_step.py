@@ -14,6 +14,7 @@ from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss, measure
 from jaxcnn.training.metrics import Metric, check_metrics
+from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.parameter_tree import ArrayTree
 from jaxcnn.training.state import Metrics, TrainState
 
@@ -59,7 +60,7 @@ def make_eval_step(
         check_metrics(metrics)
         measures = tuple((name, _parts(metric.measure)) for name, metric in metrics.items())
     model = pool_before_relu(in_mode(model, train=False))  # the same values, with less work
-    return _eval_step(nnx.graphdef(model), _parts(loss), measures)
+    return _eval_step(Structure.of(model), _parts(loss), measures)
 
 
 _Parts: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...], tuple[tuple[str, Any], ...]]
@@ -85,10 +86,10 @@ def _whole(parts: _Parts) -> Callable[..., Any]:
 # The steps below are cached per model structure: evaluating twice compiles once.
 @functools.lru_cache(maxsize=64)
 def _eval_step(
-    graphdef: Any, loss: _Parts, measures: tuple[tuple[str, _Parts], ...] | None
+    structure: Structure, loss: _Parts, measures: tuple[tuple[str, _Parts], ...] | None
 ) -> EvalStep | MeasuringStep:
     def step(state: TrainState, batch: Batch) -> Any:
-        model = nnx.merge(graphdef, state.params, state.statistics)
+        model = nnx.merge(structure.graphdef, state.params, state.statistics)
         logits = call(model, to_float(batch.image), train=False)
         labels, mask = jnp.asarray(batch.label), jnp.asarray(batch.mask)
         metrics = measure(logits, labels, mask, _whole(loss))
@@ -101,10 +102,11 @@ def _eval_step(
 
 
 @functools.lru_cache(maxsize=64)
-def forward_step(graphdef: Any) -> Callable[[ArrayTree, ArrayTree, Any], jax.Array]:
+def forward_step(structure: Structure) -> Callable[[ArrayTree, ArrayTree, Any], jax.Array]:
     """Return the jit-compiled inference of a model structure: images to outputs."""
 
     def forward(params: ArrayTree, statistics: ArrayTree, images: jax.Array) -> jax.Array:
-        return call(nnx.merge(graphdef, params, statistics), to_float(images), train=False)
+        model = nnx.merge(structure.graphdef, params, statistics)
+        return call(model, to_float(images), train=False)
 
     return jax.jit(forward)

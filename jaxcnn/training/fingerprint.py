@@ -1,5 +1,6 @@
 """Descriptions of models and options that are the same in every process."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -27,7 +28,8 @@ def describe_model(model: nnx.Module) -> dict[str, str]:
 def _is_option(name: str, value: Any) -> bool:
     if name.startswith("_") or name.endswith("_init") or name in _MODES:
         return False
-    is_plain = value is None or isinstance(value, bool | int | float | str | tuple)
+    plain = (bool, int, float, str, tuple, list, dict, set)
+    is_plain = value is None or isinstance(value, plain) or dataclasses.is_dataclass(value)
     return is_plain or (callable(value) and not isinstance(value, nnx.Pytree | nnx.Variable))
 
 
@@ -50,6 +52,10 @@ def describe_option(value: Any, depth: int = 8) -> str:
         return f"{inner(value.func)}({', '.join(options)})"
     if isinstance(value, tuple | list):
         return f"({', '.join(map(inner, value))})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{inner(key)}: {inner(part)}' for key, part in value.items())}}}"
+    if isinstance(value, set):
+        return f"{{{', '.join(sorted(map(inner, value)))}}}"
     if callable(value):
         name = getattr(value, "__qualname__", type(value).__qualname__)
         cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
