@@ -227,7 +227,7 @@ def in_mode(module: _M, *, train: bool) -> _M:
 
 
 # What each usual name of the mode is set to in training.
-_MODES = {
+MODES = {
     "train": True,
     "training": True,
     "is_training": True,
@@ -238,7 +238,7 @@ _MODES = {
 
 def _mode(train: bool) -> dict[str, bool]:
     """Return the mode under each of its usual names."""
-    return {name: train == value for name, value in _MODES.items()}
+    return {name: train == value for name, value in MODES.items()}
 
 
 def _accepted(module_class: type, train: bool | None, key: jax.Array | None) -> dict[str, Any]:
@@ -257,7 +257,7 @@ def _call_options(module_class: type) -> tuple[str, ...]:
     )
     if any_keyword and "train" not in parameters:
         return "train", "key"
-    return tuple(name for name in (*_MODES, "key") if name in parameters)
+    return tuple(name for name in (*MODES, "key") if name in parameters)
 
 
 def _child_key(key: jax.Array | None, index: int) -> jax.Array | None:

@@ -14,6 +14,7 @@ from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import named
 from jaxcnn.data.batching import Batch
 from jaxcnn.modules import call, in_mode, pool_before_relu
+from jaxcnn.training.frozen_parts import freeze_parts
 from jaxcnn.training.mixed_precision import Computation
 from jaxcnn.training.parameter_tree import ArrayTree, match_dtype, statistics_of
 
@@ -49,13 +50,15 @@ class Forward(NamedTuple):
         mix: Mix | None,
         steps_per_epoch: int | None,
         precision: str,
+        frozen: tuple[str, ...] = (),
     ) -> "Forward":
-        """Check the options and returns them."""
+        """Check the options and return them; `frozen` has patterns of parameters."""
         if isinstance(augment, str):
             augment = named(augment)
         if steps_per_epoch is not None:
             arguments.check_integer("steps_per_epoch", steps_per_epoch, minimum=1)
         model = pool_before_relu(in_mode(model, train=True))  # the same values, with less work
+        freeze_parts(model, frozen)
         return cls(Computation.of(model, precision), augment, mix, steps_per_epoch)
 
     def inputs(self, state: Any, batch: Batch) -> tuple[Inputs, jax.Array]:

@@ -30,6 +30,16 @@ _BETAS = {
 _MUON_RMS = 0.2
 
 
+class FreezingOptimizer(optax.GradientTransformation):  # type: ignore[misc]  # Optax is untyped
+    """An optimizer that leaves some parameters unchanged.
+
+    Attributes:
+      frozen: Patterns of their names, for :mod:`jaxcnn.training.frozen_parts`.
+    """
+
+    frozen: tuple[str, ...] = ()
+
+
 def make_optimizer(
     name: str,
     *,
@@ -80,7 +90,11 @@ def make_optimizer(
       frozen: Patterns, such as ``"stage_1.*"``, of the parameters that are not trained. ``*``
         matches anything in their names, which are those of the summary with dots and the
         parameter at the end: ``"residual_1.body.conv_1.kernel"``. They are left out of the
-        gradient's norm and of the optimizer's state.
+        gradient's norm and of the optimizer's state. A module of which every parameter is frozen
+        computes in training what it does at inference: batch normalization uses its running
+        statistics and keeps them, as with ``trainable = False`` in Keras, and nothing is dropped
+        inside it. Dropout between modules of which one is trained is not inside a frozen one. The
+        step knows it from this optimizer, not where it is part of an ``optax.chain``.
 
     Returns:
       An Optax transformation. Its ``init`` raises a ValueError where a pattern matches no
@@ -106,7 +120,9 @@ def make_optimizer(
             {"trained": optimizer, "frozen": optax.set_to_zero()},
             lambda params: _labels(params, patterns),
         )
-    return optax.GradientTransformation(optimizer.init, allow_promotion(optimizer.update))
+    made = FreezingOptimizer(optimizer.init, allow_promotion(optimizer.update))
+    made.frozen = patterns
+    return made
 
 
 def _rule(name: str, momentum: float, betas: tuple[float, float]) -> optax.GradientTransformation:

@@ -99,6 +99,7 @@ class Task:
             mix=self.mix,
             steps_per_epoch=self.steps_per_epoch,
             precision=self.options.precision,
+            frozen=getattr(self.transformation, "frozen", ()),
         )
 
     @cached_property

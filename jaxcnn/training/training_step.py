@@ -93,6 +93,7 @@ def make_training(
         mix=mix,
         steps_per_epoch=steps_per_epoch,
         precision=chosen.precision,
+        frozen=getattr(optimizer, "frozen", ()),
     )
     return Training(
         lambda key: initial_state(model, optimizer, key, chosen),

@@ -247,6 +247,7 @@ def test_losses_have_their_options(pictures):
 
 def test_what_is_frozen_stays(pictures):
     assembled = own(pictures, "training.epochs=1", 'model.freeze=["conv_1.*"]')
+    assert assembled.task.transformation.frozen == ("conv_1.*",)  # for statistics and dropout
     result = run_task(assembled.task, None, progress=False)
     before, after = (arrays_of(model) for model in (assembled.task.model, result.model))
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
