@@ -104,6 +104,14 @@ def predict(
     pictures: Annotated[
         list[Path], typer.Argument(metavar="IMAGE…", help="Picture files of any size.")
     ],
+    frame: Annotated[
+        bool,
+        typer.Option(
+            "--frame/--no-frame",
+            help="Invert, crop and center a picture that cannot be one of a set with an even "
+            "background, such as digits; the line says so.",
+        ),
+    ] = True,
 ) -> None:
     """Print the most probable class of each picture, and its probability."""
     import numpy as np
@@ -114,9 +122,13 @@ def predict(
     from jaxcnn.training import run_folder
 
     described, model = run_folder.read_run(run), training.load(run)
-    images = np.stack([described.framing.apply(read_picture(path)) for path in pictures])
+    framing = described.framing
+    read = [read_picture(path) for path in pictures]
+    misfits = [framing.misfit(picture) if frame else None for picture in read]
+    images = np.stack([framing.apply(picture, guess=frame) for picture in read])
     unlabeled = datasets.Dataset(images, np.zeros(len(images), int), described.class_names)
     probabilities = training.predict(model, unlabeled.resize(described.input_shape[:2]).images)
     width = max(len(str(path)) for path in pictures)
-    for path, row in zip(pictures, probabilities, strict=True):
-        print(f"{path!s:<{width}}  {described.class_names[row.argmax()]}  {row.max():.1%}")
+    for path, row, misfit in zip(pictures, probabilities, misfits, strict=True):
+        note = "" if misfit is None else f"  (framed as the data set is: {misfit})"
+        print(f"{path!s:<{width}}  {described.class_names[row.argmax()]}  {row.max():.1%}{note}")

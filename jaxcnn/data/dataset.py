@@ -9,11 +9,11 @@ from typing import TypeAlias
 import jax
 import numpy as np
 from jax.typing import DTypeLike
-from PIL import Image
 
 from jaxcnn import arguments, shapes
 from jaxcnn.data.array_blocks import blocks
 from jaxcnn.data.labels import LabelKind, check_labels, label_kind
+from jaxcnn.data.resizing import resize_images, resize_labels
 
 # In memory, mapped from a file, or on the device.
 Images: TypeAlias = np.ndarray | jax.Array
@@ -149,43 +149,8 @@ class Dataset:
         images = resize_images(np.asarray(self.images), (height, width))
         labels = self.labels
         if self.kind == "positions" and labels.shape == self.images.shape[:-1]:
-            labels = _nearest(labels, (height, width))
+            labels = resize_labels(labels, (height, width))
         return Dataset(images, labels, self.class_names)
-
-
-def _nearest(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return ``(N, H, W)`` labels resized to `size`, each the one nearest to its center."""
-    rows, columns = (
-        ((np.arange(new) + 0.5) * (old / new)).astype(int)
-        for new, old in zip(size, labels.shape[1:], strict=True)
-    )
-    return labels[:, rows[:, None], columns]
-
-
-def resize_images(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return ``(N, H, W, C)`` uint8 images resized (bilinear) to `size`, ``(height, width)``.
-
-    Raises:
-      TypeError: The images are not uint8.
-      ValueError: The images are not ``(N, H, W, C)``.
-    """
-    if images.ndim != 4:
-        raise ValueError(
-            "only images (N, height, width, channels) can be resized; for gray ones use "
-            f"images[..., None]. Received: shape {images.shape}"
-        )
-    if images.shape[1:3] == size:
-        return images
-    if images.dtype != np.uint8:
-        raise TypeError(f"only uint8 images can be resized. Received: dtype {images.dtype}")
-    height, width = size
-    planes = np.moveaxis(images, -1, 1).reshape(-1, *images.shape[1:3])
-    resized = [
-        np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
-        for plane in planes
-    ]
-    channels_first = np.reshape(resized, (len(images), -1, height, width))
-    return np.ascontiguousarray(np.moveaxis(channels_first, 1, -1))
 
 
 def check_images(images: Images) -> Images:

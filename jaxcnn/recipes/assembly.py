@@ -93,7 +93,8 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
         metrics=training.make_metrics(),
         options=training,
     )
-    return Assembly(recipe, network, task, test, Framing.measure(stored), fresh)
+    framing = Framing.measure(stored, any_size=known.image_shape is None)
+    return Assembly(recipe, network, task, test, framing, fresh)
 
 
 def model_options(recipe: Recipe, num_classes: int) -> dict[str, Any]:

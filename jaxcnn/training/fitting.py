@@ -186,7 +186,7 @@ def _describe(task: Task, history: tuple[Epoch, ...]) -> Run:
         options={},
         input_shape=task.data.image_shape,
         class_names=task.data.class_names,
-        framing=Framing.measure(task.data),
+        framing=Framing.measure(task.data, any_size=True),  # load may have resized pictures
         data=None,
         metrics={name: value for name, value in last.items() if name != "epoch"},
     )

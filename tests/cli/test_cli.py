@@ -1,5 +1,6 @@
 """The command line: one training in a process of its own, the rest in this one."""
 
+import dataclasses
 import json
 import re
 
@@ -103,6 +104,26 @@ def test_evaluate_knows_classes_by_their_names(cat_run, tmp_path, monkeypatch, c
         pytest.raises(ValueError, match="'cow'"),
     ):
         run_commands.evaluate(cat_run, None, None, None, None, None)
+
+
+@pytest.mark.implicit_promotion
+def test_predict_answers_for_a_file_as_for_the_image_in_its_set(cat_run, tmp_path, capsys):
+    digits = cnn.data.load("digits", split="test").take(slice(0, 3))
+    model = cnn.models.create("mnist_cnn", num_classes=3).build((28, 28, 1), rngs=nnx.Rngs(1))
+    framing = Framing.measure(cnn.data.load("digits"))
+    run = dataclasses.replace(run_folder.read_run(cat_run), framing=framing)
+    run_folder.finish_run(cat_run, run, model)
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    for file, image in zip(files, digits.images[..., 0], strict=True):
+        Image.fromarray(image).save(file)
+    Image.fromarray(255 - digits.images[2, ..., 0]).save(tmp_path / "ink.png")
+    run_commands.predict(cat_run, [*files, tmp_path / "ink.png"])
+    *lines, ink = capsys.readouterr().out.splitlines()
+    for line, row in zip(lines, cnn.predict(model, digits.resize(28).images), strict=True):
+        assert line.split()[1:] == [run.class_names[row.argmax()], f"{row.max():.1%}"]
+    assert ink.endswith("  (framed as the data set is: light background, not dark)")
+    run_commands.predict(cat_run, [tmp_path / "ink.png"], frame=False)
+    assert "framed" not in capsys.readouterr().out
 
 
 @pytest.mark.long

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
+from jaxcnn import shapes
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.resizing import resize_picture
 
 # The background is uniform where the corners of this share of images are within this many gray
 # levels of their median, as for light strokes on black.
 _UNIFORM_SHARE, _UNIFORM_LEVELS = 0.75, 32
+# A border that differs by more gray levels from the background of the set is the opposite one.
+_OPPOSITE_LEVELS = 127.5
 # Pixels that differ from the background by this share of the contrast belong to the subject.
 _SUBJECT_SHARE = 0.25
 # Images measured at most; of a larger set every n-th.
@@ -26,40 +30,56 @@ _MOST_GROWTH = 2 * _DETAIL
 class Framing:
     """Size, position and contrast of the subjects in a data set's images.
 
-    :meth:`apply` gives any picture the same framing before a model sees it.
+    :meth:`apply` gives any picture the form of those images before a model sees it.
 
     Attributes:
-      shape: ``(H, W, C)`` of the images as stored, before any resizing.
+      shape: Shape of an image as stored, before any resizing; ``(H, W, C)`` of pictures.
       background: Gray level of the background, or ``None`` where it is not uniform (photographs).
       extent: Share of the frame that the subject fills along its longer side, in (0, 1].
       contrast: Largest difference from the background in a typical image, in gray levels.
       ink: Mean difference from the background in a typical image, as a share of the contrast.
+      any_size: Whether pictures of any size belong to the set, and are resized to `shape`.
+      is_pixels: Whether the images are pixels: uint8, or floating point in 0…1.
     """
 
-    shape: tuple[int, int, int]
+    shape: shapes.Shape
     background: float | None = None
     extent: float = 1.0
     contrast: float = 255.0
     ink: float = 1.0
+    any_size: bool = False
+    is_pixels: bool = True
 
     @classmethod
-    def measure(cls, data: Dataset) -> "Framing":
-        """Measure the framing of a data set of uint8 images.
+    def measure(cls, data: Dataset, *, any_size: bool = False) -> "Framing":
+        """Measure the framing of a data set.
 
         >>> images = np.zeros((5, 28, 28, 1), np.uint8)
         >>> images[:, 4:24, 10:18] = 255
-        >>> Framing.measure(Dataset(images, np.zeros(5, int)))
-        Framing(shape=(28, 28, 1), background=0.0, extent=0.714..., contrast=255.0, ink=0.204...)
+        >>> framing = Framing.measure(Dataset(images, np.zeros(5, int)))
+        >>> framing.shape, framing.background, framing.contrast, round(framing.extent, 3)
+        ((28, 28, 1), 0.0, 255.0, 0.714)
+
+        Args:
+          data: The images as stored, before any resizing.
+          any_size: Whether the pictures that they were decoded from may have other sizes.
         """
-        height, width, channels = data.image_shape
-        shape = (height, width, channels)
-        images = data.images[:: -(-len(data) // _MOST_MEASURED)]
+        shape = data.image_shape
+        images = np.asarray(data.images[:: -(-len(data) // _MOST_MEASURED)])
+        if images.dtype != np.uint8:
+            if images.min() < 0 or images.max() > 1:
+                return cls(shape, any_size=any_size, is_pixels=False)
+            images = images * 255
+        if len(shape) != 3 or shape[-1] != 1:
+            return cls(shape, any_size=any_size)
+        height, width, _ = shape
         corners = images[:, [0, 0, -1, -1], [0, -1, 0, -1]].astype(float)
         background = float(np.median(corners))
         uniform = np.mean(np.abs(corners - background) <= _UNIFORM_LEVELS) >= _UNIFORM_SHARE
-        if channels != 1 or not uniform:
-            return cls(shape)
-        differences = np.abs(images[..., 0] - background)
+        levels = images[..., 0].astype(float)
+        if not uniform or any(_is_opposite(image, background) for image in levels):
+            return cls(shape, any_size=any_size)
+        differences = np.abs(levels - background)
         contrast = float(np.median(differences.max(axis=(1, 2)))) or 255.0
         ink = float(np.median(differences.mean(axis=(1, 2)))) / contrast
         boxes = [_subject(difference) for difference in differences]
@@ -67,25 +87,54 @@ class Framing:
             max((bottom - top) / height, (right - left) / width)
             for top, bottom, left, right in boxes
         ]
-        return cls(shape, background, float(np.median(sides)), contrast, ink)
+        return cls(shape, background, float(np.median(sides)), contrast, ink, any_size)
 
-    def apply(self, picture: Image.Image) -> np.ndarray:
-        """Return `picture` as uint8 ``(H, W, C)`` with this framing.
+    def misfit(self, picture: Image.Image) -> str | None:
+        """Return why a picture cannot be one of the data set; ``None`` if it can.
 
-        Where the data set has a uniform background, the picture is inverted if its own background
-        is the opposite (ink on paper for a set of light strokes), its subject is cropped and
-        centered at the usual size and contrast, and thin strokes are thickened (a pen's line would
-        nearly vanish in 8×8 pixels). Other pictures are only resized.
+        Only sets with a uniform background are judged: by the size of their images, if they all
+        have one, and by the background, where the picture's border is the opposite.
         """
-        height, width, channels = self.shape
-        picture = picture.convert("L" if channels == 1 else "RGB")
         if self.background is None:
-            resized = picture.resize((width, height), Image.Resampling.BOX)
-            return np.asarray(resized).reshape(self.shape)
-        levels = np.asarray(picture, float)
-        edges = [levels[0], levels[-1], levels[:, 0], levels[:, -1]]
-        background = float(np.median(np.concatenate(edges)))
-        differences = np.abs(levels - background)
+            return None
+        height, width, _ = self.shape
+        if not self.any_size and picture.size != (width, height):
+            return f"{picture.width}×{picture.height} pixels, not {width}×{height}"
+        if _is_opposite(np.asarray(picture.convert("L"), float), self.background):
+            light, dark = ("light", "dark") if self.background < 128 else ("dark", "light")
+            return f"{light} background, not {dark}"
+        return None
+
+    def apply(self, picture: Image.Image, *, guess: bool = True) -> np.ndarray:
+        """Return `picture` as uint8 ``(H, W, C)``, as an image of the data set.
+
+        A picture that can be one of the set (see :meth:`misfit`) is converted to its channels and
+        resized, as :func:`jaxcnn.data.load` does. Any other is inverted if its background is the
+        opposite (ink on paper for a set of light strokes), its subject is cropped and centered at
+        the usual size and contrast, and thin strokes are thickened (a pen's line would nearly
+        vanish in 8×8 pixels).
+
+        Args:
+          picture: A picture as :func:`read_picture` returns it.
+          guess: Whether a picture that does not fit the set is changed so.
+
+        Raises:
+          ValueError: No picture has the form of the set's images.
+        """
+        if not self.is_pixels or len(self.shape) != 3 or self.shape[-1] not in (1, 3):
+            form = "" if self.is_pixels else " floating-point values beyond 0…1,"
+            raise ValueError(
+                "picture files become pixels (H, W, 1 or 3), and this model was trained on images "
+                f"of another form: use cnn.predict(model, images). Received:{form} shape "
+                f"{self.shape}"
+            )
+        height, width, channels = self.shape
+        if not guess or self.misfit(picture) is None:
+            converted = picture.convert("L" if channels == 1 else "RGB")
+            return np.asarray(resize_picture(converted, (height, width))).reshape(self.shape)
+        assert self.background is not None  # otherwise every picture fits
+        levels = np.asarray(picture.convert("L"), float)
+        differences = np.abs(levels - _border(levels))
         drawing = self._draw(differences) if differences.max() >= _LEAST_CONTRAST else 0.0
         # The strokes of the data set are on the side of the background that has more levels.
         sign = 1 if self.background < 128 else -1
@@ -112,7 +161,16 @@ class Framing:
         frame = self.shape[1], self.shape[0]
         scale = detail * self.extent * min(a / b for a, b in zip(frame, subject.size, strict=True))
         width, height = (max(round(side * scale), 1) for side in subject.size)
-        return subject.resize((width, height), Image.Resampling.BOX)
+        return resize_picture(subject, (height, width))
+
+
+def _border(levels: np.ndarray) -> float:
+    """Return the median gray level of a picture's border."""
+    return float(np.median(np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])))
+
+
+def _is_opposite(levels: np.ndarray, background: float) -> bool:
+    return abs(_border(levels) - background) > _OPPOSITE_LEVELS
 
 
 def _subject(differences: np.ndarray) -> tuple[int, int, int, int]:

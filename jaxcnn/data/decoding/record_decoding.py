@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from PIL import Image
 
-from jaxcnn.data.dataset import resize_images
 from jaxcnn.data.decoding.pictures import UnreadablePicture, read_picture
+from jaxcnn.data.resizing import resize_images, resize_picture
 
 # Largest size of a block in bytes, unless it is a single image, and in images: large enough that
 # passing it between threads is cheap beside decoding, small enough to need little memory.
@@ -225,8 +225,8 @@ class Records:
         mode = "L" if channels == 1 else "RGB"
         if image.mode != mode:
             image = image.convert(mode)
-        if size is not None and image.size != size[::-1]:
-            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        if size is not None:
+            image = resize_picture(image, size)
         # As np.asarray(image) does, in half the time.
         return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, -1)
 

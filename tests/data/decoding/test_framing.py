@@ -64,11 +64,67 @@ def test_empty_picture_is_only_ground():
     assert EVEN.apply(Image.new("RGB", (50, 40), "white")).max() == 0
 
 
-def test_other_pictures_are_only_resized():
-    pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
-    image = Framing((6, 8, 3)).apply(Image.fromarray(pixels))
-    blocks = pixels.reshape(6, 2, 8, 2, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(image, blocks, atol=1)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_becomes_the_pixels_that_training_saw(tmp_path, channels):
+    """Whatever its mode, size, orientation or transparency: those of load from a folder."""
+    random = np.random.default_rng(0)
+    for number, mode in enumerate(["L", "LA", "1", "P", "RGB", "RGBA"]):
+        pixels = random.integers(0, 256, (19 + number, 30, 3), np.uint8)
+        picture = Image.fromarray(pixels).convert("RGBA")
+        picture.putalpha(Image.fromarray(pixels[..., 0]))
+        exif = picture.getexif()
+        exif[0x0112] = 1 + number % 8
+        (tmp_path / "set" / mode).mkdir(parents=True)
+        picture.convert(mode).save(tmp_path / "set" / mode / "picture.png", exif=exif)
+    Image.fromarray(random.integers(0, 65536, (40, 20), np.uint16)).save(
+        tmp_path / "set" / "P" / "deep.png"
+    )
+    data = cnn.data.load(tmp_path / "set", split="all", image_size=(12, 16), channels=channels)
+    framing = Framing.measure(data, any_size=True)
+    seen = {image.tobytes() for image in np.asarray(data.images)}
+    files = list((tmp_path / "set").rglob("*.png"))
+    assert len(files) == len(data) == 7
+    for file in files:
+        image = framing.apply(read_picture(file))
+        assert image.shape == (12, 16, channels)
+        assert image.tobytes() in seen, file
+
+
+def test_pictures_of_the_set_are_not_framed(tmp_path):
+    """Digits as files, in any mode that holds them, are the embedded digits to the last level."""
+    digits = cnn.data.load("digits", split="test")
+    framing = Framing.measure(cnn.data.load("digits"))
+    path = tmp_path / "digit.png"
+    for number, image in enumerate(digits.images[:, ..., 0]):
+        Image.fromarray(image).convert(("L", "RGB", "RGBA")[number % 3]).save(path)
+        picture = read_picture(path)
+        assert framing.misfit(picture) is None
+        np.testing.assert_array_equal(framing.apply(picture)[..., 0], image)
+    drawn = Image.fromarray(255 - digits.images[0, ..., 0])
+    assert framing.misfit(drawn) == "light background, not dark"
+    assert framing.apply(drawn)[0, 0, 0] == 0
+    np.testing.assert_array_equal(framing.apply(drawn, guess=False)[..., 0], np.asarray(drawn))
+    assert framing.misfit(drawn.resize((40, 30))) == "40×30 pixels, not 8×8"
+    assert replace(framing, any_size=True).misfit(bar(0, 255)) is None
+
+
+def test_a_set_with_both_backgrounds_is_not_framed():
+    digits = cnn.data.load("digits")
+    images = digits.images.copy()
+    images[7] = 255 - images[7]
+    framing = Framing.measure(cnn.Dataset(images, digits.labels))
+    assert framing.background is None
+    assert framing.misfit(bar(255, 0)) is None
+
+
+def test_images_that_no_file_holds_are_named():
+    labels = np.zeros(4, int)
+    scaled = Framing.measure(cnn.Dataset(np.linspace(0, 1, 400).reshape(4, 10, 10, 1), labels))
+    assert scaled.apply(bar(0, 255)).shape == (10, 10, 1)
+    for images in (np.linspace(-2, 2, 400).reshape(4, 10, 10, 1), np.zeros((4, 9, 2))):
+        framing = Framing.measure(cnn.Dataset(images, labels))
+        with pytest.raises(ValueError, match="trained on images of another form"):
+            framing.apply(bar(0, 255))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "LA"])
