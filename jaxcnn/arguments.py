@@ -14,6 +14,8 @@ from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 Interval: TypeAlias = tuple[float, float]
 Range: TypeAlias = float | Sequence[float]
+# An error shows at most this many characters of a value.
+_MOST_SHOWN = 240
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -235,6 +237,23 @@ def nearest(name: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     listed = known if len(known) <= 20 else [*known[:20], "…"]
     return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(listed)}."
+
+
+def shown(value: Any) -> str:
+    """Return `value` as an error shows it: its ``repr``, shortened in the middle if it is long.
+
+    >>> shown("cat"), len(shown("x" * 2_000_000)) < 300
+    ("'cat'", True)
+
+    Args:
+      value: The value received, of any type and size.
+    """
+    long = isinstance(value, str | bytes) and len(value) > 4 * _MOST_SHOWN
+    text = repr(value[: 2 * _MOST_SHOWN] + value[-2 * _MOST_SHOWN :]) if long else repr(value)
+    if len(text) <= _MOST_SHOWN:
+        return text
+    half = _MOST_SHOWN // 2
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def check_initializer(name: str, value: _F) -> _F:

@@ -56,7 +56,8 @@ class Dataset:
     Attributes:
       images: ``(N, H, W, C)``, or ``(N, T, C)`` for sequences, or ``(N, T, H, W, C)`` for video:
         uint8 pixels 0…255, which the training step divides by 255, or floating-point values,
-        which it does not scale.
+        which it does not scale. uint8 of three axes are gray pictures ``(N, H, W)`` and become
+        ``(N, H, W, 1)``; sequences are floating point.
       labels: Labels of one of the kinds above.
       class_names: One name per class; by default the sorted names among the labels, or the
         numbers from 0 to the largest label or the last class. For ``"numbers"`` labels, one name
@@ -154,12 +155,14 @@ class Dataset:
 
 
 def check_images(images: Images) -> Images:
-    """Return `images` if they are ``(N, *spatial, C)``, uint8 or finite floating point.
+    """Return images ``(N, *spatial, C)``, uint8 or finite floating point.
+
+    uint8 images of three axes are gray pictures, and get their axis of one channel.
 
     Raises:
       TypeError: The images have another dtype.
       ValueError: The images have no batch axis, are channels-first, have NaN or infinity, or are
-        floating-point pixels of 0…255.
+        floating-point pixels of 0…255; or uint8 of three axes are one picture or sequences.
     """
     images = images if isinstance(images, jax.Array) else np.asarray(images)
     if not 3 <= images.ndim <= 5:
@@ -170,13 +173,25 @@ def check_images(images: Images) -> Images:
             "channels-first: use np.moveaxis(images, 1, -1)."
         )
     if images.dtype == np.uint8:
-        return images
+        return _gray(images) if images.ndim == 3 else images
     if not np.issubdtype(images.dtype, np.floating):
         raise TypeError(
-            f"images must be uint8 pixels or floating point. Received: dtype {images.dtype}"
+            f"images must be uint8 pixels or floating point. Received: dtype {images.dtype}. For "
+            "whole numbers 0…255 use images.astype(np.uint8)"
         )
     _check_values(images)
     return images
+
+
+def _gray(images: Images) -> Images:
+    """Return gray pictures ``(N, H, W)`` with an axis of one channel."""
+    if images.shape[-1] in (1, 3, 4):
+        raise ValueError(
+            "uint8 images of three axes are gray pictures (N, height, width). "
+            f"Received: shape {images.shape}. If this is one picture, use images[None]; sequences "
+            "(N, time, channels) must be floating point, such as images / 255"
+        )
+    return images[..., None]
 
 
 def _channels_first(images: Images) -> bool:

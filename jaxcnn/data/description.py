@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxcnn import shapes
-from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.sources.switch import find_source
-from jaxcnn.data.splits import members
+from jaxcnn.data.splits import Divided, members
 
 # Names of splits for testing, in order of preference.
 _HELD_OUT = ("test", "val", "valid", "validation")
@@ -63,8 +63,9 @@ def describe(name: str | Path, *, data_dir: str | Path | None = None) -> Descrip
     """
     source = find_source(name, data_dir)
     opened = source.open_source(name, data_dir)
-    if isinstance(opened, Dataset):
+    if not isinstance(opened, Undecoded):
         sizes = {split: len(rows) for split, rows in members(opened).items()}
-        shape = opened.labels.shape[1:]
-        return Description(source.KIND, sizes, opened.class_names, opened.image_shape, shape)
+        data = opened.data if isinstance(opened, Divided) else opened
+        shape = data.labels.shape[1:]
+        return Description(source.KIND, sizes, data.class_names, data.image_shape, shape)
     return Description(source.KIND, opened.sizes, opened.class_names, opened.image_shape)

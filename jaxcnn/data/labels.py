@@ -57,6 +57,9 @@ def check_labels(
             "labels must have one row per image, (N,) or (N, …). "
             f"Received: labels {labels.shape} for images {image_shapes}"
         )
+    # A column of one class per image, as Keras and MedMNIST store it.
+    if labels.shape[1:] == (1,) != image_shapes[1:-1] and labels.dtype.kind not in "bf":
+        labels = labels[:, 0]
     names = tuple(map(str, class_names))
     if _are_names(labels):
         labels, names = _number(labels, names)
@@ -141,9 +144,7 @@ def _check_shape(labels: np.ndarray, image_shapes: shapes.Shape) -> None:
         hint = " For one number per image use labels[:, None]."
     else:
         fits = labels.ndim in (1, len(image_shapes) - 1)
-        if labels.shape[1:] == (1,):
-            hint = " For one class per image use labels[:, 0]."
-        elif labels.ndim == 2:
+        if labels.ndim == 2:
             hint = " For several classes per image use labels.astype(bool)."
     if not fits or labels.size == 0:
         raise ValueError(

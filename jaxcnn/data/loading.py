@@ -7,7 +7,7 @@ from typing import Any
 from jaxcnn import arguments, shapes
 from jaxcnn.data import splits
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.decoding.undecoded import Form
+from jaxcnn.data.decoding.undecoded import Form, Undecoded
 from jaxcnn.data.sources.switch import find_source
 
 
@@ -49,7 +49,11 @@ def load(
         - ``"digits"``, the 1,797 handwritten digits that come with the package (``"./digits"`` is
           a folder); a path may start with ``~``;
         - a path that ends in ``.npz``: an archive with ``images``, ``labels`` and, optionally,
-          ``class_names``;
+          ``class_names``; with these two for each split, as in Keras's ``x_train``, ``y_train``,
+          ``x_test`` and ``y_test``, or ``train_images`` and ``train_labels``; or with one array of
+          images and one of labels under any names;
+        - a path that ends in ``.npy``, or a folder of such files: arrays whose files have the
+          names of an archive's, such as ``images.npy`` and ``labels.npy``, mapped from the disk;
         - the path of a folder of pictures: one folder per class, named as the class, or such
           folders inside ``train``, ``test`` and ``val``. Files with the usual suffixes count (png,
           jpg, jpeg, webp, bmp, gif, tif, avif and their variants); other and hidden files are
@@ -57,7 +61,8 @@ def load(
           to 8, a palette becomes color, and the first frame of an animation is taken;
         - any other name: a data set that TensorFlow Datasets has prepared; TensorFlow itself is
           not needed. If a folder has the same name, pass ``data_dir`` to read the data set;
-        - ``(images, labels)``, or a mapping with the arrays of an archive;
+        - ``(images, labels)``, or a mapping with the arrays of an archive; or such pairs for
+          training and testing, as ``keras.datasets.mnist.load_data()`` returns, or by split;
         - records: any object that has a length and returns ``{"image": …, "label": …}`` by number,
           such as a Hugging Face ``Dataset``, a Grain source or a Grain ``MapDataset``. An image is
           an array, a Pillow image, the path of a picture or its bytes. Several threads read
@@ -70,7 +75,8 @@ def load(
         ``"train[:80%]"``, ``"train[100:]+test"``. A set without splits is divided into ``"train"``
         and ``"test"``, which has every fifth image of each class, or of all images where they do
         not have one class each; slices take their share of every class. ``None`` means
-        ``"train"`` for names, paths and mappings of splits, and ``"all"`` for arrays and records.
+        ``"train"`` for names, paths and sources with splits, and ``"all"`` for other arrays and
+        records.
       image_size: Resize uint8 images (bilinear, without cropping) to ``(H, W)``, or to a square.
         Required if pictures have several sizes.
       channels: Decode pictures to 1 (gray) or 3 (RGB) channels; ``None`` means gray if all are.
@@ -90,9 +96,10 @@ def load(
     """
     form = _check_form(image_size, channels, on_error, cache_dir)
     opened = find_source(source, data_dir).open_source(source, data_dir)
-    if not isinstance(opened, Dataset):
+    if isinstance(opened, Undecoded):
         return opened.decode(split, form)
-    default = "train" if isinstance(source, str | Path) else "all"
+    divided = isinstance(source, str | Path) or isinstance(opened, splits.Divided)
+    default = "train" if divided else "all"
     return _convert(splits.cut(opened, split or default), form)
 
 
@@ -119,9 +126,11 @@ def examples(
     """
     form = _check_form(image_size, None, on_error, None)
     opened = find_source(source, data_dir).open_source(source, data_dir)
-    if not isinstance(opened, Dataset):
+    if isinstance(opened, Undecoded):
         return opened.decode_first(count, form)
-    return _convert(splits.cut(opened, f"train[:{count}]"), form)
+    names = splits.members(opened)
+    first = "train" if "train" in names else next(iter(names))
+    return _convert(splits.cut(opened, f"{first}[:{count}]"), form)
 
 
 def _check_form(

@@ -11,6 +11,10 @@ from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import strata
 
+# The lower-case names of splits in folders and archives, and the name of each split.
+NAMES = {"train": "train", "training": "train", "test": "test", "testing": "test"} | {
+    name: name for name in ("val", "valid", "validation")
+}
 _BOUND = r"-?\d+(?:\.\d+)?%|-?\d+"
 _PART = re.compile(rf"([^\[\]]+)(?:\[({_BOUND})?:({_BOUND})?\])?")
 
@@ -31,6 +35,19 @@ class Part:
         """
         bounds = (_row(bound, size) for bound in (self.start, self.stop))
         return range(size)[slice(*bounds)]
+
+
+@dataclass(frozen=True)
+class Divided:
+    """A set that its source divides into splits; the rows of one follow those of another.
+
+    Attributes:
+      data: The images and labels of all splits.
+      sizes: Number of images of each split, in the order of the rows.
+    """
+
+    data: Dataset
+    sizes: Mapping[str, int]
 
 
 def parse(split: str, names: Iterable[str]) -> list[Part]:
@@ -86,10 +103,11 @@ def stored_rows(parts: Sequence[Part], sizes: Mapping[str, int]) -> slice | np.n
     return np.concatenate([np.arange(rows.start, rows.stop) for rows in ranges])
 
 
-def cut(data: Dataset, split: str) -> Dataset:
-    """Return a part of a set without splits.
+def cut(opened: Dataset | Divided, split: str) -> Dataset:
+    """Return a part of a set.
 
-    Every fifth image of each class is in ``"test"``, the others in ``"train"``. A slice takes its
+    In a set without splits, every fifth image of each class is in ``"test"``, the others in
+    ``"train"``. A slice takes its
     share of every class, in whatever order the images are. Rows keep their order. Images without
     one class each, as in segmentation or regression, count as one class.
 
@@ -98,13 +116,14 @@ def cut(data: Dataset, split: str) -> Dataset:
     (array([0, 1], dtype=int32), array([0, 0, 1, 1], dtype=int32))
 
     Args:
-      data: The whole set.
+      opened: The whole set.
       split: As for :func:`jaxcnn.data.load`.
 
     Raises:
       ValueError: There is no such split, or it holds no image.
     """
-    found, classes, chosen = members(data), strata(data.labels), []
+    data = opened.data if isinstance(opened, Divided) else opened
+    found, classes, chosen = members(opened), strata(data.labels), []
     for part in parse(split, found):
         rows = found[part.name]
         if part.start or part.stop:
@@ -116,9 +135,13 @@ def cut(data: Dataset, split: str) -> Dataset:
     return data if np.array_equal(rows, np.arange(len(data))) else data.take(rows)
 
 
-def members(data: Dataset) -> dict[str, np.ndarray]:
-    """Return the rows of ``"train"`` and ``"test"`` of a set without splits."""
-    held_out = every_fifth(strata(data.labels))
+def members(opened: Dataset | Divided) -> dict[str, np.ndarray]:
+    """Return the rows of each split; without any, of ``"train"`` and ``"test"``."""
+    if isinstance(opened, Divided):
+        stops = [*accumulate(opened.sizes.values(), initial=0)]
+        rows = (np.arange(start, stop) for start, stop in pairwise(stops))
+        return dict(zip(opened.sizes, rows, strict=True))
+    held_out = every_fifth(strata(opened.labels))
     return {"train": np.flatnonzero(~held_out), "test": np.flatnonzero(held_out)}
 
 

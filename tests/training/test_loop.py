@@ -413,7 +413,7 @@ def test_fit_errors(options, kind, message):
         (
             lambda: cnn.predict(small(), DATA.images[0]),
             ValueError,
-            r"Received: shape \(1, 5\) If this is one image, use images\[None\]",
+            r"If this is one picture, use images\[None\]",
         ),
         (lambda: cnn.predict(small(), COLOUR.images), ValueError, r"must be .*30.*\(1, 90\)"),
         (

@@ -165,7 +165,8 @@ class Records:
             raise UnreadablePicture(f"{name} has no array as its image: {error}") from error
         if array.dtype == object:
             raise UnreadablePicture(f"{name} has no image. Received: {image!r:.80}")
-        return Record(array, label, name)
+        gray = array.dtype == np.uint8 and array.ndim == 2
+        return Record(array[..., None] if gray else array, label, name)
 
     def _read_or_skip(self, row: int) -> Record | str:
         """Return a record, or the error of its picture if unreadable pictures are left out."""

@@ -1,4 +1,4 @@
-"""Archives: ``.npz`` files with ``images``, ``labels`` and, optionally, ``class_names``."""
+"""Archives: ``.npz`` files with images and labels, or ``.npy`` files beside each other."""
 
 import os
 from pathlib import Path
@@ -7,15 +7,31 @@ import numpy as np
 
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.sources.arrays import from_mapping
+from jaxcnn.data.splits import Divided
 
 KIND = "archive"
 
 
-def open_source(source: str | Path, data_dir: str | Path | None) -> Dataset:
-    """Return the arrays in an archive.
+def is_archive(source: str | Path) -> bool:
+    """Return whether `source` ends in ``.npz`` or ``.npy``, or is a folder of ``.npy`` files.
+
+    >>> is_archive("pets.NPZ"), is_archive("images.npy"), is_archive("pets")
+    (True, True, False)
+    """
+    if Path(source).suffix.lower() in (".npz", ".npy"):
+        return True
+    folder = Path(os.path.expanduser(source))
+    if not source or not folder.is_dir():
+        return False
+    visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return bool(_arrays_in(folder)) and not any(path.is_dir() for path in visible)
+
+
+def open_source(source: str | Path, data_dir: str | Path | None) -> Dataset | Divided:
+    """Return the arrays in an archive, or those in a folder mapped from their files.
 
     Args:
-      source: Path of the archive, which may start with ``~``.
+      source: Path of the archive, of the folder, or of an array in it; it may start with ``~``.
       data_dir: Not used.
 
     Raises:
@@ -23,8 +39,12 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Dataset:
     """
     del data_dir
     path = Path(os.path.expanduser(source))
+    if path.is_dir() and path.suffix.lower() != ".npz":
+        return _open_folder(path)
     if not path.is_file():
         raise ValueError(f"there is no file {str(path)!r}")
+    if path.suffix.lower() == ".npy":
+        return _open_folder(path.parent)
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
@@ -32,3 +52,17 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Dataset:
     except Exception as error:  # zip, deflate and npy have their own errors for a damaged file
         raise ValueError(f"{str(path)!r} is not a readable .npz archive: {error}") from error
     return from_mapping(contents, repr(str(path)))
+
+
+def _open_folder(folder: Path) -> Dataset | Divided:
+    contents = {}
+    for path in _arrays_in(folder):
+        try:
+            contents[path.stem] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except Exception as error:
+            raise ValueError(f"{str(path)!r} is not a readable .npy file: {error}") from error
+    return from_mapping(contents, f"the .npy files in {str(folder)!r}")
+
+
+def _arrays_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".npy")

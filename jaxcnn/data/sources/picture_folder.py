@@ -15,15 +15,11 @@ from PIL import Image
 
 from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.labels import sort_class_names
-from jaxcnn.data.splits import evenly, every_fifth
+from jaxcnn.data.splits import NAMES, evenly, every_fifth
 
 KIND = "folder"
 
 _SUFFIXES = ["bmp", "gif", "jfif", "jpe", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp"]
-# The lower-case names of folders that may be splits, and the name of each split.
-_SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | {
-    name: name for name in ("val", "valid", "validation")
-}
 
 
 @dataclass(frozen=True)
@@ -116,10 +112,10 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
 def _split_folders(root: Path) -> dict[str, str]:
     """Return the folder of each split, or nothing where the folders are classes."""
     folders = [entry for entry in _entries(root) if entry.is_dir()]
-    named = [entry for entry in folders if entry.name.lower() in _SPLITS]
+    named = [entry for entry in folders if entry.name.lower() in NAMES]
     splits: dict[str, str] = {}
     for entry in filter(_holds_classes, named):
-        split = _SPLITS[entry.name.lower()]
+        split = NAMES[entry.name.lower()]
         if splits.setdefault(split, entry.name) != entry.name:
             raise ValueError(
                 f"two folders in {str(root)!r} are the split {split!r}: "
@@ -137,7 +133,7 @@ def _split_folders(root: Path) -> dict[str, str]:
             warnings.warn(
                 f"the pictures in {entry.path!r} belong to no class and are left out", stacklevel=2
             )
-    return {split: splits[split] for split in dict.fromkeys(_SPLITS.values()) if split in splits}
+    return {split: splits[split] for split in dict.fromkeys(NAMES.values()) if split in splits}
 
 
 def _classes(root: Path, part: str, digest: Any) -> dict[str, list[str]]:
@@ -177,7 +173,7 @@ def _check_depth(folder: Path, classes: Collection[str]) -> None:
     found = [entry for entry in _entries(folder) if entry.is_dir() and _holds_classes(entry)]
     for entry in found:
         inner = [each.name for each in _entries(entry.path) if each.is_dir()]
-        if any(name.lower() in _SPLITS for name in inner):
+        if any(name.lower() in NAMES for name in inner):
             reason = f"the folders {inner[:5]} in it are named as splits"
         elif len(inner) > 1 and len(classes) == 1:
             reason = f"it alone holds the folders {inner[:5]}"

@@ -10,6 +10,21 @@ from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.preparation.catalog import CATALOG
 from jaxcnn.data.sources import archive, arrays, digits, picture_folder, prepared, records
+from jaxcnn.data.splits import Divided
+
+# Files that hold data in a form that is not read, and the way to it.
+_OTHER_FILES = {
+    ".mat": "MATLAB's format, which scipy.io.loadmat (from version 7.3 on h5py.File) reads",
+    ".h5": "HDF5, which h5py.File reads",
+    ".hdf5": "HDF5, which h5py.File reads",
+    ".pkl": "a pickle, which runs code when it is read; if you trust it, pickle.load reads",
+    ".csv": "a table, which pandas.read_csv reads",
+    ".parquet": "a table, which datasets.load_dataset('parquet', data_files=…) reads",
+    ".tfrecord": "TensorFlow's format, which tensorflow_datasets reads",
+    ".zip": "packed: unpack it and pass the folder",
+    ".tar": "packed: unpack it and pass the folder",
+    ".gz": "packed: unpack it and pass the folder",
+}
 
 
 class Source(Protocol):
@@ -21,7 +36,9 @@ class Source(Protocol):
 
     KIND: str
 
-    def open_source(self, source: Any, data_dir: str | Path | None) -> Dataset | Undecoded:
+    def open_source(
+        self, source: Any, data_dir: str | Path | None
+    ) -> Dataset | Divided | Undecoded:
         """Return the whole data set, without decoding a picture.
 
         Args:
@@ -51,18 +68,29 @@ def find_source(source: Any, data_dir: str | Path | None = None) -> Source:
     match source:
         case str("digits"):
             return digits
-        case str() | Path() if Path(source).suffix.lower() == ".npz":
+        case str() | Path() if archive.is_archive(source):
             return archive
         case str() | Path() if picture_folder.is_folder(source, data_dir):
             return picture_folder
         case str() if prepared.is_known(source, data_dir):
             return prepared
+        case str() | Path() if Path(os.path.expanduser(source)).is_file():
+            raise _other_file(source)
         case str() | Path():
             raise _unknown_name(source)
         case _ if arrays.is_arrays(source):
             return arrays
         case _:
             return records
+
+
+def _other_file(path: str | Path) -> ValueError:
+    form = _OTHER_FILES.get(Path(path).suffix.lower(), "of another form")
+    way = "" if "unpack" in form else ": pass (images, labels), or save them by np.savez"
+    return ValueError(
+        f"a file must be an .npz archive or .npy arrays. Received: {str(path)!r}, which is "
+        f"{form}{way}"
+    )
 
 
 def _unknown_name(name: str | Path) -> ValueError:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxcnn.data import load
+from jaxcnn.data import describe, load
 
 
 def contents(count=12):
@@ -59,6 +59,49 @@ def test_labels_of_every_kind(tmp_path, labels, kind, names):
     np.testing.assert_array_equal(load(path, split="test").labels, labels[[4, 9]])
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x_train", "y_train", "x_test", "y_test"),
+        ("train_images", "train_labels", "val_images", "val_labels"),
+        ("X.training", "Y.training", "X.test", "Y.test"),
+    ],
+)
+@pytest.mark.parametrize("form", ["archive", "mapping", "folder", "file"])
+def test_names_of_splits_divide_the_set(tmp_path, names, form):
+    """As Keras's mnist.npz, with labels (N, 1) as in MedMNIST and gray images without channels."""
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 256, (9, 6, 5), np.uint8), np.arange(9)[:, None] % 2
+    arrays = dict(zip(names, (x[:7], y[:7], x[7:], y[7:]), strict=True))
+    source = {"archive": tmp_path / "set.npz", "mapping": arrays, "folder": tmp_path / "set"}
+    if form == "archive":
+        np.savez(tmp_path / "set.npz", **arrays)
+    (tmp_path / "set").mkdir()
+    for name, array in arrays.items():
+        np.save(tmp_path / "set" / f"{name}.npy", array)
+    opened = source.get(form, tmp_path / "set" / f"{names[0]}.npy")
+    described = describe(opened)
+    held_out = "val" if "val_images" in names else "test"
+    assert (described.train, described.test) == ("train", held_out)
+    assert dict(described.splits) == {"train": 7, held_out: 2}
+    np.testing.assert_array_equal(load(opened).images, x[:7, ..., None])
+    np.testing.assert_array_equal(load(opened, split=held_out).labels, y[7:, 0])
+    np.testing.assert_array_equal(load(opened, split="all", image_size=(6, 5)).images[..., 0], x)
+
+
+def test_pairs_of_arrays(tmp_path):
+    x, y = contents()["images"], contents()["labels"]
+    np.savez(tmp_path / "unnamed.npz", y, x)
+    np.testing.assert_array_equal(load(tmp_path / "unnamed.npz", split="all").images, x)
+    for pairs in (((x, y), (x[:4], y[:4])), {"train": (x, y), "test": (x[:4], y[:4])}):
+        np.testing.assert_array_equal(load(pairs).images, x)
+        np.testing.assert_array_equal(load(pairs, split="test").labels, y[:4])
+    with pytest.raises(ValueError, match=r"for each split.*'x_test': \(12, 5, 4, 3\)"):
+        load({"x_train": x, "y_train": y, "x_test": x})
+    with pytest.raises(ValueError, match="are the images: 'images' and 'x'"):
+        load({"images": x, "x": x, "labels": y})
+
+
 def no_file(path):
     pass
 
@@ -90,7 +133,7 @@ def pickled(path):
 
 
 def no_labels(path):
-    np.savez(path, images=contents()["images"], y=np.arange(12))
+    np.savez(path, images=contents()["images"], weights=np.ones((12, 3)))
 
 
 def wrong_labels(path):
@@ -114,7 +157,7 @@ def too_few_names(path):
         (pickled, r"is not a readable .npz archive: .*pickle"),
         (
             no_labels,
-            r"'.*set.npz' must hold 'images' and 'labels'. Received: \['images', 'y'\]",
+            r"'.*set.npz' must hold 'images' and 'labels', .* Received: {'images': .*'weights'",
         ),
         (wrong_labels, r"labels \(11,\) for images \(12, 5, 4, 3\)"),
         (too_few_names, r"labels must be in 0…0, because there are 1 classes"),

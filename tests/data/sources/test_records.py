@@ -97,6 +97,8 @@ def test_labels_of_records_may_be_names():
 @pytest.mark.parametrize("shape", [(12, 9, 2), (12, 3, 5, 4, 1), (12, 5, 4, 4)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_arrays_of_other_ranks_stay_as_they_are(shape, dtype):
+    if dtype == np.uint8 and len(shape) == 3:
+        pytest.skip("uint8 of these axes are gray pictures")
     images = (pixels(*shape) / 255).astype(dtype)
     data = load(records(images))
     np.testing.assert_array_equal(data.images, images)
@@ -216,8 +218,7 @@ ERRORS = [
     (iter(records()), TypeError, "For a Grain IterDataset pass .* Received: list_iterator"),
     ((IMAGES,), ValueError, r"the pair \(images, labels\). Received: a tuple of 1"),
     ((IMAGES, LABELS[:3]), ValueError, r"labels must have one row per image"),
-    ({"images": IMAGES}, ValueError, r"must hold 'images' and 'labels'. Received: \['images'\]"),
-    ({"image": IMAGES, "label": LABELS}, ValueError, r"'labels'. Received: \['image', 'label'\]"),
+    ({"images": IMAGES}, ValueError, r"must hold 'images' .*Received: {'images': \(12, 5, 4, 3\)}"),
     ({}, ValueError, "there is no split 'train'"),
     ([1, 2], TypeError, "each record of list must be a mapping .* Received: 1 as record 0"),
     ([{"img": 1}], TypeError, r"'image' and 'label'. Received: \['img'\] as record 0"),
@@ -245,7 +246,7 @@ def test_only_pictures_change_their_form():
     with pytest.raises(TypeError, match="only uint8 images can be resized"):
         load(records(IMAGES / 256), image_size=3)
     with pytest.raises(ValueError, match=r"only images \(N, height, width, channels\)"):
-        load(records(pixels(12, 5, 4)), image_size=3)
+        load(records(pixels(12, 5, 4) / 256), image_size=3)
     with pytest.raises(TypeError, match=r"can be pictures of 1 channels. Received: float64"):
         load(records(IMAGES / 256), channels=1)
 
@@ -317,7 +318,8 @@ def test_hugging_face_arrays(dtype):
     lists = datasets.List(datasets.List(datasets.Value(dtype)))
     features = datasets.Features({"image": lists, "label": datasets.Value("int32")})
     data = load(datasets.Dataset.from_dict(columns, features=features))
-    np.testing.assert_array_equal(data.images, images[..., 0])
+    gray = images[..., :1] if dtype == "uint8" else images[..., 0]
+    np.testing.assert_array_equal(data.images, gray)
     assert data.images.dtype == dtype
 
 

@@ -30,6 +30,8 @@ def contents(count=12):
         ("emnist/letters", "tfds"),
         ((np.zeros(1), np.zeros(1)), "arrays"),
         ({"images": [], "labels": []}, "arrays"),
+        ({"x_train": [], "y_train": []}, "arrays"),
+        ("x_train.npy", "archive"),
         ({"train": []}, "records"),
         ([], "records"),
         (np.zeros(3), "records"),
@@ -55,7 +57,7 @@ def test_every_kind_of_source_is_found(source, kind):
         ("~/petz", "Known: digits, mnist, "),
         ("my-pets", "Did you mean 'pets'?"),
         ("pets.zip", "Did you mean 'pets'?"),
-        ("flowers.npy", "Did you mean 'flowers.npz'?"),
+        ("flowers.npx", "Did you mean 'flowers.npz'?"),
         ("huggingface:mnist", "Known: digits, mnist, "),
         ("", "Known: digits, mnist, "),
         ("qqqqqq", "Known: digits, mnist, "),
@@ -88,3 +90,21 @@ def test_names_of_folders_and_archives(tmp_path, monkeypatch):
     assert load(Path("mnist"), data_dir=tmp_path).image_shape == (3, 3, 1)
     with pytest.raises(ValueError, match="'mnist' is not prepared"):
         load("mnist", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("set.mat", r"MATLAB's format, which scipy.io.loadmat .*: pass \(images, labels\)"),
+        (
+            "set.h5",
+            "HDF5, which h5py.File reads: pass .*, or save them by np.savez",
+        ),
+        ("set.zip", "packed: unpack it and pass the folder$"),
+        ("photo.png", "which is of another form: pass"),
+    ],
+)
+def test_files_of_other_forms_are_named_with_the_way_to_read_them(tmp_path, name, way):
+    (tmp_path / name).write_bytes(b"MATLAB 5.0")
+    with pytest.raises(ValueError, match=way):
+        load(tmp_path / name)
