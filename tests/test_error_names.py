@@ -72,6 +72,7 @@ ARGUMENTS = {
 }  # fmt: skip
 NEEDED = {
     "make_optimizer": {"learning_rate": 0.1}, "make_schedule": {"peak": 0.1, "steps": 10},
+    "alternating_flip": {"epoch": 0},
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from jaxcnn.augment.geometry import (
 )
 from jaxcnn.augment.mixing import cutmix, mixup
 from jaxcnn.augment.named_policies import default_name, named, names
+from jaxcnn.augment.positions import in_place
 from jaxcnn.augment.random_policy import rand_augment
 from jaxcnn.augment.sequences import channel_mask, time_mask, time_shift
 
@@ -24,6 +25,7 @@ __all__ = [
     "cutout",
     "default_name",
     "gaussian_noise",
+    "in_place",
     "mixup",
     "named",
     "names",

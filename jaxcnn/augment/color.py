@@ -10,8 +10,10 @@ import jax.numpy as jnp
 
 from jaxcnn import arguments, checks
 from jaxcnn.augment.composition import each_image, uniform
+from jaxcnn.augment.positions import in_place
 
 
+@in_place
 def color_jitter(
     key: jax.Array,
     images: jax.Array,
@@ -71,6 +73,7 @@ def color_jitter(
     return each_image(one, key, images)
 
 
+@in_place
 def gaussian_noise(key: jax.Array, images: jax.Array, *, deviation: float = 0.05) -> jax.Array:
     """Add normal noise to every value, and clip the result to [0, 1].
 

@@ -1,5 +1,6 @@
 """Composition of augmentations, and their application to each image with a separate key."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -8,8 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn import checks
+from jaxcnn.augment.positions import check_alignment, leaves_in_place
 
-Augment: TypeAlias = Callable[..., jax.Array]
+# Images; or images and labels, where labels at positions are passed.
+Augmented: TypeAlias = Any
+Augment: TypeAlias = Callable[..., Augmented]
 
 
 def compose(*augmentations: Augment) -> Augment:
@@ -26,15 +30,24 @@ def compose(*augmentations: Augment) -> Augment:
         has no value yet is called with the number of the epoch. Without any, images do not change.
 
     Returns:
-      A function ``(key, images, *, epoch=None) -> images``.
+      A function ``(key, images, *, epoch=None, labels=None) -> images``, or
+      ``-> (images, labels)`` where labels at positions are passed; see :func:`in_place`.
     """
 
     def composed(
-        key: jax.Array, images: jax.Array, *, epoch: jax.Array | int | None = None
-    ) -> jax.Array:
+        key: jax.Array,
+        images: jax.Array,
+        *,
+        epoch: jax.Array | int | None = None,
+        labels: jax.Array | None = None,
+    ) -> Augmented:
         for number, augment in enumerate(augmentations):
-            images = apply(augment, jax.random.fold_in(key, number), images, epoch=epoch)
-        return images
+            step_key = jax.random.fold_in(key, number)
+            if labels is None:
+                images = apply(augment, step_key, images, epoch=epoch)
+            else:
+                images, labels = apply(augment, step_key, images, epoch=epoch, labels=labels)
+        return images if labels is None else (images, labels)
 
     return composed
 
@@ -45,13 +58,30 @@ def apply(
     images: jax.Array,
     *,
     epoch: jax.Array | int | None = None,
-) -> jax.Array:
-    """Call `augment`, with the number of the epoch if its signature requires it.
+    labels: jax.Array | None = None,
+) -> Augmented:
+    """Call `augment`, with the number of the epoch and labels if its signature has them.
+
+    Returns:
+      The images; with labels at positions the images and the labels, moved as the images are.
 
     Raises:
-      ValueError: `augment` requires the epoch, and `epoch` is ``None``.
+      ValueError: `augment` requires the epoch, and `epoch` is ``None``; or it gets labels and does
+        not declare whether it moves pixels.
     """
-    option = inspect.signature(augment).parameters.get("epoch")
+    parameters = inspect.signature(augment).parameters
+    if labels is not None:
+        if "labels" in parameters:
+            augment = functools.partial(augment, labels=labels)
+        elif leaves_in_place(augment):
+            return apply(augment, key, images, epoch=epoch), labels
+        else:
+            raise ValueError(
+                "labels at positions must be moved with the pixels, and this augmentation does not "
+                "declare whether it moves them: if not, pass cnn.augment.in_place(augment); if so, "
+                f"it needs a parameter labels. Received: {augment!r}"
+            )
+    option = parameters.get("epoch")
     if option is None or option.default not in (None, option.empty):
         return augment(key, images)
     if epoch is None and option.default is option.empty:
@@ -63,28 +93,38 @@ def apply(
 
 
 def each_image(
-    augment: Callable[[jax.Array, jax.Array], jax.Array], key: jax.Array, images: jax.Array
-) -> jax.Array:
+    augment: Callable[..., Any],
+    key: jax.Array,
+    images: jax.Array,
+    labels: jax.Array | None = None,
+) -> Augmented:
     """Apply a function of one image, in at least float32, to every image with its own key.
 
     The key of an image is a function of `key` and its row, so that other rows do not affect it.
 
     Args:
-      augment: Map a key and one image to an image of the same shape.
+      augment: Map a key and one image to an image of the same shape; where there are labels, a
+        key, an image and its labels to both.
       key: A PRNG key.
       images: ``(batch, …)``, floating point.
+      labels: Labels at positions, for an augmentation that moves pixels.
 
     Returns:
-      Shape and dtype of ``images``.
+      Shape and dtype of ``images``; with labels the images and the labels.
 
     Raises:
       TypeError: The images are not floating point.
+      ValueError: The labels have other axes than the images.
     """
     checks.floating("images", images)
     # float16 is too imprecise for the coordinates and sums of an image.
     precise = images.astype(jnp.float32) if images.dtype.itemsize < 4 else images
     keys = jax.random.split(key, len(images))
-    return jax.vmap(augment)(keys, precise).astype(images.dtype)
+    if labels is None:
+        return jax.vmap(augment)(keys, precise).astype(images.dtype)
+    check_alignment(labels, images)
+    moved, labels = jax.vmap(augment)(keys, precise, labels)
+    return moved.astype(images.dtype), labels
 
 
 def uniform(key: jax.Array, interval: tuple[float, float], like: jax.Array, *shape: int) -> Any:

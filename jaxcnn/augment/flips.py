@@ -5,9 +5,17 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn import arguments, checks
+from jaxcnn.augment.composition import Augmented
+from jaxcnn.augment.positions import check_alignment
 
 
-def random_flip(key: jax.Array, images: jax.Array, *, rate: float = 0.5) -> jax.Array:
+def random_flip(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    rate: float = 0.5,
+    labels: jax.Array | None = None,
+) -> Augmented:
     """Flip each image horizontally with probability `rate`.
 
     >>> images = jnp.arange(3.0).reshape(1, 1, 3, 1)
@@ -18,9 +26,10 @@ def random_flip(key: jax.Array, images: jax.Array, *, rate: float = 0.5) -> jax.
       key: A PRNG key; the same key flips the same images.
       images: ``(batch, height, width, channels)``.
       rate: Probability of flipping, in [0, 1].
+      labels: Labels at positions, ``(batch, height, width)`` or with channels, to be flipped alike.
 
     Returns:
-      Shape and dtype of ``images``.
+      Shape and dtype of ``images``; with labels the images and the labels.
 
     Raises:
       TypeError: ``rate`` is not a number.
@@ -28,10 +37,16 @@ def random_flip(key: jax.Array, images: jax.Array, *, rate: float = 0.5) -> jax.
     """
     checks.rank("images", images, 4)
     rate = arguments.check_number("rate", rate, minimum=0, maximum=1)
-    return _flip(images, jax.random.bernoulli(key, rate, (len(images),)))
+    return _flip(images, jax.random.bernoulli(key, rate, (len(images),)), labels)
 
 
-def alternating_flip(key: jax.Array, images: jax.Array, *, epoch: jax.Array | int) -> jax.Array:
+def alternating_flip(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    epoch: jax.Array | int,
+    labels: jax.Array | None = None,
+) -> Augmented:
     """Flip half of the images horizontally in even epochs, and the other half in odd epochs.
 
     Two epochs show every image in both orientations; with random flips, half of the images have
@@ -49,9 +64,10 @@ def alternating_flip(key: jax.Array, images: jax.Array, *, epoch: jax.Array | in
       images: ``(batch, height, width, channels)``.
       epoch: Number of the epoch, from 0. :func:`jaxcnn.fit` passes it, and so does
         :func:`jaxcnn.make_training` with ``steps_per_epoch``.
+      labels: As for :func:`random_flip`.
 
     Returns:
-      Shape and dtype of ``images``.
+      Shape and dtype of ``images``; with labels the images and the labels.
 
     Raises:
       ValueError: ``images`` does not have 4 axes.
@@ -59,11 +75,17 @@ def alternating_flip(key: jax.Array, images: jax.Array, *, epoch: jax.Array | in
     del key
     checks.rank("images", images, 4)
     flipped_first = _parity(images) == 1
-    return _flip(images, flipped_first ^ (jnp.asarray(epoch) % 2 == 1))
+    return _flip(images, flipped_first ^ (jnp.asarray(epoch) % 2 == 1), labels)
 
 
-def _flip(images: jax.Array, chosen: jax.Array) -> jax.Array:
-    return jnp.where(chosen[:, None, None, None], images[:, :, ::-1], images)
+def _flip(images: jax.Array, chosen: jax.Array, labels: jax.Array | None) -> Augmented:
+    def flip(x: jax.Array) -> jax.Array:
+        return jnp.where(chosen.reshape(-1, *(1,) * (x.ndim - 1)), x[:, :, ::-1], x)
+
+    if labels is None:
+        return flip(images)
+    check_alignment(labels, images)
+    return flip(images), flip(labels)
 
 
 def _parity(images: jax.Array) -> jax.Array:

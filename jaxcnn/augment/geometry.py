@@ -8,13 +8,16 @@ from jax import lax
 from jax.scipy.ndimage import map_coordinates
 
 from jaxcnn import arguments, checks, ops
-from jaxcnn.augment.composition import each_image, uniform
+from jaxcnn.augment.composition import Augmented, each_image, uniform
+from jaxcnn.augment.positions import check_alignment, outside, with_channels
 
 # SciPy's names of the padding modes.
 _MODES = {"zeros": "constant", "reflect": "mirror", "replicate": "nearest", "circular": "wrap"}
 
 
-def random_shift(key: jax.Array, images: jax.Array, *, pixels: int = 2) -> jax.Array:
+def random_shift(
+    key: jax.Array, images: jax.Array, *, pixels: int = 2, labels: jax.Array | None = None
+) -> Augmented:
     """Shift each image by up to `pixels` along each axis; the border is filled with 0.
 
     >>> images = jnp.zeros((4, 28, 28, 1)).at[:, 14, 14].set(1.0)
@@ -26,21 +29,27 @@ def random_shift(key: jax.Array, images: jax.Array, *, pixels: int = 2) -> jax.A
       key: A PRNG key; the same key gives the same shifts.
       images: ``(batch, *spatial, channels)``.
       pixels: The largest shift, at least 0.
+      labels: As for :func:`random_crop`.
 
     Returns:
-      Shape and dtype of ``images``.
+      Shape and dtype of ``images``; with labels the images and the labels.
 
     Raises:
       TypeError: ``pixels`` is not an integer.
       ValueError: ``pixels`` is below 0, or ``images`` has no spatial axis.
     """
     arguments.check_integer("pixels", pixels, minimum=0)
-    return random_crop(key, images, padding=pixels, mode="zeros")
+    return random_crop(key, images, padding=pixels, mode="zeros", labels=labels)
 
 
 def random_crop(
-    key: jax.Array, images: jax.Array, *, padding: int = 4, mode: str = "reflect"
-) -> jax.Array:
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    padding: int = 4,
+    mode: str = "reflect",
+    labels: jax.Array | None = None,
+) -> Augmented:
     """Pad each image on all sides, and crop it to its size at a random position.
 
     >>> images = jnp.arange(32.0).reshape(2, 4, 4, 1)
@@ -53,9 +62,11 @@ def random_crop(
       padding: Pixels on each side of each axis, at least 0.
       mode: Fill of the padding: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``,
         see :func:`jaxcnn.ops.pad`.
+      labels: Labels at positions, ``(batch, *spatial)`` or with channels, to be moved alike:
+        whole numbers by nearest neighbor, with 255 (void) from outside under ``"zeros"``.
 
     Returns:
-      Shape and dtype of ``images``.
+      Shape and dtype of ``images``; with labels the images and the labels.
 
     Raises:
       TypeError: ``padding`` is not an integer, or ``mode`` is not a string.
@@ -64,13 +75,22 @@ def random_crop(
     """
     checks.images("images", images)
     padding = arguments.check_integer("padding", padding, minimum=0)
-    padded = ops.pad(images, padding, mode=check_mode(mode))
+    check_mode(mode)
     offsets = jax.random.randint(key, (len(images), images.ndim - 2), 0, 2 * padding + 1)
 
-    def crop(image: jax.Array, offset: jax.Array) -> jax.Array:
-        return lax.dynamic_slice(image, (*offset, 0), images.shape[1:])
+    def shift(x: jax.Array, fill: int = 0) -> jax.Array:
+        padded = ops.pad(x, padding, mode=mode, value=fill if mode == "zeros" else 0)
 
-    return jax.vmap(crop)(padded, offsets)
+        def crop(image: jax.Array, offset: jax.Array) -> jax.Array:
+            return lax.dynamic_slice(image, (*offset, 0), x.shape[1:])
+
+        return jax.vmap(crop)(padded, offsets)
+
+    if labels is None:
+        return shift(images)
+    check_alignment(labels, images)
+    fill = outside(labels)
+    return shift(images), with_channels(lambda x: shift(x, fill), labels, images.ndim)
 
 
 def random_resized_crop(
@@ -79,7 +99,8 @@ def random_resized_crop(
     *,
     scale: arguments.Range = (0.08, 1.0),
     ratio: arguments.Range = (3 / 4, 4 / 3),
-) -> jax.Array:
+    labels: jax.Array | None = None,
+) -> Augmented:
     """Crop a random part of each image, and resize it (bilinear) to the size of the image.
 
     The standard augmentation of ImageNet networks since GoogLeNet (Szegedy et al., 2014). The part
@@ -97,9 +118,10 @@ def random_resized_crop(
         nothing.
       ratio: Smallest and largest width divided by height, above 0; its logarithm is drawn
         uniformly.
+      labels: As for :func:`random_crop`.
 
     Returns:
-      Shape and dtype of ``images``.
+      Shape and dtype of ``images``; with labels the images and the labels.
 
     Raises:
       TypeError: An option is not a pair of numbers, or the images are not floating point.
@@ -111,26 +133,40 @@ def random_resized_crop(
         arguments.check_interval("ratio", ratio, above=0),
     )
     if shares == (1, 1):
-        return images
+        return images if labels is None else (images, labels)
     size = images.shape[1:3]
 
-    def one(key: jax.Array, image: jax.Array) -> jax.Array:
+    def one(key: jax.Array, image: jax.Array, label: jax.Array | None = None) -> Augmented:
         sides_key, place_key = jax.random.split(key)
         sides = draw_sides(sides_key, image, shares, ratios)
         room = jnp.array(size, image.dtype) - sides
-        return resized_crop(image, uniform(place_key, (0, 1), image, 2) * room, sides)
+        corner = uniform(place_key, (0, 1), image, 2) * room
+        cropped = resized_crop(image, corner, sides)
+        if label is None:
+            return cropped
+        return cropped, with_channels(lambda x: resized_crop(x, corner, sides), label, 3)
 
-    return each_image(one, key, images)
+    return each_image(one, key, images, labels)
 
 
 def resized_crop(image: jax.Array, corner: jax.Array, sides: jax.Array) -> jax.Array:
     """Return the part of an image at `corner`, resized (bilinear) to the size of the image.
 
     Args:
-      image: ``(height, width, channels)``.
+      image: ``(height, width, channels)``; integers are labels, of which the nearest is taken.
       corner: ``(2,)`` position of the upper left corner, in pixels.
       sides: ``(2,)`` height and width of the part, in pixels.
     """
+    if jnp.issubdtype(image.dtype, jnp.integer):
+        rows, columns = (
+            jnp.floor(
+                corner[axis] + (jnp.arange(size, dtype=sides.dtype) + 0.5) * (sides[axis] / size)
+            )
+            .astype(int)
+            .clip(0, size - 1)
+            for axis, size in enumerate(image.shape[:2])
+        )
+        return image[rows[:, None], columns[None]]
     scale = jnp.array(image.shape[:2], image.dtype) / sides
     return jax.image.scale_and_translate(
         image, image.shape, (0, 1), scale, -corner * scale, method="linear", antialias=False
@@ -165,7 +201,8 @@ def random_affine(
     scale: arguments.Range = (1.0, 1.0),
     shear: arguments.Range = 0.0,
     mode: str = "zeros",
-) -> jax.Array:
+    labels: jax.Array | None = None,
+) -> Augmented:
     """Rotate, translate, scale and shear each image about its center, with bilinear sampling.
 
     >>> images = jnp.ones((2, 8, 8, 3))
@@ -184,9 +221,10 @@ def random_affine(
         ``(low, high)`` in [−80, 80]; leaning to the right is positive.
       mode: Fill of pixels from outside the image: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
         ``"circular"``.
+      labels: As for :func:`random_crop`.
 
     Returns:
-      Shape and dtype of ``images``.
+      Shape and dtype of ``images``; with labels the images and the labels.
 
     Raises:
       TypeError: An option is not a number or a pair of numbers, ``mode`` is not a string, or the
@@ -201,7 +239,7 @@ def random_affine(
     lean = arguments.check_interval("shear", shear, center=0, minimum=-80, maximum=80)
     check_mode(mode)
 
-    def one(key: jax.Array, image: jax.Array) -> jax.Array:
+    def one(key: jax.Array, image: jax.Array, label: jax.Array | None = None) -> Augmented:
         rotation_key, translation_key, scale_key, shear_key = jax.random.split(key, 4)
         matrix = affine_matrix(
             jnp.radians(uniform(rotation_key, degrees, image)),
@@ -209,9 +247,9 @@ def random_affine(
             jnp.radians(uniform(shear_key, lean, image)),
         )
         move = uniform(translation_key, share, image, 2) * jnp.array(image.shape[:2], image.dtype)
-        return warp(image, matrix, -product(matrix, move), mode=mode)
+        return warp_both(image, label, matrix, -product(matrix, move), mode=mode)
 
-    return each_image(one, key, images)
+    return each_image(one, key, images, labels)
 
 
 def affine_matrix(rotation: jax.Array, scale: jax.Array, shear: jax.Array) -> jax.Array:
@@ -236,27 +274,46 @@ def product(matrix: jax.Array, other: jax.Array) -> jax.Array:
     return jnp.matmul(matrix, other, precision=lax.Precision.HIGHEST)
 
 
+def warp_both(
+    image: jax.Array,
+    label: jax.Array | None,
+    matrix: jax.Array,
+    offset: jax.Array,
+    *,
+    mode: str,
+) -> Augmented:
+    """Warp an image, and its labels at positions if there are any."""
+    warped = warp(image, matrix, offset, mode=mode)
+    if label is None:
+        return warped
+    moved = with_channels(lambda x: warp(x, matrix, offset, mode=mode), label, image.ndim)
+    return warped, moved
+
+
 def warp(
     image: jax.Array, matrix: jax.Array, offset: jax.Array, *, mode: str = "zeros"
 ) -> jax.Array:
     """Sample an image bilinearly at the coordinates of an affine map.
 
     Args:
-      image: ``(height, width, channels)``.
+      image: ``(height, width, channels)``; integers are labels, of which the nearest is taken.
       matrix: ``(2, 2)``; maps (row, column) in the result to (row, column) in the image, both
         relative to the center. The identity matrix returns the image bit for bit.
       offset: ``(2,)`` pixels, added to the mapped coordinates.
       mode: Fill of pixels from outside the image.
     """
     height, width = image.shape[:2]
-    middle = (jnp.array((height, width), image.dtype) - 1) / 2
-    rows = jnp.arange(height, dtype=image.dtype)[:, None] - middle[0]
-    columns = jnp.arange(width, dtype=image.dtype)[None] - middle[1]
+    order = 0 if jnp.issubdtype(image.dtype, jnp.integer) else 1
+    middle = (jnp.array((height, width), matrix.dtype) - 1) / 2
+    rows = jnp.arange(height, dtype=matrix.dtype)[:, None] - middle[0]
+    columns = jnp.arange(width, dtype=matrix.dtype)[None] - middle[1]
     start = middle + offset
     places = [matrix[axis, 0] * rows + matrix[axis, 1] * columns + start[axis] for axis in (0, 1)]
 
     def read(plane: jax.Array) -> jax.Array:
-        return map_coordinates(plane, places, order=1, mode=_MODES[mode])
+        values = plane.astype(matrix.dtype)  # of integers too: the nearest one exactly
+        sampled = map_coordinates(values, places, order, _MODES[mode], outside(image))
+        return sampled.astype(image.dtype)
 
     return jax.vmap(read, in_axes=-1, out_axes=-1)(image)
 

@@ -8,8 +8,8 @@ from jax import lax
 
 from jaxcnn import arguments, checks
 from jaxcnn.augment import color
-from jaxcnn.augment.composition import each_image
-from jaxcnn.augment.geometry import affine_matrix, check_mode, product, warp
+from jaxcnn.augment.composition import Augmented, each_image
+from jaxcnn.augment.geometry import affine_matrix, check_mode, product, warp_both
 
 # The values at magnitude 10, as in the paper and in torchvision.
 _MOST_DEGREES, _MOST_SHEAR, _MOST_SHARE, _MOST_FACTOR = 30.0, 0.3, 0.45, 0.9
@@ -22,7 +22,8 @@ def rand_augment(
     num_ops: int = 2,
     magnitude: float = 9.0,
     mode: str = "zeros",
-) -> jax.Array:
+    labels: jax.Array | None = None,
+) -> Augmented:
     """Apply `num_ops` of fourteen changes to each image, each drawn uniformly.
 
     RandAugment (Cubuk et al., 2019, arXiv 1909.13719): identity, autocontrast, equalize,
@@ -44,9 +45,10 @@ def rand_augment(
         by 45 % of the side, factors of 0.1 or 1.9, and 4 bits.
       mode: Fill of pixels from outside the image: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
         ``"circular"``.
+      labels: As for :func:`random_crop`.
 
     Returns:
-      Shape and dtype of ``images``; values in [0, 1].
+      Shape and dtype of ``images``; values in [0, 1]. With labels the images and the labels.
 
     Raises:
       TypeError: ``num_ops`` is not an integer, ``magnitude`` is not a number, ``mode`` is not a
@@ -59,9 +61,9 @@ def rand_augment(
     full = arguments.check_number("magnitude", magnitude, minimum=0, maximum=10) / 10
     check_mode(mode)
     if full == 0:
-        return images
+        return images if labels is None else (images, labels)
 
-    def one(key: jax.Array, image: jax.Array) -> jax.Array:
+    def one(key: jax.Array, image: jax.Array, label: jax.Array | None = None) -> Augmented:
         matrix, offset = jnp.eye(2, dtype=image.dtype), jnp.zeros(2, image.dtype)
         size = jnp.array(image.shape[:2], image.dtype)
         for place in range(num_ops):
@@ -83,9 +85,9 @@ def rand_augment(
             matrix = product(matrix, step)
             moved = _MOST_SHARE * jnp.stack(move) * size
             offset -= product(matrix, moved)
-        return warp(image, matrix, offset, mode=mode)
+        return warp_both(image, label, matrix, offset, mode=mode)
 
-    return each_image(one, key, images)
+    return each_image(one, key, images, labels)
 
 
 def identity(image: jax.Array, strength: jax.Array) -> jax.Array:

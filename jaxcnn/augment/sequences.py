@@ -4,13 +4,19 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn import arguments, checks
-from jaxcnn.augment.composition import each_image
+from jaxcnn.augment.composition import Augmented, each_image
 from jaxcnn.augment.geometry import random_crop
+from jaxcnn.augment.positions import in_place
 
 
 def time_shift(
-    key: jax.Array, sequences: jax.Array, *, steps: int = 8, mode: str = "zeros"
-) -> jax.Array:
+    key: jax.Array,
+    sequences: jax.Array,
+    *,
+    steps: int = 8,
+    mode: str = "zeros",
+    labels: jax.Array | None = None,
+) -> Augmented:
     """Shift each sequence by up to `steps` in either direction.
 
     >>> time_shift(jax.random.key(0), jnp.ones((2, 16, 3)), steps=4).shape
@@ -22,9 +28,11 @@ def time_shift(
       steps: The largest shift, at least 0.
       mode: Fill of the steps from outside: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
         ``"circular"``.
+      labels: Labels at positions, ``(batch, length)`` or with channels, to be moved alike:
+        whole numbers by nearest neighbor, with 255 (void) from outside under ``"zeros"``.
 
     Returns:
-      Shape and dtype of ``sequences``.
+      Shape and dtype of ``sequences``; with labels the sequences and the labels.
 
     Raises:
       TypeError: ``steps`` is not an integer, or ``mode`` is not a string.
@@ -33,9 +41,10 @@ def time_shift(
     """
     checks.rank("sequences", sequences, 3)
     arguments.check_integer("steps", steps, minimum=0)
-    return random_crop(key, sequences, padding=steps, mode=mode)
+    return random_crop(key, sequences, padding=steps, mode=mode, labels=labels)
 
 
+@in_place
 def time_mask(key: jax.Array, sequences: jax.Array, *, width: int = 8, count: int = 1) -> jax.Array:
     """Set intervals of time to 0 in each sequence, in all channels.
 
@@ -62,6 +71,7 @@ def time_mask(key: jax.Array, sequences: jax.Array, *, width: int = 8, count: in
     return _mask(key, sequences, 0, width, count)
 
 
+@in_place
 def channel_mask(
     key: jax.Array, sequences: jax.Array, *, width: int = 1, count: int = 1
 ) -> jax.Array:

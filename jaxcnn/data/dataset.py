@@ -50,8 +50,7 @@ class Dataset:
     - ``"numbers"``: floating point ``(N, …)``, stored as float32. The targets of a regression, or
       shares of the classes. One number per image is ``(N, 1)``.
 
-    Augmentations change only the images: with labels at positions, use those that do not move
-    pixels.
+    Augmentations that move pixels move labels at positions too; other labels stay as they are.
 
     Attributes:
       images: ``(N, H, W, C)``, or ``(N, T, C)`` for sequences, or ``(N, T, H, W, C)`` for video:

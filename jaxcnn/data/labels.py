@@ -6,12 +6,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from jaxcnn import shapes
+from jaxcnn.augment.positions import VOID
 from jaxcnn.data.array_blocks import blocks
 
 LabelKind: TypeAlias = Literal["class", "positions", "several", "numbers"]
-
-# The label of a position without a class, as in segmentation data sets since Pascal VOC.
-VOID = 255
 
 # Without names each number up to the largest label is a class; a larger one is an id or a date.
 _MOST_NUMBERS = 1_000_000

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from jaxcnn import arguments
+from jaxcnn.augment.positions import VOID
 from jaxcnn.data.array_blocks import blocks
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.labels import VOID, check_class_per_image, strata
+from jaxcnn.data.labels import check_class_per_image, strata
 
 
 def class_weights(data: Dataset) -> np.ndarray:

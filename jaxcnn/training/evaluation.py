@@ -11,8 +11,8 @@ import numpy as np
 from flax import nnx
 
 from jaxcnn import arguments, modules
+from jaxcnn.augment.positions import VOID
 from jaxcnn.data.dataset import Dataset, Images, check_images
-from jaxcnn.data.labels import VOID
 from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy

@@ -90,7 +90,8 @@ def fit(
         in training, it receives shares of the classes ``(batch, classes)`` instead of labels.
       augment: Maps a key and float images to changed images of the same shape, inside the step,
         such as :func:`jaxcnn.augment.random_shift`, or the name of an augmentation policy, such
-        as ``"cifar"``; :func:`jaxcnn.augment.names` lists them. Labels are not changed.
+        as ``"cifar"``; :func:`jaxcnn.augment.names` lists them. Labels at positions are moved with
+        the pixels, other labels stay; see :func:`jaxcnn.augment.in_place`.
       mix: Mixes images, and their labels, with others of the batch, after `augment`:
         :func:`jaxcnn.augment.mixup` or :func:`jaxcnn.augment.cutmix`.
       metrics: Further metrics of the validation images, by name, such as

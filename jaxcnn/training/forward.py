@@ -1,5 +1,6 @@
 """The way of a batch through a step: pixels, augmentation, mixing, the model."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import named
+from jaxcnn.augment.positions import are_at_positions
 from jaxcnn.data.batching import Batch
 from jaxcnn.modules import call, in_mode, pool_before_relu
 from jaxcnn.training.frozen_parts import freeze_parts
@@ -66,10 +68,14 @@ class Forward(NamedTuple):
         step_key = jax.random.fold_in(state.key, state.step)
         augment_key, model_key, mix_key = jax.random.split(step_key, 3)
         images = to_float(batch.image)
+        targets, mask = jnp.asarray(batch.label), jnp.asarray(batch.mask)
         if self.augment is not None:
             epoch = None if self.steps_per_epoch is None else state.step // self.steps_per_epoch
-            images = apply(self.augment, augment_key, images, epoch=epoch)
-        targets, mask = jnp.asarray(batch.label), jnp.asarray(batch.mask)
+            augment = functools.partial(apply, self.augment, augment_key, images, epoch=epoch)
+            if are_at_positions(targets, images):
+                images, targets = augment(labels=targets)
+            else:
+                images = augment()
         if self.mix is not None:
             logits, _ = jax.eval_shape(
                 self.logits, state.params, state.statistics, images, model_key

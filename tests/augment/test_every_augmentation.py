@@ -121,7 +121,7 @@ def random_images(shape, seed=0, dtype=jnp.float32):
 
 def test_every_augmentation_is_here():
     others = {"alternating_flip", "compose", "cutmix", "mixup"}
-    others |= {"default_name", "named", "names"}
+    others |= {"default_name", "in_place", "named", "names"}
     assert set(CASES) | others == set(aug.__all__)
 
 
