@@ -66,7 +66,8 @@ def load(
         - records: any object that has a length and returns ``{"image": …, "label": …}`` by number,
           such as a Hugging Face ``Dataset``, a Grain source or a Grain ``MapDataset``. An image is
           an array, a Pillow image, the path of a picture or its bytes. Several threads read
-          records at the same time;
+          records at the same time. A transform of a Hugging Face set is applied once, before the
+          images are kept;
         - a mapping of splits to records, such as a Hugging Face ``DatasetDict``.
 
         Labels are class numbers, or class names, which are then sorted; in arrays and archives

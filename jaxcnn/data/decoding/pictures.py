@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 # The only formats that are opened, whatever a file is called: for an EPS in a PNG's place Pillow
 # would start Ghostscript, which runs the program in the file.
@@ -35,6 +35,12 @@ def read_picture(
     name = repr(str(file)) if name is None else name
     try:
         if isinstance(file, Image.Image):
+            # Another library may have opened it and not decoded it yet.
+            if isinstance(file, ImageFile.ImageFile) and file.format not in (*FORMATS, "MPO"):
+                raise ValueError(
+                    f"its format {file.format} is none of {', '.join(FORMATS)}; if you trust it, "
+                    "pass picture.copy()"
+                )
             return plain(file)
         if isinstance(file, str | Path):
             # Read the whole file first: later errors are caused by its contents, not by the disk.

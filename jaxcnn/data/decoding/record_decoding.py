@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from PIL import Image
 
+from jaxcnn import arguments
 from jaxcnn.data.decoding.pictures import UnreadablePicture, read_picture
 from jaxcnn.data.resizing import resize_images, resize_picture
 
@@ -140,33 +141,23 @@ class Records:
           ValueError: Its label is not one number or name.
         """
         record = self.source[row]
+        if record is None:  # as Grain's filter leaves
+            raise UnreadablePicture(f"record {row} of {self.name} is None, as a filter leaves")
         if not isinstance(record, Mapping) or not {"image", "label"} <= record.keys():
-            received = sorted(record) if isinstance(record, Mapping) else repr(record)[:200]
+            received = sorted(record) if isinstance(record, Mapping) else record
             raise TypeError(
                 f"each record of {self.name} must be a mapping with 'image' and 'label'. "
-                f"Received: {received} as record {row}"
+                f"Received: {arguments.shown(received)} as record {row}"
             )
         image, label = record["image"], record["label"]
-        if isinstance(image, Mapping):  # a picture that Hugging Face has not decoded
-            image = image["path"] if image["bytes"] is None else image["bytes"]
         files = isinstance(image, str | Path)
         name = repr(str(image)) if files else f"record {row} of {self.name}"
         if (scalar := np.asarray(label)).ndim or scalar.dtype == object:
             raise ValueError(
-                f"a label must be one class number or name. Received: {label!r} in {name}"
+                "a label must be one class number or name. "
+                f"Received: {arguments.shown(label)} in {name}"
             )
-        if isinstance(image, bytes):
-            image = io.BytesIO(image)
-        if files or isinstance(image, io.BytesIO | Image.Image):
-            return Record(read_picture(image, name=name), label, name)
-        try:
-            array = np.asarray(image)
-        except ValueError as error:  # rows of several lengths
-            raise UnreadablePicture(f"{name} has no array as its image: {error}") from error
-        if array.dtype == object:
-            raise UnreadablePicture(f"{name} has no image. Received: {image!r:.80}")
-        gray = array.dtype == np.uint8 and array.ndim == 2
-        return Record(array[..., None] if gray else array, label, name)
+        return Record(read_record(image, name), label, name)
 
     def _read_or_skip(self, row: int) -> Record | str:
         """Return a record, or the error of its picture if unreadable pictures are left out."""
@@ -230,6 +221,33 @@ class Records:
             image = resize_picture(image, size)
         # As np.asarray(image) does, in half the time.
         return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, -1)
+
+
+def read_record(image: Any, name: str) -> Any:
+    """Return the image of a record: a picture of mode L or RGB, or an array.
+
+    Args:
+      image: An array, a Pillow image, the path of a picture file, its bytes, or what Hugging Face
+        has not decoded.
+      name: Name of the record in errors.
+
+    Raises:
+      UnreadablePicture: It is none of these, or cannot be read.
+    """
+    if isinstance(image, Mapping) and image.keys() >= {"path", "bytes"}:  # of Hugging Face
+        image = image["path"] if image["bytes"] is None else image["bytes"]
+    if isinstance(image, bytes):
+        image = io.BytesIO(image)
+    if isinstance(image, str | Path | io.BytesIO | Image.Image):
+        return read_picture(image, name=name)
+    try:
+        array = np.asarray(image)
+    except ValueError as error:  # rows of several lengths
+        raise UnreadablePicture(f"{name} has no array as its image: {error}") from error
+    if array.dtype == object:
+        raise UnreadablePicture(f"{name} has no image. Received: {arguments.shown(image)}")
+    gray = array.dtype == np.uint8 and array.ndim == 2
+    return array[..., None] if gray else array
 
 
 class Joined(Sequence[Any]):

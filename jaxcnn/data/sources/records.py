@@ -1,11 +1,12 @@
 """Records of other libraries: Hugging Face, Grain, and any sequence of mappings."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.data.decoding.record_decoding import RecordSequence
+from jaxcnn import arguments
+from jaxcnn.data.decoding.record_decoding import RecordSequence, read_record
 from jaxcnn.data.decoding.undecoded import Undecoded
 
 KIND = "records"
@@ -61,25 +62,70 @@ def _open_records(source: Any) -> tuple[RecordSequence, tuple[str, ...]]:
 def _open_table(table: Any, features: Mapping[str, Any]) -> tuple[RecordSequence, tuple[str, ...]]:
     """Return a Hugging Face ``Dataset`` as records with undecoded pictures.
 
-    The features are recognized by the names of their types, so that nothing is imported.
+    The features are recognized by the names of their types, so that nothing is imported. Its
+    format is honored: a transform is applied, and columns that it leaves out are not read; numpy,
+    torch and others only choose the container of the same values.
     """
+    form = getattr(table, "format", None) or {}
+    if not form.get("output_all_columns"):
+        features = {name: features[name] for name in form.get("columns", features)}
     columns = []
     for name, kind in (("image", "Image"), ("label", "ClassLabel")):
         fitting = [each for each, feature in features.items() if type(feature).__name__ == kind]
         if name not in features and len(fitting) != 1:
             raise ValueError(
                 f"the table must have a column {name!r}, or one column of type {kind}: use "
-                f"rename_column(…, {name!r}). Received: {dict(features)}"
+                f"rename_column(…, {name!r}). Received: {arguments.shown(features)}"
             )
         columns.append(name if name in features else fitting[0])
     image, label = columns
+    class_names = tuple(getattr(features[label], "names", None) or ())
+    if form.get("type") == "custom":
+        return Renamed(table, image, label), class_names
+    if form.get("format_kwargs"):
+        raise ValueError(
+            "the options of a table's format would be lost, because pixels are decoded here: use "
+            f"with_format(None), or with_transform. Received: {arguments.shown(form)}"
+        )
     dtype = _array_dtype(features[image])
+    mode = getattr(features[image], "mode", None)
     table = table.select_columns(columns)
     table = table.with_format("numpy", dtype=dtype) if dtype else table.with_format(None)
     if type(features[image]).__name__ == "Image":
         table = table.cast_column(image, type(features[image])(decode=False))
-    table = table.rename_columns({image: "image", label: "label"})
-    return table, tuple(getattr(features[label], "names", None) or ())
+    return Renamed(table, image, label, _check_mode(mode)), class_names
+
+
+class Renamed(Sequence[Any]):
+    """Records of a table whose columns have other names."""
+
+    def __init__(self, table: Any, image: str, label: str, mode: str | None = None) -> None:
+        """Keep the table, the names of its columns, and the mode that its pictures get."""
+        self._table, self._names, self._mode = table, {image: "image", label: "label"}, mode
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self._table)
+
+    def __getitem__(self, row: Any) -> Any:
+        """Return the record with this number; a picture in the mode that the table asks for."""
+        record = self._table[row]
+        if not isinstance(record, Mapping):
+            return record
+        record = {self._names.get(name, name): value for name, value in record.items()}
+        if self._mode is not None:
+            picture = read_record(record["image"], f"record {row} of {type(self._table).__name__}")
+            record["image"] = picture.convert(self._mode)
+        return record
+
+
+def _check_mode(mode: str | None) -> str | None:
+    if mode not in (None, "L", "RGB"):
+        raise ValueError(
+            "the pictures of a table become gray or RGB: its feature must be Image(mode='L'), "
+            f"Image(mode='RGB') or Image(). Received: Image(mode={mode!r})"
+        )
+    return mode
 
 
 def _array_dtype(feature: Any) -> str | None:

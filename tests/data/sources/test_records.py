@@ -296,6 +296,58 @@ def test_hugging_face_tables():
     assert (data.class_names, data.labels.tolist()) == (("x", "y", "z"), LABELS.tolist())
 
 
+def test_the_mode_of_a_hugging_face_column_is_honored():
+    source = table().cast_column("image", datasets.Image(mode="L"))
+    expected = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in IMAGES])
+    np.testing.assert_array_equal(load(source).images[..., 0], expected)
+    assert load(source, channels=3).image_shape == (5, 4, 3)
+    with pytest.raises(ValueError, match=r"must be Image\(mode='L'\).*Image\(mode='CMYK'\)"):
+        load(table().cast_column("image", datasets.Image(mode="CMYK")))
+
+
+def test_the_format_of_a_hugging_face_table_is_honored_or_refused():
+    def darken(rows):
+        return {
+            "img": [np.asarray(image) // 2 for image in rows["img"]],
+            "label": [2 - label for label in rows["label"]],
+        }
+
+    source = table(image="img")
+    for transformed in (source.with_transform(darken), datasets.DatasetDict(train=source)):
+        if isinstance(transformed, datasets.DatasetDict):
+            transformed["train"].set_transform(darken)
+        data = load(transformed)
+        np.testing.assert_array_equal(data.images, IMAGES // 2)
+        np.testing.assert_array_equal(data.labels, 2 - LABELS)
+    np.testing.assert_array_equal(load(table().with_format("numpy")).images, IMAGES)
+    with pytest.raises(ValueError, match=r"format would be lost.* use with_format\(None\)"):
+        load(table().with_format("numpy", dtype="float32"))
+    with pytest.raises(ValueError, match="must have a column 'image'"):
+        load(table().with_format(None, columns=["label", "id"]))
+    renamed = table().with_transform(lambda rows: {"pixels": rows["image"], "label": rows["label"]})
+    with pytest.raises(TypeError, match=r"Received: \['label', 'pixels'\] as record 0"):
+        load(renamed)
+
+
+def test_pictures_that_another_library_opened_are_of_the_listed_formats(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: started.append(1))
+    Image.new("RGB", (4, 4)).save(tmp_path / "page.eps")
+    rule = r"its format EPS is none of AVIF.*picture\.copy\(\)"
+    with Image.open(tmp_path / "page.eps") as page, pytest.raises(ValueError, match=rule):
+        load([{"image": page, "label": 0}])
+    assert not started
+
+
+def test_records_that_a_filter_left_out():
+    source = grain.MapDataset.source(records()).filter(lambda record: record["label"] != 1)
+    with pytest.raises(ValueError, match=r"record \d+ of \w+ is None.*on_error='skip'"):
+        load(source)
+    with pytest.warns(UserWarning, match="of 12 images in FilterMapDataset are left out"):
+        kept = load(source, on_error="skip")
+    np.testing.assert_array_equal(kept.images, IMAGES[LABELS != 1])
+
+
 def test_a_large_hugging_face_table_is_whole():
     """More rows than are decoded at once."""
     images, labels = pixels(300, 5, 4, 3), np.arange(300) % 3
