@@ -9,7 +9,7 @@ from typing import Any
 from flax import nnx
 
 from jaxcnn.modules.combinators import MODES
-from jaxcnn.training.parameter_tree import flatten_names
+from jaxcnn.training.parameter_tree import arrays_of
 
 
 def freeze_parts(model: nnx.Module, patterns: Sequence[str]) -> None:
@@ -39,7 +39,7 @@ def freeze_parts(model: nnx.Module, patterns: Sequence[str]) -> None:
 
 def _is_frozen(name: str, module: nnx.Module, patterns: Sequence[str]) -> bool:
     for kind in (nnx.Param, nnx.BatchStat):
-        names = flatten_names(nnx.state(module, kind))
+        names = arrays_of(module, kind)
         if names:
             paths = [f"{name}.{inner}" if name else inner for inner in names]
             return all(any(fnmatch.fnmatch(path, p) for p in patterns) for path in paths)

@@ -23,9 +23,10 @@ def statistics_of(model: nnx.Module) -> ArrayTree:
     return nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
 
 
-def arrays_of(model: nnx.Module) -> dict[str, jax.Array]:
-    """Return the arrays of a model by their dotted names, such as ``conv_1.kernel``."""
-    return {_name(path): array for path, array in _arrays(nnx.state(model)).items()}
+def arrays_of(model: nnx.Module, *kinds: type[nnx.Variable[Any]]) -> dict[str, jax.Array]:
+    """Return the arrays of a model, or of some kinds, by their names such as ``conv_1.kernel``."""
+    state = nnx.state(model, kinds or ...)
+    return {_name(path): array for path, array in _arrays(state).items()}
 
 
 def with_arrays(model: nnx.Module, arrays: Mapping[str, jax.Array]) -> nnx.Module:
