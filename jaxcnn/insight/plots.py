@@ -18,7 +18,12 @@ from jaxcnn.training.history import Epoch
 from jaxcnn.training.learning_rate_finder import LearningRateSearch
 
 # A contact sheet has at most this many rows, and about this many images side by side.
-_MOST_ROWS, _IMAGES_ACROSS = 10, 12
+_MOST_ROWS, _IMAGES_ACROSS, _MOST_SHOWN = 10, 12, 100
+# Above this many classes, a confusion matrix has no numbers: 100 classes would take 10,000 texts,
+# 21 s and 1.4 GB.
+_MOST_CELLS = 30
+# Lines in the list of pairs of classes, and letters of a name in it.
+_PAIRS, _LONGEST_NAME = 25, 22
 
 
 def learning_curves(history: Sequence[Epoch]) -> Figure:
@@ -103,28 +108,59 @@ def _name_curves(losses: Axes, accuracies: Axes) -> None:
 
 
 def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Draw a confusion matrix with its counts.
+    """Draw a confusion matrix; with its counts, or of many classes with the most confused pairs.
+
+    Cells are colored by the share of their true class, so that rare classes show as well.
 
     Args:
       matrix: ``(classes, classes)`` counts: row the true class, column the predicted one.
       class_names: One per class.
     """
     count = len(class_names)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    if count > _MOST_CELLS:
+        return _confused_pairs(matrix, shares, class_names)
     side = 2 + 0.42 * count
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
-    # Colored by the share of each true class, so that rare classes show as well.
-    axes.imshow(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1), cmap="Blues", vmax=1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(matrix):
         if number:
-            right = row == column
-            color = "white" if right else "black"
+            color = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, number, ha="center", va="center", color=color, fontsize=8)
     rotation = 90 if max(map(len, class_names)) > 2 else 0
     axes.set_xticks(range(count), class_names, rotation=rotation, parse_math=False)
     axes.set_yticks(range(count), class_names, parse_math=False)
     axes.set(title="Confusion matrix", xlabel="predicted class", ylabel="true class")
     return figure
+
+
+def _confused_pairs(matrix: np.ndarray, shares: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Draw the matrix of many classes without numbers, beside the pairs confused most often."""
+    figure = Figure(figsize=(12, 6.5), layout="constrained")
+    axes, table = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    axes.set(title="Confusion matrix", xlabel="predicted class", ylabel="true class")
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
+    pairs = np.argsort(-mistakes, axis=None, kind="stable")[:_PAIRS]
+    lines = [
+        f"{mistakes.flat[pair]:>6,}  {_short(class_names[pair // len(matrix)])} → "
+        f"{_short(class_names[pair % len(matrix)])}"
+        for pair in pairs
+        if mistakes.flat[pair]
+    ]
+    table.set_axis_off()
+    table.set_title("Most confused, true → predicted", loc="left")
+    table.text(
+        0, 0.98, "\n".join(lines) or "no mistakes",
+        va="top", family="monospace", fontsize=9, parse_math=False,
+    )  # fmt: skip
+    return figure
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def worst_mistakes(
@@ -196,7 +232,7 @@ def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int
 def contact_sheet(images: Images, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Draw the first examples of each class side by side, as many as the page has room for.
 
-    Classes without images are left out.
+    Classes without images are left out, and so are those after the first 100.
 
     Args:
       images: ``(N, H, W, C)`` with 1 or 3 channels; uint8 pixels, or other values, of which the
@@ -210,12 +246,14 @@ def contact_sheet(images: Images, labels: np.ndarray, class_names: Sequence[str]
     check_class_per_image(labels, "a contact sheet")
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels. Received: shape {images.shape}")
-    present = np.unique(labels)
+    found = np.unique(labels)
+    present = found[:_MOST_SHOWN]
     columns = -(-len(present) // _MOST_ROWS)
     rows = -(-len(present) // columns)
     across = max(_IMAGES_ACROSS // columns, 1)
     figure = Figure(figsize=(10, 0.4 + rows), layout="constrained")
-    figure.suptitle(f"Examples of {len(present)} classes")
+    left_out = f" of {len(found):,}" if len(found) > len(present) else ""
+    figure.suptitle(f"Examples of {len(present)}{left_out} classes")
     least, greatest = (0.0, 255.0) if images.dtype == np.uint8 else (images.min(), images.max())
     height, width, channels = images.shape[1:]
     for place, label in enumerate(present):

@@ -46,6 +46,28 @@ def test_confusion_shows_each_count(tmp_path):
     figure.savefig(tmp_path / "confusion.png")
 
 
+def test_numbers_are_readable_on_the_color_of_their_cell():
+    (axes,) = plots.confusion(np.array([[1, 9], [2, 2]]), ["a", "b"]).axes
+    colors = {text.get_position(): text.get_color() for text in axes.texts}
+    assert colors == {(0, 0): "black", (1, 0): "white", (0, 1): "black", (1, 1): "black"}
+
+
+def test_confusion_of_many_classes_lists_the_pairs_confused_most(tmp_path):
+    matrix = 5 * np.eye(400, dtype=int)
+    matrix[3, 7], matrix[7, 3], matrix[399, 0] = 40, 4, 12
+    names = [f"$class {number}" for number in range(399)] + ["a name of more than twenty letters"]
+    figure = plots.confusion(matrix, names)
+    drawn, table, _ = figure.axes
+    np.testing.assert_allclose(drawn.images[0].get_array(), matrix / matrix.sum(1, keepdims=True))
+    (text,) = table.texts
+    assert text.get_text().splitlines() == [
+        "    40  $class 3 → $class 7",
+        "    12  a name of more than t… → $class 0",
+        "     4  $class 7 → $class 3",
+    ]
+    figure.savefig(tmp_path / "confusion.png")
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_worst_mistakes_come_surest_first(tmp_path, channels):
     images = np.zeros((4, 8, 8, channels), np.uint8)
@@ -123,6 +145,13 @@ def test_contact_sheet_of_many_classes(tmp_path):
     assert len(figure.axes) == 100
     assert figure.axes[0].images[0].get_array().shape == (4, 5)
     figure.savefig(tmp_path / "sheet.png")
+
+
+def test_contact_sheet_shows_the_first_hundred_classes():
+    images = np.zeros((120, 4, 4, 1), np.uint8)
+    figure = plots.contact_sheet(images, np.arange(120), list(map(str, range(120))))
+    assert figure.get_suptitle() == "Examples of 100 of 120 classes"
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list(map(str, range(100)))
 
 
 def test_contact_sheet_stretches_other_values():
