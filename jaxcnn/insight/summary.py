@@ -1,6 +1,7 @@
 """The table of a network: output shape, parameters and receptive field of every layer."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from flax import nnx
 
 from jaxcnn import shapes
 from jaxcnn.layers import Layer
+from jaxcnn.layers.layer import OpLayer, function
 
 PerAxis: TypeAlias = tuple[int, ...] | None
 
@@ -158,19 +160,28 @@ def summarize(layer: Layer, input_shape: Sequence[int], *, explain: bool = False
 
 def _rows(layer: Layer, input_shape: shapes.Shape) -> Iterator[Row]:
     for step in layer.walk(input_shape):
-        module = step.layer.abstract(step.input_shape)
+        trainable, non_trainable = _counts(step.layer, step.input_shape)
         formula = step.layer.explain(step.input_shape)
         fields = step.receptive_field if formula else None
         yield Row(
             name="/".join(step.path) or step.layer.kind,
             kind=step.layer.kind,
             output_shape=step.output_shape,
-            trainable=_size(nnx.state(module, nnx.Param)),
-            non_trainable=_size(nnx.state(module, nnx.Not(nnx.Param))),
+            trainable=trainable,
+            non_trainable=non_trainable,
             formula=formula,
             receptive_field=None if fields is None else tuple(field.size for field in fields),
             jump=None if fields is None else tuple(field.jump for field in fields),
         )
+
+
+@functools.lru_cache(maxsize=1_000)
+def _counts(layer: Layer, input_shape: shapes.Shape) -> tuple[int, int]:
+    """Return the trainable and other values of a layer; networks repeat the same layers."""
+    if isinstance(layer, OpLayer | function):
+        return 0, 0
+    module = layer.abstract(input_shape)
+    return _size(nnx.state(module, nnx.Param)), _size(nnx.state(module, nnx.Not(nnx.Param)))
 
 
 def _size(state: Any) -> int:
