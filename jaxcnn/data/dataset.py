@@ -18,6 +18,8 @@ from jaxcnn.data.resizing import resize_images, resize_labels
 # In memory, mapped from a file, or on the device.
 Images: TypeAlias = np.ndarray | jax.Array
 
+# The text of a set names at most this many classes.
+_SHOWN_NAMES = 10
 # A fingerprint reads at most this many bytes of images.
 _FINGERPRINT_BYTES = 1 << 28
 # Pixels of 0…255 that were resized are not whole; no usual scaling reaches this value.
@@ -28,7 +30,7 @@ _LAYOUTS = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """A set of labeled images, checked when it is created.
 
@@ -85,6 +87,15 @@ class Dataset:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.images)
+
+    def __repr__(self) -> str:
+        """Return what the set holds, rather than its arrays."""
+        what = f"{len(self):,} images {self.image_shape} {self.images.dtype.name}"
+        if not self.class_names:
+            return f"Dataset({what}, labels {self.labels.shape[1:]} {self.labels.dtype.name})"
+        names = ", ".join(self.class_names[:_SHOWN_NAMES])
+        more = ", …" if len(self.class_names) > _SHOWN_NAMES else ""
+        return f"Dataset({what}, {len(self.class_names)} classes: {names}{more})"
 
     @property
     def image_shape(self) -> shapes.Shape:

@@ -1,6 +1,7 @@
 """Pictures of a training run, as Matplotlib figures."""
 
 import functools
+import io
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -26,13 +27,23 @@ _MOST_CELLS = 30
 _PAIRS, _LONGEST_NAME = 25, 22
 
 
-def learning_curves(history: Sequence[Epoch]) -> Figure:
+class Drawing(Figure):
+    """A Matplotlib figure that a notebook shows where it is the value of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture as a PNG."""
+        picture = io.BytesIO()
+        self.savefig(picture, format="png", dpi=96)
+        return picture.getvalue()
+
+
+def learning_curves(history: Sequence[Epoch]) -> Drawing:
     """Draw loss and accuracy over the epochs, for training and held-out images.
 
     Args:
       history: One row per epoch, at least one.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Drawing(figsize=(9, 3.6), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     epochs = [row.epoch for row in history]
     for label, prefix in (
@@ -48,7 +59,7 @@ def learning_curves(history: Sequence[Epoch]) -> Figure:
     return figure
 
 
-def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
+def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Drawing:
     """Draw the loss and accuracy of several runs, each in a color of its own.
 
     Held-out images are drawn as lines, of the moving average of the weights where there is one;
@@ -57,7 +68,7 @@ def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
     Args:
       histories: By the name of the run: one row per epoch.
     """
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Drawing(figsize=(11, 4.2), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     for number, (name, history) in enumerate(histories.items()):
         epochs, color = [row.epoch for row in history], f"C{number}"
@@ -74,13 +85,13 @@ def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
     return figure
 
 
-def learning_rate_search(result: LearningRateSearch) -> Figure:
+def learning_rate_search(result: LearningRateSearch) -> Drawing:
     """Draw the loss over the learning rate, and the suggested rate.
 
     Args:
       result: What :func:`jaxcnn.training.find_learning_rate` returns.
     """
-    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    figure = Drawing(figsize=(6, 3.8), layout="constrained")
     axes = figure.subplots()
     axes.plot(result.rates, result.losses, color="C0", alpha=0.35, label="each batch")
     axes.plot(result.rates, result.smoothed, color="C0", label="smoothed")
@@ -107,7 +118,7 @@ def _name_curves(losses: Axes, accuracies: Axes) -> None:
         axes.legend()
 
 
-def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
+def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Drawing:
     """Draw a confusion matrix; with its counts, or of many classes with the most confused pairs.
 
     Cells are colored by the share of their true class, so that rare classes show as well.
@@ -121,7 +132,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     if count > _MOST_CELLS:
         return _confused_pairs(matrix, shares, class_names)
     side = 2 + 0.42 * count
-    figure = Figure(figsize=(side, side), layout="constrained")
+    figure = Drawing(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(matrix):
@@ -135,9 +146,9 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     return figure
 
 
-def _confused_pairs(matrix: np.ndarray, shares: np.ndarray, class_names: Sequence[str]) -> Figure:
+def _confused_pairs(matrix: np.ndarray, shares: np.ndarray, class_names: Sequence[str]) -> Drawing:
     """Draw the matrix of many classes without numbers, beside the pairs confused most often."""
-    figure = Figure(figsize=(12, 6.5), layout="constrained")
+    figure = Drawing(figsize=(12, 6.5), layout="constrained")
     axes, table = figure.subplots(1, 2, width_ratios=(1.2, 1))
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     axes.set(title="Confusion matrix", xlabel="predicted class", ylabel="true class")
@@ -170,7 +181,7 @@ def worst_mistakes(
     class_names: Sequence[str],
     *,
     most: int = 16,
-) -> Figure:
+) -> Drawing:
     """Draw the images that the model was most surely wrong about.
 
     Args:
@@ -185,7 +196,7 @@ def worst_mistakes(
     worst = [row for row in np.argsort(-certainty)[:most] if certainty[row] >= 0]
     columns = min(max(len(worst), 1), 4)
     rows = -(-max(len(worst), 1) // columns)
-    figure = Figure(figsize=(2.1 * columns + 1, 2.3 * rows + 0.5), layout="constrained")
+    figure = Drawing(figsize=(2.1 * columns + 1, 2.3 * rows + 0.5), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flat
     for axes in grid:
         axes.set_axis_off()
@@ -202,7 +213,7 @@ def worst_mistakes(
     return figure
 
 
-def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int = 0) -> Figure:
+def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int = 0) -> Drawing:
     """Draw what an augmentation makes of images: a row for each, first as it is.
 
     Args:
@@ -217,7 +228,7 @@ def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int
     draw = jax.jit(functools.partial(apply, augment))
     drawn = [draw(key, original, epoch=epoch) for epoch, key in enumerate(keys)]
     columns = np.asarray([original, *drawn])
-    figure = Figure(figsize=(1.3 * (draws + 1), 1.3 * len(images) + 0.4), layout="constrained")
+    figure = Drawing(figsize=(1.3 * (draws + 1), 1.3 * len(images) + 0.4), layout="constrained")
     grid = figure.subplots(len(images), draws + 1, squeeze=False)
     for (row, column), axes in np.ndenumerate(grid):
         # Gray levels stand for values of 0 to 1, whatever the image has.
@@ -229,7 +240,7 @@ def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int
     return figure
 
 
-def contact_sheet(images: Images, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
+def contact_sheet(images: Images, labels: np.ndarray, class_names: Sequence[str]) -> Drawing:
     """Draw the first examples of each class side by side, as many as the page has room for.
 
     Classes without images are left out, and so are those after the first 100.
@@ -251,7 +262,7 @@ def contact_sheet(images: Images, labels: np.ndarray, class_names: Sequence[str]
     columns = -(-len(present) // _MOST_ROWS)
     rows = -(-len(present) // columns)
     across = max(_IMAGES_ACROSS // columns, 1)
-    figure = Figure(figsize=(10, 0.4 + rows), layout="constrained")
+    figure = Drawing(figsize=(10, 0.4 + rows), layout="constrained")
     left_out = f" of {len(found):,}" if len(found) > len(present) else ""
     figure.suptitle(f"Examples of {len(present)}{left_out} classes")
     least, greatest = (0.0, 255.0) if images.dtype == np.uint8 else (images.min(), images.max())

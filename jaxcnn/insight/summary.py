@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from jaxcnn import shapes
 from jaxcnn.layers import Layer
 from jaxcnn.layers.layer import OpLayer, function
 
+_HEADER = ("Layer (type)", "Output shape", "Parameters", "Receptive field", "Jump")
 PerAxis: TypeAlias = tuple[int, ...] | None
 
 
@@ -97,10 +99,9 @@ class Summary:
 
     def __str__(self) -> str:
         """Return the table as text."""
-        header = ("Layer (type)", "Output shape", "Parameters", "Receptive field", "Jump")
         first = ("input", _batched(self.input_shape), "", "", "")
         cells = [_cells(row) for row in self.rows]
-        widths = [max(map(len, column)) for column in zip(header, first, *cells, strict=True)]
+        widths = [max(map(len, column)) for column in zip(_HEADER, first, *cells, strict=True)]
 
         def line(values: tuple[str, ...]) -> str:
             left = [f"{value:<{width}}" for value, width in zip(values[:2], widths, strict=False)]
@@ -110,17 +111,34 @@ class Summary:
             return "  ".join(left + right).rstrip()
 
         rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-        lines = [line(header), rule, line(first)]
+        lines = [line(_HEADER), rule, line(first)]
         for row, values in zip(self.rows, cells, strict=True):
             lines.append(line(values))
             if self.explained and row.formula:
                 lines.append(f"    {row.formula}")
+        return "\n".join([*lines, rule, *self._totals()])
+
+    def _repr_html_(self) -> str:
+        """Return the table as a notebook shows it."""
+        head = "".join(f"<th style='text-align: left'>{name}</th>" for name in _HEADER)
+        rows = [_html_row(("input", _batched(self.input_shape), "", "", ""))]
+        for row in self.rows:
+            rows.append(_html_row(_cells(row)))
+            if self.explained and row.formula:
+                formula = html.escape(row.formula)
+                rows.append(
+                    f"<tr><td colspan=5 style='text-align: left'><i>{formula}</i></td></tr>"
+                )
+        totals = "<br>".join(self._totals())
+        return f"<table><tr>{head}</tr>{''.join(rows)}</table><p>{totals}</p>"
+
+    def _totals(self) -> list[str]:
         totals = {
             "Total parameters": self.parameters,
             "Trainable parameters": self.trainable,
             "Non-trainable parameters": self.non_trainable,
         }
-        return "\n".join([*lines, rule, *(f"{name}: {n:,}" for name, n in totals.items())])
+        return [f"{name}: {number:,}" for name, number in totals.items()]
 
 
 def summarize(layer: Layer, input_shape: Sequence[int], *, explain: bool = False) -> Summary:
@@ -186,6 +204,16 @@ def _counts(layer: Layer, input_shape: shapes.Shape) -> tuple[int, int]:
 
 def _size(state: Any) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
+
+
+def _html_row(cells: tuple[str, ...]) -> str:
+    sides = ("left", "left", "right", "right", "right")
+    return "<tr>{}</tr>".format(
+        "".join(
+            f"<td style='text-align: {side}'>{html.escape(cell)}</td>"
+            for side, cell in zip(sides, cells, strict=True)
+        )
+    )
 
 
 def _cells(row: Row) -> tuple[str, ...]:

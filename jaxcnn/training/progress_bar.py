@@ -1,5 +1,6 @@
-"""The display of a training: a live bar in a terminal, plain lines elsewhere."""
+"""The display of a training: a live bar in a terminal, one output of a notebook, or lines."""
 
+import html
 import math
 import time
 
@@ -23,6 +24,7 @@ class Progress:
 
         self._run: Started
         self._console = Console(highlight=False, soft_wrap=True)
+        self._notebook = _NotebookOutput() if self._console.is_jupyter else None
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -40,7 +42,11 @@ class Progress:
             case Stepped():
                 self._step(event)
             case EpochEnded():
-                self._bar.console.print(_line(event.history[-1], self._run.epochs))
+                line = _line(event.history[-1], self._run.epochs)
+                if self._notebook is None:
+                    self._bar.console.print(line)
+                else:
+                    self._notebook.add(line)
             case Started():
                 self._run, self._steps_shown = event, event.step
                 self._updated = time.monotonic()
@@ -51,9 +57,11 @@ class Progress:
                 self._bar.start()
             case Ended():
                 self._bar.stop()
+                if self._notebook is not None:
+                    self._notebook.show()
 
     def _step(self, event: Stepped) -> None:
-        live = self._console.is_terminal
+        live = self._console.is_terminal or self._notebook is not None
         seconds = time.monotonic() - self._updated
         if seconds < (_SECONDS_BETWEEN_UPDATES if live else _SECONDS_BETWEEN_LINES):
             return
@@ -66,13 +74,40 @@ class Progress:
             measured += f"  accuracy {float(metrics.correct) / examples:.1%}"
         epoch, step = divmod(event.step - 1, run.steps_per_epoch)
         label = f"epoch {epoch + 1}/{run.epochs}"
-        if live:
+        if self._console.is_terminal:
             self._bar.update(self._task, completed=event.step, description=label, measured=measured)
+            return
+        left = (run.epochs * run.steps_per_epoch - event.step) * run.batch_size / rate
+        line = f"{label}  step {step + 1}/{run.steps_per_epoch}  {measured}  {left:.0f} s left"
+        if self._notebook is None:
+            self._console.print(line)
         else:
-            left = (run.epochs * run.steps_per_epoch - event.step) * run.batch_size / rate
-            self._console.print(
-                f"{label}  step {step + 1}/{run.steps_per_epoch}  {measured}  {left:.0f} s left"
-            )
+            self._notebook.show(line)
+
+
+class _NotebookOutput:
+    """One output of a notebook's cell: a line for each epoch, and one that is written anew."""
+
+    def __init__(self) -> None:
+        from IPython.display import DisplayHandle
+
+        self._lines: list[str] = []
+        self._handle = DisplayHandle()
+        self._displayed = False
+
+    def add(self, line: str) -> None:
+        """Show a line that stays."""
+        self._lines.append(line)
+        self.show()
+
+    def show(self, line: str = "") -> None:
+        """Show the lines that stay, and one below them."""
+        from IPython.display import HTML
+
+        text = html.escape("\n".join([*self._lines, line]))
+        display = self._handle.update if self._displayed else self._handle.display
+        display(HTML(f"<pre style='line-height: 1.2'>{text}</pre>"))
+        self._displayed = True
 
 
 def _line(row: Epoch, epochs: int) -> str:
