@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
@@ -184,7 +185,7 @@ def check_images(images: Images) -> Images:
         )
     if images.dtype == np.uint8:
         return _gray(images) if images.ndim == 3 else images
-    if not np.issubdtype(images.dtype, np.floating):
+    if not jnp.issubdtype(images.dtype, jnp.floating):  # bfloat16 too
         raise TypeError(
             f"images must be uint8 pixels or floating point. Received: dtype {images.dtype}. For "
             "whole numbers 0…255 use images.astype(np.uint8)"

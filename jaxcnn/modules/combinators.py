@@ -81,9 +81,9 @@ class Residual(nnx.Module):
     ) -> jax.Array:
         """Return ``body(x) + shortcut(x)``."""
         y = call(self.body, x, train=train, key=_child_key(key, 0))
-        if self.shortcut is None:
-            return y + x
-        return y + call(self.shortcut, x, train=train, key=_child_key(key, 1))
+        if self.shortcut is not None:
+            x = call(self.shortcut, x, train=train, key=_child_key(key, 1))
+        return _combine("add", [y, x])
 
 
 class Parallel(nnx.Module):
@@ -118,7 +118,7 @@ class Parallel(nnx.Module):
             call(getattr(self, name), x, train=train, key=_child_key(key, index))
             for index, name in enumerate(self.names)
         ]
-        return _COMBINE[self.combine](outputs)
+        return _combine(self.combine, outputs)
 
 
 def remat(module: nnx.Module) -> nnx.Module:
@@ -165,6 +165,15 @@ _COMBINE: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
     "add": functools.partial(functools.reduce, operator.add),
     "multiply": functools.partial(functools.reduce, operator.mul),
 }
+
+
+def _combine(way: str, outputs: list[jax.Array]) -> jax.Array:
+    """Combine the outputs of branches, in a dtype that holds all of them.
+
+    A branch with parameters computes in their dtype, one without in that of the input.
+    """
+    with jax.numpy_dtype_promotion("standard"):
+        return _COMBINE[way](outputs)
 
 
 def check_module(name: str, value: Any) -> nnx.Module:

@@ -3,8 +3,10 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from PIL import Image
 
 import jaxcnn as cnn
@@ -236,3 +238,16 @@ def test_channels_first_is_an_error_where_it_is_certain(shape):
 def test_sequences_and_video_may_hold_counts(shape):
     counts = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     np.testing.assert_array_equal(Dataset(counts, np.arange(2)).images, counts)
+
+
+def test_bfloat16_images_are_floating_point():
+    """NumPy does not count them as such; the values are those of float32."""
+    x = np.random.default_rng(0).random((6, 8, 8, 1)).astype(jnp.bfloat16)
+    labels = np.arange(6) % 3
+    model = cnn.serial(cnn.flatten(), cnn.dense(3)).build((8, 8, 1), rngs=nnx.Rngs(0))
+    for images in (x, jnp.asarray(x)):
+        dataset = cnn.Dataset(images, labels)
+        np.testing.assert_allclose(
+            cnn.predict(model, images), cnn.predict(model, x.astype(np.float32)), rtol=1e-5
+        )
+        assert np.isfinite(cnn.evaluate(model, dataset).loss)

@@ -200,6 +200,25 @@ def test_bfloat16(layer, output_shape, trainable, kept, key):
     np.testing.assert_allclose(np.asarray(y, np.float32), full, rtol=0.1, atol=0.1)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@every
+def test_halves_under_strict_promotion(layer, output_shape, trainable, kept, key, dtype):
+    """Images in half precision, beside parameters in float32 and in half precision."""
+    graphdef, state = nnx.split(layer.abstract(IMAGE))
+    x = jax.ShapeDtypeStruct((3, *IMAGE), dtype)
+
+    def outputs(state, x):
+        y, trained = run(state, graphdef, x, key)
+        return y.astype(jnp.float32).sum() + trained.astype(jnp.float32).sum()
+
+    def cast(array):
+        return jax.ShapeDtypeStruct(array.shape, dtype)
+
+    for arrays in (state, jax.tree.map(cast, state)):
+        gradient = jax.eval_shape(jax.grad(outputs, argnums=1), arrays, x)
+        assert (gradient.shape, gradient.dtype) == (x.shape, x.dtype)
+
+
 @given(st.data())
 def test_predicted_shape_is_computed_shape(data):
     """The kinds that the table shows once, with options and sizes drawn."""
