@@ -1,13 +1,18 @@
 """Settings that depend on the platform and on the version of JAX."""
 
+import contextlib
 import ctypes
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 import jax
+from jax.experimental.xla_metadata import set_xla_metadata
+
+_PLAIN: ContextVar[bool] = ContextVar("jaxcnn_plain_operations", default=False)
 
 
 def training_options() -> dict[str, str] | None:
@@ -38,6 +43,34 @@ def unroll_scan() -> bool:
     is as fast and its body is compiled once.
     """
     return jax.default_backend() == "cpu"
+
+
+@contextlib.contextmanager
+def plain_operations() -> Iterator[None]:
+    """Trace operations as JAX's own primitives, without those of this library.
+
+    For what interprets a program (an ONNX exporter, ``jax.experimental.jet``) and knows only the
+    primitives of JAX. Values are the same to rounding; on CPU they are computed as XLA does, which
+    may be slower by far.
+
+    >>> import jaxcnn as cnn
+    >>> x, kernel = jax.numpy.ones((1, 4, 1)), jax.numpy.ones((2, 1, 1))
+    >>> with cnn.runtime.plain_operations():
+    ...     program = jax.make_jaxpr(cnn.ops.conv)(x, kernel)
+    >>> "jaxcnn" in str(program), "jaxcnn_conv" in str(jax.make_jaxpr(cnn.ops.conv)(x, kernel))
+    (False, True)
+    """
+    token = _PLAIN.set(True)
+    try:
+        with set_xla_metadata(jaxcnn="plain"):  # a part of the key of JAX's caches of programs
+            yield
+    finally:
+        _PLAIN.reset(token)
+
+
+def traces_plain() -> bool:
+    """Return whether :func:`plain_operations` is in effect."""
+    return _PLAIN.get()
 
 
 def varying_axes(x: jax.Array) -> frozenset[str]:

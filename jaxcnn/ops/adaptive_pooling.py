@@ -1,6 +1,7 @@
 """Pools over all positions, and over a given number of windows that cover the input evenly."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -87,7 +88,7 @@ def adaptive_max_pool(x: jax.Array, output_size: shapes.PerAxis) -> jax.Array:
     # the first in memory order.
     for axis, (size, count) in reversed(list(enumerate(_adaptive(x, output_size), start=1))):
         starts, ends = _adaptive_bounds(size, count)
-        x = _first_largest(jnp.take(x, _positions(starts, ends), axis=axis), axis=axis + 1)
+        x = _first_largest(jnp.take(x, _positions(starts, ends, size), axis=axis), axis=axis + 1)
     return x
 
 
@@ -117,11 +118,11 @@ def adaptive_avg_pool(x: jax.Array, output_size: shapes.PerAxis) -> jax.Array:
     # The mean over a box is the mean over each axis in turn.
     for axis, (size, count) in enumerate(_adaptive(x, output_size), start=1):
         starts, ends = _adaptive_bounds(size, count)
-        taken = jnp.take(y, _positions(starts, ends), axis=axis)
+        taken = jnp.take(y, _positions(starts, ends, size), axis=axis)
         # Select instead of multiplying by 0: the repeated positions may be infinite.
-        counts = np.expand_dims(ends - starts, _others(y.ndim, axis))
-        places = np.expand_dims(np.arange(taken.shape[axis + 1]), _others(taken.ndim, axis + 1))
-        inside = jnp.asarray(places < np.expand_dims(counts, axis + 1))
+        counts = jnp.expand_dims(ends - starts, _others(y.ndim, axis))
+        places = jnp.expand_dims(jnp.arange(taken.shape[axis + 1]), _others(taken.ndim, axis + 1))
+        inside = places < jnp.expand_dims(counts, axis + 1)
         y = jnp.where(inside, taken, 0).sum(axis + 1) / jnp.asarray(counts, y.dtype)
     return y.astype(x.dtype)
 
@@ -131,8 +132,10 @@ def _adaptive(x: jax.Array, output_size: shapes.PerAxis) -> list[tuple[int, int]
     return list(zip(x.shape[1:-1], sizes, strict=True))
 
 
-def _adaptive_bounds(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    index = np.arange(count)
+def _adaptive_bounds(size: int, count: int) -> tuple[Any, Any]:
+    index: Any = np.arange(count)
+    if not isinstance(size, int):  # symbolic: known when the exported program is called
+        index, size = jnp.asarray(index), jnp.asarray(size)
     return index * size // count, -(-(index + 1) * size // count)
 
 
@@ -140,12 +143,15 @@ def _others(ndim: int, axis: int) -> tuple[int, ...]:
     return tuple(other for other in range(ndim) if other != axis)
 
 
-def _positions(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _positions(starts: Any, ends: Any, size: int) -> Any:
     """Return the positions that each window reads; shorter windows repeat their last position.
 
     A repeated position cannot win against itself.
     """
-    return np.minimum(starts[:, None] + np.arange(max(ends - starts)), ends[:, None] - 1)
+    if isinstance(size, int):
+        return np.minimum(starts[:, None] + np.arange(max(ends - starts)), ends[:, None] - 1)
+    most = size // len(starts) + 2  # an upper bound
+    return jnp.minimum(starts[:, None] + jnp.arange(most)[None], ends[:, None] - 1)
 
 
 def _first_largest(x: jax.Array, axis: int) -> jax.Array:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxcnn import arguments, checks, shapes
+from jaxcnn.shapes.numbers import is_below
 
-# PyTorch's words, which are ours, and those of jax.numpy.
-MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+MODES = ("zeros", "reflect", "replicate", "circular")  # PyTorch's words
 
 
 def pad(
@@ -55,7 +56,21 @@ def pad(
     borders = ((0, 0), *pairs, (0, 0))
     if mode == "zeros":
         return jnp.pad(x, borders, constant_values=jnp.asarray(value, x.dtype))
-    return jnp.pad(x, borders, mode=MODES[mode])
+    if mode == "replicate":
+        return jnp.pad(x, borders, mode="edge")
+    # jnp.pad compares the widths with the sizes, which may be symbolic.
+    for axis, (low, high) in enumerate(pairs, start=1):
+        last = x.shape[axis] - 1
+        if mode == "reflect":
+            before, after = (
+                jnp.flip(lax.slice_in_dim(x, *ends, axis=axis), axis)
+                for ends in ((1, low + 1), (last - high, last))
+            )
+        else:
+            before = lax.slice_in_dim(x, last + 1 - low, last + 1, axis=axis)
+            after = lax.slice_in_dim(x, 0, high, axis=axis)
+        x = jnp.concatenate([before, x, after], axis=axis)
+    return x
 
 
 def check_mode(
@@ -79,7 +94,7 @@ def check_mode(
         raise ValueError(f"value belongs to mode='zeros'. Received: mode={mode!r}, value={value}")
     for size, pair in zip(spatial, pairs, strict=True):
         most = {"reflect": size - 1, "circular": size}.get(mode, max(pair))
-        if max(pair) > most:
+        if is_below(most, max(pair)):
             raise ValueError(
                 f"padding with mode {mode!r} can be at most {most} on an axis of size {size}. "
                 f"Received: {pair}"

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -182,7 +183,7 @@ def lp_pool(
     size = jnp.abs(x.astype(accumulator(x)))
     if p == 1:
         return window_sum(size, resolved).astype(x.dtype)
-    if not are_few(resolved):
+    if not (are_few(resolved) and _are_known(resolved)):
         largest = size.max(axis=range(1, x.ndim - 1), keepdims=True)
         return _norm([size], largest, p, lambda powers: window_sum(powers, resolved)).astype(
             x.dtype
@@ -201,6 +202,11 @@ def check_order(p: float) -> float:
       ValueError: ``p`` is below 1 or infinite.
     """
     return arguments.check_number("p", p, minimum=1)
+
+
+def _are_known(windows: shapes.Windows) -> bool:
+    """Return whether no size is symbolic, as in a ``jax.export``."""
+    return all(isinstance(size, int) for size in windows.spatial)
 
 
 def _norm(
@@ -251,14 +257,17 @@ def _windows(
     )
 
 
-def _counts(windows: shapes.Windows, include_pad: bool) -> np.ndarray:
+def _counts(windows: shapes.Windows, include_pad: bool) -> Any:
     """Return the number of inputs of each window, ``(1, *output_sizes, 1)``, at least 1."""
     per_axis = []
+    library: Any = np if _are_known(windows) else jnp  # a constant, unless sizes are symbolic
     for axis, size in enumerate(windows.spatial):
         low, high = windows.padding[axis]
-        starts = np.arange(windows.output_sizes[axis]) * windows.strides[axis] - low
-        reads = starts[:, None] + np.arange(windows.window[axis]) * windows.dilation[axis]
+        starts = library.arange(windows.output_sizes[axis]) * windows.strides[axis] - low
+        reads = (
+            starts[:, None] + library.arange(windows.window[axis])[None] * windows.dilation[axis]
+        )
         first, end = (-low, size + high) if include_pad else (0, size)
         per_axis.append(((reads >= first) & (reads < end)).sum(axis=1))
-    counts = functools.reduce(np.multiply.outer, per_axis)
-    return np.maximum(counts, 1)[None, ..., None]
+    counts = functools.reduce(library.multiply.outer, per_axis)
+    return library.maximum(counts, 1)[None, ..., None]

@@ -1,6 +1,7 @@
 """Resizing by interpolation, and rearrangement between pixels and channels."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,8 @@ from jax import lax
 
 from jaxcnn import arguments, checks, shapes
 from jaxcnn.ops.primitives.summation import accumulator
+from jaxcnn.runtime import traces_plain
+from jaxcnn.shapes.layers import move_blocks_to_channels, move_channels_to_blocks
 
 METHODS = ("nearest", "linear", "cubic", "lanczos3", "lanczos5")
 
@@ -51,7 +54,7 @@ def resize(
     arguments.check_choice("method", method, METHODS)
     antialias = arguments.check_flag("antialias", antialias)
     sizes = shapes.per_axis("size", size, x.ndim - 2)
-    return _interpolate(x, sizes, method, antialias)
+    return _choose_resize()(x, sizes, method, antialias)
 
 
 def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") -> jax.Array:
@@ -79,7 +82,11 @@ def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") ->
     sizes = tuple(size * factor for size, factor in zip(x.shape[1:-1], scales, strict=True))
     arguments.check_choice("method", method, METHODS)
     checks.floating("x", x)
-    return _interpolate(x, sizes, method, antialias=False)  # nothing becomes smaller
+    return _choose_resize()(x, sizes, method, False)  # nothing becomes smaller
+
+
+def _choose_resize() -> Callable[..., jax.Array]:
+    return _resize if traces_plain() else _interpolate
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
@@ -161,7 +168,7 @@ def space_to_depth(x: jax.Array, block: int) -> jax.Array:
     """
     x = checks.array("x", x)
     checks.images("x", x)
-    *spatial, channels = shapes.space_to_depth_shape(x.shape[1:], block)
+    *spatial, channels = move_blocks_to_channels(x.shape[1:], block)
     axes = len(spatial)
     split = [n for size in spatial for n in (size, block)]
     blocks = x.reshape(x.shape[0], *split, x.shape[-1])
@@ -190,7 +197,7 @@ def depth_to_space(x: jax.Array, block: int) -> jax.Array:
     """
     x = checks.array("x", x)
     checks.images("x", x)
-    shape = shapes.depth_to_space_shape(x.shape[1:], block)
+    shape = move_channels_to_blocks(x.shape[1:], block)
     axes = x.ndim - 2
     split = x.reshape(*x.shape[:-1], *(block,) * axes, shape[-1])
     pairs = [axis for i in range(axes) for axis in (1 + i, 1 + axes + i)]

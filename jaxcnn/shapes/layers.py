@@ -208,12 +208,16 @@ def space_to_depth_shape(input_shape: Sequence[int], block: int) -> Shape:
       TypeError: ``block`` is not a whole number.
       ValueError: it is below 1 or does not divide every spatial axis.
     """
-    *spatial, channels = image_shape(input_shape)
+    return move_blocks_to_channels(image_shape(input_shape), block)
+
+
+def move_blocks_to_channels(shape: Shape, block: int) -> Shape:
+    """Return :func:`space_to_depth_shape` of a shape whose sizes may be symbolic."""
+    *spatial, channels = shape
     block = arguments.check_integer("block", block, minimum=1)
-    if any(size % block for size in spatial):
+    if any(size % block != 0 for size in spatial):
         raise ValueError(
-            "block must divide every spatial axis. "
-            f"Received: block={block}, input_shape={tuple(input_shape)}"
+            f"block must divide every spatial axis. Received: block={block}, input_shape={shape}"
         )
     return (*(size // block for size in spatial), channels * block ** len(spatial))
 
@@ -232,13 +236,18 @@ def depth_to_space_shape(input_shape: Sequence[int], block: int) -> Shape:
       TypeError: ``block`` is not a whole number.
       ValueError: it is below 1, or the block's size does not divide the channels.
     """
-    *spatial, channels = image_shape(input_shape)
+    return move_channels_to_blocks(image_shape(input_shape), block)
+
+
+def move_channels_to_blocks(shape: Shape, block: int) -> Shape:
+    """Return :func:`depth_to_space_shape` of a shape whose sizes may be symbolic."""
+    *spatial, channels = shape
     block = arguments.check_integer("block", block, minimum=1)
     pixels = block ** len(spatial)
-    if channels % pixels:
+    if channels % pixels != 0:
         raise ValueError(
             f"block**{len(spatial)} = {pixels} must divide the channels. "
-            f"Received: block={block}, input_shape={tuple(input_shape)}"
+            f"Received: block={block}, input_shape={shape}"
         )
     return (*(size * block for size in spatial), channels // pixels)
 

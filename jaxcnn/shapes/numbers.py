@@ -44,6 +44,14 @@ def per_axis(name: str, value: PerAxis, axes: int, *, minimum: int = 1) -> Shape
     return _whole_numbers(name, values, value, minimum)
 
 
+def is_below(size: int, minimum: int) -> bool:
+    """Return whether a size is below `minimum`; a symbolic one of ``jax.export`` is not.
+
+    What it may be is known when the exported program is called.
+    """
+    return isinstance(size, int) and size < minimum
+
+
 def pad_widths(
     name: str, value: int | Sequence[int] | Sequence[Pair], axes: int, *, words: Sequence[str] = ()
 ) -> Pairs:

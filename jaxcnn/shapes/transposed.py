@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxcnn.shapes.equation_text import both_text, equations, span_text
-from jaxcnn.shapes.numbers import PADDINGS, Padding, Pairs, PerAxis, Shape, padding_of, per_axis
+from jaxcnn.shapes.numbers import (
+    PADDINGS,
+    Padding,
+    Pairs,
+    PerAxis,
+    Shape,
+    is_below,
+    padding_of,
+    per_axis,
+)
 from jaxcnn.shapes.window import extent
 
 PADDINGS_TRANSPOSED = tuple(word for word in PADDINGS if word != "CAUSAL")
@@ -85,7 +94,7 @@ def transposed_windows(
     else:
         added = (0,) * axes if asked is None else asked
     resolved = TransposedWindows(tuple(spatial), sizes, steps, crop, added, spread)
-    if min(resolved.output_sizes) < 1:
+    if any(is_below(size, 1) for size in resolved.output_sizes):
         raise ValueError(
             f"padding must leave something of the output: {resolved.explain()}. "
             f"Received: padding={padding!r}"

@@ -1,6 +1,5 @@
 """A window that moves over an input: the arithmetic of convolutions and pools."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from jaxcnn.shapes.numbers import (
     Pairs,
     PerAxis,
     Shape,
+    is_below,
     padding_of,
     per_axis,
 )
@@ -111,7 +111,20 @@ def same_padding(size: int, window: int, *, stride: int = 1, dilation: int = 1) 
         arguments.check_integer("window", window, minimum=1),
         arguments.check_integer("dilation", dilation, minimum=1),
     )
-    total = max((math.ceil(size / stride) - 1) * stride + span - size, 0)
+    return _split_same(size, span, stride)
+
+
+def _split_same(size: int, span: int, stride: int) -> Pair:
+    """Return the padding of :func:`same_padding` for checked numbers.
+
+    The total is max(span − stride + (−size mod stride), 0), written without a comparison, as
+    ``size`` may be symbolic in a ``jax.export``.
+    """
+    missing = -size % stride
+    if span >= stride:
+        total = span - stride + missing
+    else:
+        total = sum((missing + step) // stride for step in range(1, span))
     return total // 2, total - total // 2
 
 
@@ -243,7 +256,7 @@ def _resolve_padding(
         check_causal(len(spatial))
         return ((extent(window[0], dilation[0]) - 1, 0),)
     pairs = (
-        same_padding(n, f, stride=s, dilation=d)
+        _split_same(n, extent(f, d), s)
         for n, f, s, d in zip(spatial, window, strides, dilation, strict=True)
     )
     return tuple(pair if resolved == "SAME" else pair[::-1] for pair in pairs)
@@ -279,6 +292,8 @@ class _Axis(NamedTuple):
 
     @property
     def overhang(self) -> int:
+        if not self.ceil_mode:
+            return 0
         return max((self.output_size - 1) * self.stride - self._room, 0)
 
     @property
@@ -290,7 +305,7 @@ class _Axis(NamedTuple):
         return f"{division} + 1{last} = {self.output_size}"
 
     def checked_output_size(self, name: str = "n", window_name: str = "window") -> int:
-        if self.output_size < 1:
+        if is_below(self.output_size, 1):
             raise ValueError(
                 f"{window_name} must fit into the padded input: {name} = {self.formula}. "
                 f"Use a smaller {window_name}, more padding or a larger input. Received: "

@@ -16,7 +16,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
 from jaxcnn import shapes
-from jaxcnn.runtime import varying_axes
+from jaxcnn.runtime import traces_plain, varying_axes
 
 
 def primitive(
@@ -31,7 +31,7 @@ def primitive(
     Both functions take the arrays and then the parameter. The caller defines the derivatives.
 
     Args:
-      name: Name in a jaxpr.
+      name: Name in a jaxpr, after ``jaxcnn_``.
       plain: The definition in XLA's own operations, which also gives the type of the result.
       on_cpu: The lowering for CPU; ``None`` means ``plain``. It receives non-empty arrays of known
         sizes. Empty arrays, symbolic sizes and arrays of explicit sharding are lowered by
@@ -39,7 +39,7 @@ def primitive(
       examples: For each array, whether its first axis is the batch. The first axis of the result
         is the batch too, unless no array has one.
     """
-    made = Primitive(name)
+    made = _Primitive(f"jaxcnn_{name}", plain)
 
     @functools.cache
     def compiled(params: Hashable) -> Callable[..., jax.Array]:
@@ -92,6 +92,19 @@ def primitive(
     mlir.register_lowering(made, mlir.lower_fun(run_plain, False))
     mlir.register_lowering(made, mlir.lower_fun(run_on_cpu, False), platform="cpu")
     return made
+
+
+class _Primitive(Primitive):
+    """A primitive that :func:`jaxcnn.runtime.plain_operations` replaces by its definition."""
+
+    def __init__(self, name: str, plain: Callable[..., jax.Array]) -> None:
+        super().__init__(name)
+        self.plain = plain
+
+    def bind(self, *arrays: Any, params: Hashable) -> Any:
+        if traces_plain():
+            return self.plain(*arrays, params)
+        return super().bind(*arrays, params=params)
 
 
 def compile_separately(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:

@@ -16,15 +16,22 @@ from jaxcnn import shapes
 from jaxcnn.ops.primitives import max_plain
 from jaxcnn.ops.primitives.lowering import primitive
 from jaxcnn.ops.primitives.strategy_choice import choose_maximum
+from jaxcnn.runtime import traces_plain
+
+
+def window_max(x: jax.Array, windows: shapes.Windows) -> jax.Array:
+    """Take the largest value of each window of ``(batch, *spatial, channels)``."""
+    if traces_plain() and max(windows.dilation) == 1:  # JAX has the derivative
+        return max_plain.value(x, windows)
+    return _window_max(x, windows)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def window_max(x: jax.Array, windows: shapes.Windows) -> jax.Array:
-    """Take the largest value of each window of ``(batch, *spatial, channels)``."""
+def _window_max(x: jax.Array, windows: shapes.Windows) -> jax.Array:
     return _value.bind(x, params=windows)
 
 
-@window_max.defjvp
+@_window_max.defjvp
 def _window_max_jvp(
     windows: shapes.Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
@@ -32,7 +39,7 @@ def _window_max_jvp(
     # The winners are locally constant: no derivative of theirs.
     constant = lax.stop_gradient(x)
     index = _index.bind(constant, params=windows)
-    return window_max(x, windows), _tangent.bind(dx, constant, index, params=windows)
+    return _window_max(x, windows), _tangent.bind(dx, constant, index, params=windows)
 
 
 def _value_on_cpu(x: jax.Array, windows: shapes.Windows) -> jax.Array:
