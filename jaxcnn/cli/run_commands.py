@@ -89,6 +89,7 @@ def evaluate(
         image_size=image_size,
         channels=channels if channels in (1, 3) else None,
         on_error=on_error or own.get("on_error", "raise"),
+        value_range=described.framing.value_range,
         data_dir=folder,
         cache_dir=cache_dir,
     )
@@ -118,12 +119,11 @@ def predict(
 
     from jaxcnn import data as datasets
     from jaxcnn import training
-    from jaxcnn.data.decoding.pictures import read_picture
     from jaxcnn.training import run_folder
 
     described, model = run_folder.read_run(run), training.load(run)
     framing = described.framing
-    read = [read_picture(path) for path in pictures]
+    read = [framing.read(path) for path in pictures]
     misfits = [framing.misfit(picture) if frame else None for picture in read]
     images = np.stack([framing.apply(picture, guess=frame) for picture in read])
     unlabeled = datasets.Dataset(images, np.zeros(len(images), int), described.class_names)

@@ -18,6 +18,7 @@ def load(
     image_size: int | Sequence[int] | None = None,
     channels: int | None = None,
     on_error: str = "raise",
+    value_range: Sequence[float] | None = None,
     data_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
 ) -> Dataset:
@@ -82,6 +83,10 @@ def load(
         Required if pictures have several sizes.
       channels: Decode pictures to 1 (gray) or 3 (RGB) channels; ``None`` means gray if all are.
         Arrays are not converted, and must have this number of channels.
+      value_range: The values ``(low, high)`` that become 0 and 255, of gray pictures of 16 or 32
+        bits, such as ``(0, 4095)`` for 12-bit data in 16-bit PNG, or the limits of a depth map in a
+        floating-point TIFF. ``None`` scales 16 bits by their whole range, with a warning if the
+        values use little of it, and refuses 32 bits. Arrays are not converted.
       on_error: ``"raise"`` raises an error for a picture that cannot be read; ``"skip"`` leaves
         it out, and warns with a count.
       data_dir: Folder of TensorFlow Datasets; ``None`` means its default.
@@ -95,7 +100,7 @@ def load(
       ValueError: There is no such set, split or file, it is not prepared, or its contents do
         not make a data set; the message gives the fix.
     """
-    form = _check_form(image_size, channels, on_error, cache_dir)
+    form = _check_form(image_size, channels, on_error, cache_dir, value_range)
     opened = find_source(source, data_dir).open_source(source, data_dir)
     if isinstance(opened, Undecoded):
         return opened.decode(split, form)
@@ -139,6 +144,7 @@ def _check_form(
     channels: int | None,
     on_error: str,
     cache_dir: str | Path | None,
+    value_range: Sequence[float] | None = None,
 ) -> Form:
     size = None
     if image_size is not None:
@@ -147,7 +153,13 @@ def _check_form(
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1, 3 or None. Received: channels={channels!r}")
     skip = arguments.check_choice("on_error", on_error, ("raise", "skip")) == "skip"
-    return Form(size, channels, skip, cache_dir)
+    if value_range is not None:
+        value_range = arguments.check_interval("value_range", value_range)
+        if value_range[0] == value_range[1]:
+            raise ValueError(
+                f"value_range must have low below high. Received: value_range={value_range!r}"
+            )
+    return Form(size, channels, skip, value_range, cache_dir)
 
 
 def _convert(data: Dataset, form: Form) -> Dataset:

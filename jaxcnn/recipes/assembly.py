@@ -93,7 +93,9 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
         metrics=training.make_metrics(),
         options=training,
     )
-    framing = Framing.measure(stored, any_size=known.image_shape is None)
+    framing = Framing.measure(
+        stored, any_size=known.image_shape is None, value_range=recipe.data.value_range
+    )
     return Assembly(recipe, network, task, test, framing, fresh)
 
 
@@ -157,6 +159,7 @@ def _load(given: DataOptions, known: Description) -> tuple[Dataset, Dataset, Dat
         datasets.load,
         given.source,
         on_error=given.on_error,
+        value_range=given.value_range,
         data_dir=given.data_dir,
         cache_dir=given.cache_dir,
     )

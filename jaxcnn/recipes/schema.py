@@ -84,6 +84,8 @@ class DataOptions:
         four fifths of it where nothing else is for testing.
       test: Held-out split; ``None`` means the set's own, or a fifth of ``train``.
       image_size: Height and width to which images are resized; ``None`` means the model's own.
+      value_range: Values of gray pictures of 16 or 32 bits that become 0 and 255, such as
+        ``[0, 4095]``; ``None`` means the whole range of 16 bits.
       on_error: Treatment of a picture that cannot be read: ``"raise"`` or ``"skip"``.
       augment: An augmentation policy of :func:`jaxcnn.augment.names`, such as ``"none"``;
         ``"auto"`` means the one that suits the set, :func:`jaxcnn.augment.default_name`.
@@ -97,6 +99,7 @@ class DataOptions:
     train: str | None = None
     test: str | None = None
     image_size: tuple[int, int] | None = None
+    value_range: tuple[float, float] | None = None
     on_error: Literal["raise", "skip"] = "raise"
     augment: str = "auto"
     mix: Literal["none", "mixup", "cutmix"] = "none"
@@ -109,6 +112,8 @@ class DataOptions:
                 augmentations.named(self.augment)
         for size in self.image_size or ():
             arguments.check_integer("image_size", size, minimum=1)
+        if self.value_range is not None:
+            arguments.check_interval("value_range", self.value_range)
         if self.alpha is not None and self.mix == "none":
             raise ValueError('alpha is the strength of a mix; give one, such as mix = "mixup"')
         if self.alpha is not None:

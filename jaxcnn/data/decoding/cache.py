@@ -28,7 +28,9 @@ from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.record_decoding import Block, Records
 
 # Part of every key: increase it to invalidate all caches.
-_FORMAT = 1
+_FORMAT = 2
+# Pictures of 16 bits whose values all stay below this (13 bits) hold data of fewer bits.
+_DARK = 1 << 13
 _LOCK = ".lock"
 _PARTIAL = ".partial"
 _ARRAYS = ("images.npy", "labels.npy")
@@ -146,7 +148,8 @@ def decode_temporarily(
 
 
 def _form(records: Records, splits: Iterable[str]) -> str:
-    return digest(map(str, [_FORMAT, records.image_size, records.channels, *splits]))
+    form = records.image_size, records.channels, records.value_range
+    return digest(map(str, [_FORMAT, *form, *splits]))
 
 
 def _find(place: Path, records: Records, splits: Iterable[str], content: str) -> Decoded | None:
@@ -209,7 +212,11 @@ def _write(
     file: BinaryIO, records: Records, splits: Mapping[str, int], class_names: Sequence[str]
 ) -> Decoded:
     """Decode into a file, and return the checked set."""
-    images, labels, rows, skipped = records.decode(lambda blocks: _write_images(file, blocks))
+    largest: list[int] = []
+    images, labels, rows, skipped = records.decode(
+        lambda blocks: _write_images(file, blocks, largest)
+    )
+    _warn_of_dark(largest, records.name)
     secret = np.zeros(len(labels), bool)
     if labels.dtype.kind == "i":
         secret = labels == _SECRET  # an error only where such images are requested
@@ -221,8 +228,21 @@ def _write(
     return Decoded(images, labels, data.class_names, sizes, skipped)
 
 
+def _warn_of_dark(largest: Sequence[int], name: str) -> None:
+    """Warn if 16-bit pictures use a small part of their range, as 12-bit data does."""
+    most = max(largest, default=_DARK)
+    if most < _DARK:
+        levels = most // 257 + 1
+        warnings.warn(
+            f"the values of the 16-bit pictures of {name} reach only {most}, which becomes "
+            f"{levels} of 256 gray levels: give value_range=(0, {2 ** most.bit_length() - 1}), or "
+            "data.value_range in a recipe",
+            stacklevel=2,
+        )
+
+
 def _write_images(
-    file: BinaryIO, blocks: Iterator[Block]
+    file: BinaryIO, blocks: Iterator[Block], largest: list[int]
 ) -> tuple[np.ndarray, np.ndarray, list[int], list[str]]:
     """Write all images as one ``.npy``; return them mapped, with labels, rows and skips."""
     labels: list[Any] = []
@@ -240,6 +260,7 @@ def _write_images(
         labels += block.labels
         rows += block.rows
         skipped += block.skipped
+        largest += block.largest
     # The number of images is known now; NumPy leaves room for it in the header.
     file.seek(0)
     header["shape"] = (len(rows), *header["shape"][1:])

@@ -1,12 +1,15 @@
 """Framing: size, position and contrast of the subjects in a data set's images."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from jaxcnn import shapes
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.decoding.pictures import ValueRange, read_picture
 from jaxcnn.data.resizing import resize_picture
 
 # The background is uniform where the corners of this share of images are within this many gray
@@ -39,6 +42,7 @@ class Framing:
       contrast: Largest difference from the background in a typical image, in gray levels.
       ink: Mean difference from the background in a typical image, as a share of the contrast.
       any_size: Whether pictures of any size belong to the set, and are resized to `shape`.
+      value_range: Values of pictures of more than 8 bits that become black and white.
       is_pixels: Whether the images are pixels: uint8, or floating point in 0…1.
     """
 
@@ -48,10 +52,13 @@ class Framing:
     contrast: float = 255.0
     ink: float = 1.0
     any_size: bool = False
+    value_range: ValueRange = None
     is_pixels: bool = True
 
     @classmethod
-    def measure(cls, data: Dataset, *, any_size: bool = False) -> "Framing":
+    def measure(
+        cls, data: Dataset, *, any_size: bool = False, value_range: ValueRange = None
+    ) -> "Framing":
         """Measure the framing of a data set.
 
         >>> images = np.zeros((5, 28, 28, 1), np.uint8)
@@ -63,22 +70,24 @@ class Framing:
         Args:
           data: The images as stored, before any resizing.
           any_size: Whether the pictures that they were decoded from may have other sizes.
+          value_range: As :func:`jaxcnn.data.load` took it.
         """
+        known: dict[str, Any] = {"any_size": any_size, "value_range": value_range}
         shape = data.image_shape
         images = np.asarray(data.images[:: -(-len(data) // _MOST_MEASURED)])
         if images.dtype != np.uint8:
             if images.min() < 0 or images.max() > 1:
-                return cls(shape, any_size=any_size, is_pixels=False)
+                return cls(shape, **known, is_pixels=False)
             images = images * 255
         if len(shape) != 3 or shape[-1] != 1:
-            return cls(shape, any_size=any_size)
+            return cls(shape, **known)
         height, width, _ = shape
         corners = images[:, [0, 0, -1, -1], [0, -1, 0, -1]].astype(float)
         background = float(np.median(corners))
         uniform = np.mean(np.abs(corners - background) <= _UNIFORM_LEVELS) >= _UNIFORM_SHARE
         levels = images[..., 0].astype(float)
         if not uniform or any(_is_opposite(image, background) for image in levels):
-            return cls(shape, any_size=any_size)
+            return cls(shape, **known)
         differences = np.abs(levels - background)
         contrast = float(np.median(differences.max(axis=(1, 2)))) or 255.0
         ink = float(np.median(differences.mean(axis=(1, 2)))) / contrast
@@ -87,7 +96,17 @@ class Framing:
             max((bottom - top) / height, (right - left) / width)
             for top, bottom, left, right in boxes
         ]
-        return cls(shape, background, float(np.median(sides)), contrast, ink, any_size)
+        return cls(shape, background, float(np.median(sides)), contrast, ink, **known)
+
+    def read(self, file: str | Path) -> Image.Image:
+        """Return the picture in a file as pictures of the set were read.
+
+        Raises:
+          UnreadablePicture: There is no such file, or it is not a readable picture.
+        """
+        height, width, *_ = self.shape
+        size = (height, width) if self.any_size else None
+        return read_picture(file, value_range=self.value_range, size=size)
 
     def misfit(self, picture: Image.Image) -> str | None:
         """Return why a picture cannot be one of the data set; ``None`` if it can.
@@ -115,7 +134,7 @@ class Framing:
         vanish in 8×8 pixels).
 
         Args:
-          picture: A picture as :func:`read_picture` returns it.
+          picture: A picture as :meth:`read` returns it.
           guess: Whether a picture that does not fit the set is changed so.
 
         Raises:

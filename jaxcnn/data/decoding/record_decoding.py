@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn import arguments
-from jaxcnn.data.decoding.pictures import UnreadablePicture, read_picture
+from jaxcnn.data.decoding.pictures import UnreadablePicture, ValueRange, read_picture
 from jaxcnn.data.resizing import resize_images, resize_picture
 
 # Largest size of a block in bytes, unless it is a single image, and in images: large enough that
@@ -56,12 +56,14 @@ class Block:
       labels: One per image.
       rows: Record number of each image.
       skipped: The error of each record that could not be read.
+      largest: The largest value of each 16-bit picture without a known range.
     """
 
     images: np.ndarray
     labels: list[Any]
     rows: list[int]
     skipped: list[str]
+    largest: list[int]
 
 
 class MixedChannels(Exception):
@@ -78,6 +80,8 @@ class Records:
       image_size: ``(H, W)`` to which each picture is resized (bilinear); ``None`` keeps the size.
       channels: 1 or 3, to which pictures are converted; ``None`` means color if any has color.
       skip: Whether a picture that cannot be read is left out.
+      value_range: Values of pictures of more than 8 bits that become black and white.
+      draft: Whether a large JPEG is decoded at a part of its size, where it is resized.
     """
 
     source: RecordSequence
@@ -85,6 +89,8 @@ class Records:
     image_size: tuple[int, int] | None = None
     channels: int | None = None
     skip: bool = False
+    value_range: ValueRange = None
+    draft: bool = False
 
     def decode(self, consume: Callable[[Iterator[Block]], _Result]) -> _Result:
         """Return ``consume(blocks)``; start again if a color picture follows gray ones.
@@ -157,7 +163,8 @@ class Records:
                 "a label must be one class number or name. "
                 f"Received: {arguments.shown(label)} in {name}"
             )
-        return Record(read_record(image, name), label, name)
+        size = self.image_size if self.draft else None
+        return Record(read_record(image, name, self.value_range, size), label, name)
 
     def _read_or_skip(self, row: int) -> Record | str:
         """Return a record, or the error of its picture if unreadable pictures are left out."""
@@ -180,7 +187,7 @@ class Records:
     def _decode(self, rows: range, example: np.ndarray, named: str) -> Block:
         channels = _channels(example)
         images = np.empty((len(rows), *example.shape), example.dtype)
-        block = Block(images, [], [], [])
+        block = Block(images, [], [], [], [])
         for row in rows:
             record = self._read_or_skip(row)
             if isinstance(record, str):
@@ -198,6 +205,8 @@ class Records:
             images[len(block.rows)] = image
             block.rows.append(row)
             block.labels.append(record.label)
+            if isinstance(record.image, Image.Image) and "largest" in record.image.info:
+                block.largest.append(record.image.info["largest"])
         return replace(block, images=images[: len(block.rows)])
 
     def _pixels(self, record: Record, channels: int | None) -> np.ndarray:
@@ -223,13 +232,20 @@ class Records:
         return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, -1)
 
 
-def read_record(image: Any, name: str) -> Any:
+def read_record(
+    image: Any,
+    name: str,
+    value_range: ValueRange = None,
+    size: tuple[int, int] | None = None,
+) -> Any:
     """Return the image of a record: a picture of mode L or RGB, or an array.
 
     Args:
       image: An array, a Pillow image, the path of a picture file, its bytes, or what Hugging Face
         has not decoded.
       name: Name of the record in errors.
+      value_range: As for :func:`read_picture`.
+      size: As for :func:`read_picture`.
 
     Raises:
       UnreadablePicture: It is none of these, or cannot be read.
@@ -239,7 +255,7 @@ def read_record(image: Any, name: str) -> Any:
     if isinstance(image, bytes):
         image = io.BytesIO(image)
     if isinstance(image, str | Path | io.BytesIO | Image.Image):
-        return read_picture(image, name=name)
+        return read_picture(image, name=name, value_range=value_range, size=size)
     try:
         array = np.asarray(image)
     except ValueError as error:  # rows of several lengths

@@ -9,6 +9,7 @@ from jaxcnn import shapes
 from jaxcnn.data import splits
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding import cache
+from jaxcnn.data.decoding.pictures import ValueRange
 from jaxcnn.data.decoding.record_decoding import (
     First,
     Joined,
@@ -29,12 +30,14 @@ class Form:
       image_size: ``(H, W)`` to which images are resized; ``None`` keeps the size.
       channels: 1 or 3, to which pictures are converted; ``None`` means color if any has color.
       skip: Whether a picture that cannot be read is left out.
+      value_range: Values of pictures of more than 8 bits that become black and white.
       cache_dir: Folder for decoded images; ``None`` means beside their source.
     """
 
     image_size: tuple[int, int] | None = None
     channels: int | None = None
     skip: bool = False
+    value_range: ValueRange = None
     cache_dir: str | Path | None = None
 
 
@@ -107,7 +110,16 @@ class Undecoded:
         if not sum(sizes[split] for split in requested):
             raise ValueError(f"{self.name} has no image in {' + '.join(requested)}")
         joined = Joined([self.open_split(split) for split in sizes])
-        records = Records(joined, self.name, form.image_size, channels, form.skip)
+        records = Records(
+            joined,
+            self.name,
+            form.image_size,
+            channels,
+            form.skip,
+            form.value_range,
+            # Images of one size may also be resized after they are kept, to the same pixels.
+            draft=self.image_shape is None,
+        )
         decoded = self._decode_or_find(records, sizes, form.cache_dir)
         if decoded.skipped and not form.skip:
             raise unreadable(decoded.skipped[0])

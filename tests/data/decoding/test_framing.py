@@ -134,3 +134,22 @@ def test_every_mode_is_read(tmp_path, mode):
     image = EVEN.apply(read_picture(path))
     assert image[14, 14, 0] > 200
     assert image[0, 0, 0] == 0
+
+
+def test_a_picture_of_twelve_bits_and_a_large_jpeg_are_read_as_in_the_set(tmp_path):
+    random = np.random.default_rng(0)
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    deep, photo = tmp_path / "set" / "a" / "deep.png", tmp_path / "set" / "a" / "photo.jpg"
+    Image.fromarray(random.integers(0, 4096, (40, 30), np.uint16)).save(deep)
+    Image.fromarray(random.integers(0, 256, (200, 300, 3), np.uint8)).save(photo)
+    options = {"split": "all", "image_size": 16, "channels": 1}
+    with pytest.warns(UserWarning, match=r"reach only 40\d\d, which becomes 16 .*\(0, 4095\)"):
+        dark = cnn.data.load(tmp_path / "set", **options)
+    data = cnn.data.load(tmp_path / "set", value_range=(0, 4095), **options)
+    assert data.images[0].max() > 10 * dark.images[0].max()
+    framing = Framing.measure(data, any_size=True, value_range=[0, 4095])
+    for file, image in zip((deep, photo), data.images, strict=True):
+        np.testing.assert_array_equal(framing.apply(framing.read(file)), image)
+    for wrong in ((0, 0), (5, 1), "12"):
+        with pytest.raises(ValueError, match=r"value_range must .*Received: value_range="):
+            cnn.data.load(tmp_path / "set", value_range=wrong)

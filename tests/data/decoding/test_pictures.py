@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.decoding.pictures import read_picture
+from jaxcnn.data.resizing import resize_picture
 
 
 def test_sixteen_bit_pictures_keep_their_levels(tmp_path):
@@ -86,3 +87,66 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(ValueError, match=r"pipe\.png.* it is not a regular file"):
         read_picture(tmp_path / "pipe.png")
+
+
+def save(levels, path, **options):
+    Image.fromarray(levels).save(path, **options)
+    return path
+
+
+def test_a_range_spreads_twelve_bits_over_eight(tmp_path):
+    levels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    path = save(levels, tmp_path / "slice.png")
+    picture = read_picture(path, value_range=(0, 4095))
+    np.testing.assert_array_equal(np.asarray(picture), levels.astype(int) * 255 // 4095)
+    window = np.asarray(read_picture(path, value_range=(1000, 2000)))
+    expected = (levels.astype(int).clip(1000, 2000) - 1000) * 255 // 1000
+    np.testing.assert_array_equal(window, expected)
+
+
+def test_transparency_of_sixteen_bits_is_white(tmp_path):
+    levels = np.full((4, 4), 20000, np.uint16)
+    levels[1, 2] = 777
+    path = save(levels, tmp_path / "clear.png", transparency=777)
+    expected = np.where(levels == 777, 255, 20000 // 257)
+    np.testing.assert_array_equal(np.asarray(read_picture(path)), expected)
+
+
+def test_values_of_32_bits_need_a_range_and_must_be_finite(tmp_path):
+    levels = np.linspace(-1, 3, 12, dtype=np.float32).reshape(3, 4)
+    path = save(levels, tmp_path / "depth.tif")
+    rule = r"depth\.tif.*no known range \(mode F\), from -1\.0 to 3\.0: give value_range=\(low, hi"
+    with pytest.raises(ValueError, match=rule):
+        read_picture(path)
+    expected = (levels.astype(float).clip(0, 2) * 255 // 2).astype(int)
+    np.testing.assert_array_equal(np.asarray(read_picture(path, value_range=(0, 2))), expected)
+    levels[0, :2] = np.nan, np.inf
+    path = save(levels, tmp_path / "holes.tif")
+    with pytest.raises(ValueError, match=r"holes\.tif.*NaN or infinite in 2 of 12 pixels"):
+        read_picture(path, value_range=(0, 2))
+
+
+def test_a_picture_above_the_limit_is_named_with_the_way_to_raise_it(tmp_path, monkeypatch):
+    path = save(np.zeros((30, 40), np.uint8), tmp_path / "scan.png")
+    for limit in (1100, 500):  # from twice the limit Pillow refuses by itself
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        rule = rf"scan\.png.* has 1,200 pixels, more than PIL\.Image\.MAX_IMAGE_PIXELS, {limit:,}"
+        with pytest.raises(ValueError, match=rule):
+            read_picture(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert read_picture(path).size == (40, 30)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size(tmp_path, orientation):
+    """To within a gray level of the whole one, resized."""
+    rough = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = Image.fromarray(rough).resize((900, 600), Image.Resampling.BICUBIC)
+    photo.save(tmp_path / "photo.jpg", quality=95, exif=exif)
+    whole = resize_picture(read_picture(tmp_path / "photo.jpg"), (40, 40))
+    picture = read_picture(tmp_path / "photo.jpg", size=(40, 40))
+    assert min(picture.size) == 150  # a quarter: an eighth is below 80
+    small = np.asarray(resize_picture(picture, (40, 40)), int)
+    assert np.abs(small - np.asarray(whole)).max() <= 2
