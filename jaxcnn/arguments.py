@@ -34,7 +34,7 @@ def check_flag(name: str, value: Any) -> bool:
     """
     plain = as_python(value)
     if not isinstance(plain, bool):
-        raise TypeError(f"{name} must be True or False. Received: {name}={value!r}")
+        raise TypeError(f"{name} must be True or False. Received: {name}={shown(value)}")
     return plain
 
 
@@ -61,7 +61,7 @@ def check_integer(
             raise TypeError
         integer = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer. Received: {name}={value!r}") from None
+        raise TypeError(f"{name} must be an integer. Received: {name}={shown(value)}") from None
     _check_range(name, value, integer, minimum, maximum)
     return integer
 
@@ -100,7 +100,7 @@ def check_number(
     """
     plain = as_python(value)
     if isinstance(plain, bool) or not isinstance(plain, numbers.Real):
-        raise TypeError(f"{name} must be a number. Received: {name}={value!r}")
+        raise TypeError(f"{name} must be a number. Received: {name}={shown(value)}")
     number = float(plain)
     subject = f"{name} {meaning}".rstrip()
     _check_range(name, value, number, minimum, maximum, above, below, subject=subject)
@@ -160,12 +160,16 @@ def check_interval(
         return low if minimum is None else max(low, minimum), center + distance
     if not is_sequence(plain) or len(plain) != 2:
         single = "" if center is None else "a number or "
-        raise ValueError(f"{name} must be {single}a pair (low, high). Received: {name}={value!r}")
+        raise ValueError(
+            f"{name} must be {single}a pair (low, high). Received: {name}={shown(value)}"
+        )
     low, high = (
         check_number(name, end, minimum=minimum, maximum=maximum, above=above) for end in plain
     )
     if low > high:
-        raise ValueError(f"{name} must be (low, high) with low ≤ high. Received: {name}={value!r}")
+        raise ValueError(
+            f"{name} must be (low, high) with low ≤ high. Received: {name}={shown(value)}"
+        )
     return low, high
 
 
@@ -192,7 +196,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     if error is TypeError or value not in words:
         close = difflib.get_close_matches(value, words, n=1) if error is ValueError else []
         hint = f". Did you mean {close[0]!r}?" if close else ""
-        raise error(f"{name} must be {rule}. Received: {name}={value!r}{hint}")
+        raise error(f"{name} must be {rule}. Received: {name}={shown(value)}{hint}")
     return str(value)
 
 
@@ -216,11 +220,11 @@ def check_known(kind: str, name: Any, names: Iterable[str]) -> None:
     if not isinstance(name, str):
         article = "an" if kind[0] in "aeiou" else "a"
         raise TypeError(
-            f"the name of {article} {kind} must be a string. Received: {name!r}. "
+            f"the name of {article} {kind} must be a string. Received: {shown(name)}. "
             f"{nearest('', known)}"
         )
     if name not in known:
-        raise ValueError(f"there is no {kind} {name!r}. {nearest(name, known)}")
+        raise ValueError(f"there is no {kind} {shown(name)}. {nearest(name, known)}")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -234,7 +238,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
       names: The known ones.
     """
     known = list(names)
-    close = difflib.get_close_matches(name, known, n=1)
+    # A name that is far longer resembles none, and would be compared for minutes.
+    close = difflib.get_close_matches(name, known, n=1) if len(name) < _MOST_SHOWN else []
     listed = known if len(known) <= 20 else [*known[:20], "…"]
     return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(listed)}."
 
@@ -269,7 +274,7 @@ def check_initializer(name: str, value: _F) -> _F:
     if not callable(value):
         raise TypeError(
             f"{name} must be a function of (key, shape, dtype), such as "
-            f"jax.nn.initializers.zeros. Received: {name}={value!r}"
+            f"jax.nn.initializers.zeros. Received: {name}={shown(value)}"
         )
     return value
 
@@ -319,4 +324,4 @@ def _check_range(
         and not (low is not None and high is not None)
     ):
         rule += " and finite"
-    raise ValueError(f"{subject or name} must be {rule}. Received: {name}={value!r}")
+    raise ValueError(f"{subject or name} must be {rule}. Received: {name}={shown(value)}")

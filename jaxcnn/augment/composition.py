@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import checks
+from jaxcnn import arguments, checks
 from jaxcnn.augment.positions import check_alignment, leaves_in_place
 
 # Images; or images and labels, where labels at positions are passed.
@@ -79,7 +79,7 @@ def apply(
             raise ValueError(
                 "labels at positions must be moved with the pixels, and this augmentation does not "
                 "declare whether it moves them: if not, pass cnn.augment.in_place(augment); if so, "
-                f"it needs a parameter labels. Received: {augment!r}"
+                f"it needs a parameter labels. Received: {arguments.shown(augment)}"
             )
     option = parameters.get("epoch")
     if option is None or option.default not in (None, option.empty):
@@ -87,7 +87,7 @@ def apply(
     if epoch is None and option.default is option.empty:
         raise ValueError(
             "this augmentation differs from epoch to epoch: give make_training its "
-            f"steps_per_epoch. Received: epoch=None for {augment!r}"
+            f"steps_per_epoch. Received: epoch=None for {arguments.shown(augment)}"
         )
     return augment(key, images, epoch=epoch)
 

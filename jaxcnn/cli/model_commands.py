@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jaxcnn import shapes
+from jaxcnn import arguments, shapes
 from jaxcnn.cli.option_types import MODEL_HELP
 
 
@@ -46,6 +46,6 @@ def _parse_shape(text: str) -> shapes.Shape:
     except ValueError:
         raise ValueError(
             "--input-shape must be integers with commas between, such as 28,28,1. "
-            f"Received: {text!r}"
+            f"Received: {arguments.shown(text)}"
         ) from None
     return shapes.check_shape(numbers)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import are_numbers, check_class_per_image
 
@@ -42,7 +43,8 @@ def match_classes(data: Dataset, class_names: Sequence[str]) -> Dataset:
         return Dataset(data.images, data.labels, names)
     if unknown:
         raise ValueError(
-            f"every image must be of one of the classes {list(names)}. Received: {unknown}"
+            f"every image must be of one of the classes {arguments.shown([*names])}. "
+            f"Received: {arguments.shown(unknown)}"
         )
     labels = np.array([numbers.get(key(name), -1) for name in own])[data.labels]
     return Dataset(data.images, labels, names)

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from jaxcnn import shapes
+from jaxcnn import arguments, shapes
 from jaxcnn.augment.positions import VOID
 from jaxcnn.data.array_blocks import blocks
 
@@ -215,6 +215,7 @@ def _number(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tup
     unknown = [name for name in present.tolist() if name not in numbers]
     if unknown:
         raise ValueError(
-            f"labels must be among the class names {list(numbers)}. Received: {unknown[0]!r}"
+            f"labels must be among the class names {arguments.shown([*numbers])}. "
+            f"Received: {arguments.shown(unknown[0])}"
         )
     return np.array([numbers[name] for name in present.tolist()])[places], names or tuple(numbers)

@@ -151,13 +151,16 @@ def _check_form(
         height, width = shapes.per_axis("image_size", image_size, 2)
         size = (height, width)
     if channels not in (None, 1, 3):
-        raise ValueError(f"channels must be 1, 3 or None. Received: channels={channels!r}")
+        raise ValueError(
+            f"channels must be 1, 3 or None. Received: channels={arguments.shown(channels)}"
+        )
     skip = arguments.check_choice("on_error", on_error, ("raise", "skip")) == "skip"
     if value_range is not None:
         value_range = arguments.check_interval("value_range", value_range)
         if value_range[0] == value_range[1]:
             raise ValueError(
-                f"value_range must have low below high. Received: value_range={value_range!r}"
+                f"value_range must have low below high. "
+                f"Received: value_range={arguments.shown(value_range)}"
             )
     return Form(size, channels, skip, value_range, cache_dir)
 

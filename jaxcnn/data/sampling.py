@@ -40,7 +40,9 @@ def class_weights(data: Dataset) -> np.ndarray:
     counts = np.sum(in_blocks, axis=0)[:classes]
     if not counts.all():
         empty = [data.class_names[number] for number in np.flatnonzero(counts == 0)]
-        raise ValueError(f"every class must have an image. Received: none of {', '.join(empty)}")
+        raise ValueError(
+            f"every class must have an image. Received: none of {arguments.shown(empty)}"
+        )
     return (counts.sum() / (classes * counts)).astype(np.float32)
 
 

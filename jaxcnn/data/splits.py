@@ -71,7 +71,7 @@ def parse(split: str, names: Iterable[str]) -> list[Part]:
         if matched is None:
             raise ValueError(
                 "a split must be a name or a slice of one, such as 'train', 'train[:80%]' or "
-                f"'train[100:]+test'. Received: split={split!r}"
+                f"'train[100:]+test'. Received: split={arguments.shown(split)}"
             )
         name, start, stop = matched.groups()
         arguments.check_known("split", name, [*names, *({"all"} - {*names})])
@@ -131,7 +131,7 @@ def cut(opened: Dataset | Divided, split: str) -> Dataset:
         chosen.append(rows[np.asarray(part.rows(len(rows)), int)])
     rows = np.sort(np.concatenate(chosen))
     if len(rows) == 0:
-        raise ValueError(f"the split {split!r} holds none of the {len(data)} images")
+        raise ValueError(f"the split {arguments.shown(split)} holds none of the {len(data)} images")
     return data if np.array_equal(rows, np.arange(len(data))) else data.take(rows)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import jax
 from flax import nnx
 
-from jaxcnn import shapes
+from jaxcnn import arguments, shapes
 from jaxcnn.layers import Layer
 from jaxcnn.layers.layer import OpLayer, function
 
@@ -171,7 +171,9 @@ def summarize(layer: Layer, input_shape: Sequence[int], *, explain: bool = False
       ValueError: the shapes do not fit; the message names the layer.
     """
     if not isinstance(layer, Layer):
-        raise TypeError(f"layer must be a description such as conv(64, 3). Received: {layer!r}")
+        raise TypeError(
+            f"layer must be a description such as conv(64, 3). Received: {arguments.shown(layer)}"
+        )
     shape = shapes.check_shape(input_shape)
     return Summary(shape, tuple(_rows(layer, shape)), explain)
 

@@ -189,7 +189,7 @@ def check_module(name: str, value: Any) -> nnx.Module:
     if not isinstance(value, nnx.Module):
         raise TypeError(
             f"{name} must be an nnx.Module, as layer.build(input_shape, rngs=nnx.Rngs(0)) gives. "
-            f"Received: {value!r}"
+            f"Received: {arguments.shown(value)}"
         )
     return value
 

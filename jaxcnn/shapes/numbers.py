@@ -39,7 +39,7 @@ def per_axis(name: str, value: PerAxis, axes: int, *, minimum: int = 1) -> Shape
     if len(values) != axes:
         raise ValueError(
             f"{name} must be one int or one per spatial axis ({axes} here). "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={arguments.shown(value)}"
         )
     return _whole_numbers(name, values, value, minimum)
 
@@ -77,7 +77,7 @@ def pad_widths(
     here = f" ({axes} here)" if arguments.is_sequence(plain) else ""
     rule = (
         f"{name} must be {listed}an int, one int per spatial axis or one (low, high) per spatial "
-        f"axis{here}. Received: {name}={value!r}"
+        f"axis{here}. Received: {name}={arguments.shown(value)}"
     )
     if isinstance(plain, str):
         raise ValueError(rule)
@@ -121,10 +121,13 @@ def _whole_numbers(name: str, values: Sequence[Any], received: Any, minimum: int
     try:
         return tuple(arguments.check_integer(name, value, minimum=minimum) for value in values)
     except TypeError:
-        raise TypeError(f"{name} must be integers. Received: {name}={received!r}") from None
+        raise TypeError(
+            f"{name} must be integers. Received: {name}={arguments.shown(received)}"
+        ) from None
     except ValueError:
         raise ValueError(
-            f"{name} must be at least {minimum} on every axis. Received: {name}={received!r}"
+            f"{name} must be at least {minimum} on every axis. "
+            f"Received: {name}={arguments.shown(received)}"
         ) from None
 
 
@@ -145,7 +148,7 @@ def check_shape(input_shape: Sequence[int]) -> Shape:
     if not arguments.is_sequence(input_shape) or not input_shape or None in input_shape:
         raise TypeError(
             "input_shape must be a sequence such as (28, 28, 1), without the batch. "
-            f"Received: input_shape={input_shape!r}"
+            f"Received: input_shape={arguments.shown(input_shape)}"
         )
     return per_axis("input_shape", input_shape, len(input_shape))
 
@@ -167,6 +170,6 @@ def image_shape(input_shape: Sequence[int]) -> Shape:
     if len(shape) < 2:
         raise ValueError(
             "input_shape must be (*spatial, channels) with at least one spatial axis, such as "
-            f"(28, 28, 1). Received: input_shape={input_shape!r}"
+            f"(28, 28, 1). Received: input_shape={arguments.shown(input_shape)}"
         )
     return shape

@@ -70,7 +70,9 @@ def output_size(
         input; the message has the formula filled in.
     """
     if arguments.is_sequence(padding) and len(padding) != 2:
-        raise ValueError(f"padding must be an int or (low, high). Received: padding={padding!r}")
+        raise ValueError(
+            f"padding must be an int or (low, high). Received: padding={arguments.shown(padding)}"
+        )
     low, high = per_axis("padding", padding, 2, minimum=0)
     axis = _Axis(
         arguments.check_integer("size", size, minimum=1),

@@ -108,7 +108,7 @@ def predict(
     if not (activation is None or callable(activation)):
         raise TypeError(
             "activation must be a function of an array, or None. "
-            f"Received: activation={activation!r}"
+            f"Received: activation={arguments.shown(activation)}"
         )
     activate = activation or (lambda outputs: outputs)
     images = check_images(images)

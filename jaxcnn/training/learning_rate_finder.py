@@ -145,7 +145,7 @@ def _rates(lowest: float, highest: float, steps: int) -> np.ndarray:
     if highest < 100 * lowest:
         raise ValueError(
             "highest must be at least 100 times lowest. "
-            f"Received: highest={highest!r} for lowest={lowest!r}"
+            f"Received: highest={arguments.shown(highest)} for lowest={arguments.shown(lowest)}"
         )
     return np.geomspace(
         lowest, highest, arguments.check_integer("steps", steps, minimum=_FEWEST_STEPS)
@@ -163,7 +163,7 @@ def _optimizer(optimizer: str | MakeOptimizer, rates: np.ndarray) -> optax.Gradi
     if not callable(optimizer):
         raise TypeError(
             "optimizer must be a name, or a function of learning_rate such as optax.adam. "
-            f"Received: optimizer={optimizer!r}"
+            f"Received: optimizer={arguments.shown(optimizer)}"
         )
     return optimizer(learning_rate=schedule)
 

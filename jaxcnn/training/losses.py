@@ -289,7 +289,7 @@ def _per_class(name: str, values: Sequence[float] | np.ndarray, logits: jax.Arra
     if numbers.shape != (classes,) or not (np.isfinite(numbers) & (numbers >= 0)).all():
         raise ValueError(
             f"{name} must be one number per class ({classes} here), each at least 0 and finite. "
-            f"Received: {name}={values!r}"
+            f"Received: {name}={arguments.shown(values)}"
         )
     return jnp.asarray(numbers.reshape((1,) * (logits.ndim - 1) + (classes,)))
 

@@ -233,7 +233,7 @@ def check_metrics(metrics: Mapping[str, Metric]) -> None:
     if not whole:
         raise TypeError(
             'metrics must map names to metrics, such as {"top-5": top_k(5)}. '
-            f"Received: metrics={metrics!r}"
+            f"Received: metrics={arguments.shown(metrics)}"
         )
 
 

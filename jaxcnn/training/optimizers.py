@@ -171,7 +171,7 @@ def _decay(name: str, weight_decay: float) -> optax.GradientTransformation:
     if name == "adam":
         raise ValueError(
             "adam has no weight decay; adamw is Adam with it. "
-            f"Received: weight_decay={weight_decay!r}"
+            f"Received: weight_decay={arguments.shown(weight_decay)}"
         )
     return optax.add_decayed_weights(
         weight_decay, mask=lambda params: jax.tree.map(lambda array: array.ndim >= 2, params)
@@ -196,7 +196,9 @@ def _betas(name: str, betas: tuple[float, float] | None) -> tuple[float, float]:
     if betas is None:
         return _BETAS.get(name, (0.0, 0.0))
     if not arguments.is_sequence(betas) or len(betas) != 2:
-        raise ValueError(f"betas must be a pair of numbers. Received: betas={betas!r}")
+        raise ValueError(
+            f"betas must be a pair of numbers. Received: betas={arguments.shown(betas)}"
+        )
     first, second = betas
     return _below_1("betas", first), _below_1("betas", second)
 
@@ -209,7 +211,7 @@ def _patterns(frozen: Sequence[str]) -> tuple[str, ...]:
     if not arguments.is_sequence(frozen) or not all(isinstance(pattern, str) for pattern in frozen):
         raise TypeError(
             'frozen must be a sequence of patterns, such as ("conv_1.*",). '
-            f"Received: frozen={frozen!r}"
+            f"Received: frozen={arguments.shown(frozen)}"
         )
     return tuple(frozen)
 
@@ -224,12 +226,13 @@ def _labels(params: Any, patterns: Sequence[str]) -> Any:
             (nearest,) = difflib.get_close_matches(pattern, paths, n=1, cutoff=0)
             raise ValueError(
                 "a pattern of frozen must match the path of a parameter, of which the nearest is "
-                f"{nearest!r}. Received: {pattern!r}"
+                f"{nearest!r}. Received: {arguments.shown(pattern)}"
             )
     frozen = set().union(*matched.values())
     if frozen == set(paths):
         raise ValueError(
-            f"frozen must leave a parameter to train. Received: frozen={tuple(patterns)!r}"
+            "frozen must leave a parameter to train. "
+            f"Received: frozen={arguments.shown(tuple(patterns))}"
         )
     labels = ["frozen" if path in frozen else "trained" for path in paths]
     return jax.tree.unflatten(structure, labels)

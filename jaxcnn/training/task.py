@@ -215,7 +215,8 @@ def _check_metric_names(metrics: Mapping[str, Metric], validation: Dataset | Non
     for name in metrics:
         if name in Epoch.names():
             raise ValueError(
-                f"metrics must not use a name of the history's own. Received: {name!r}"
+                f"metrics must not use a name of the history's own. "
+                f"Received: {arguments.shown(name)}"
             )
 
 
@@ -232,7 +233,8 @@ def _choose_monitor(
     if options.monitor not in known:
         hint = arguments.nearest(options.monitor, known)
         raise ValueError(
-            f"monitor must be a quantity of the history. Received: monitor={options.monitor!r}. "
+            f"monitor must be a quantity of the history. "
+            f"Received: monitor={arguments.shown(options.monitor)}. "
             f"{hint}"
         )
     return Monitor.of(options.monitor, options.better)
@@ -260,11 +262,13 @@ def _check_optimizer(
     if learning_rate is not None:
         raise ValueError(
             "learning_rate is that of the default optimizer; set the learning rate of your own "
-            f"optimizer where you make it. Received: learning_rate={learning_rate!r} and an "
+            f"optimizer where you make it. "
+            f"Received: learning_rate={arguments.shown(learning_rate)} and an "
             "optimizer"
         )
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
         raise TypeError(
             "optimizer must be an Optax transformation, such as optax.sgd(0.1) or "
-            f"make_optimizer('sgd', learning_rate=0.1). Received: optimizer={optimizer!r}"
+            f"make_optimizer('sgd', learning_rate=0.1). "
+            f"Received: optimizer={arguments.shown(optimizer)}"
         )

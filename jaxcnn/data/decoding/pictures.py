@@ -1,5 +1,6 @@
 """Picture files, decoded to 8 bits of gray or color."""
 
+import errno
 import io
 import os
 import stat
@@ -10,10 +11,11 @@ from typing import BinaryIO, TypeAlias
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from jaxcnn import arguments
+
 # The only formats that are opened, whatever a file is called: for an EPS in a PNG's place Pillow
 # would start Ghostscript, which runs the program in the file.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-
 
 # The values of a deep picture that become black and white.
 ValueRange: TypeAlias = Sequence[float] | None
@@ -49,7 +51,7 @@ def read_picture(
       UnreadablePicture: There is no such file, or it is not a readable picture, or a larger one
         than Pillow's limit.
     """
-    name = repr(str(file)) if name is None else name
+    name = arguments.shown(str(file)) if name is None else name
     try:
         if isinstance(file, Image.Image):
             # Another library may have opened it and not decoded it yet.
@@ -79,6 +81,8 @@ def read_picture(
         if isinstance(error, MemoryError):
             raise
         if isinstance(error, OSError) and error.errno is not None:
+            if error.errno == errno.ENAMETOOLONG:
+                raise UnreadablePicture(f"there is no file {name}: the name is too long") from None
             error.filename = error.filename or name
             raise
         # The text of an UnidentifiedImageError names only the buffer.

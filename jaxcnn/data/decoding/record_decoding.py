@@ -157,7 +157,7 @@ class Records:
             )
         image, label = record["image"], record["label"]
         files = isinstance(image, str | Path)
-        name = repr(str(image)) if files else f"record {row} of {self.name}"
+        name = arguments.shown(str(image)) if files else f"record {row} of {self.name}"
         if (scalar := np.asarray(label)).ndim or scalar.dtype == object:
             raise ValueError(
                 "a label must be one class number or name. "

@@ -57,10 +57,12 @@ def prepare(
     if from_folder is not None and mirror is not None:
         raise ValueError(
             "from_folder and mirror cannot be given together. "
-            f"Received: from_folder={str(from_folder)!r}, mirror={mirror!r}"
+            f"Received: from_folder={str(from_folder)!r}, mirror={arguments.shown(mirror)}"
         )
     if mirror is not None and not mirror.startswith(("http://", "https://")):
-        raise ValueError(f"mirror must start with http:// or https://. Received: {mirror!r}")
+        raise ValueError(
+            f"mirror must start with http:// or https://. Received: {arguments.shown(mirror)}"
+        )
     builder = builders.stock_builder(name, data_dir)
     target, root = Path(builder.data_path), Path(builder.data_dir_root)
     with Display(enabled=progress) as display, _explain_full_disk(name, root):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.sources.arrays import from_mapping
 from jaxcnn.data.splits import Divided
@@ -21,7 +22,7 @@ def is_archive(source: str | Path) -> bool:
     if Path(source).suffix.lower() in (".npz", ".npy"):
         return True
     folder = Path(os.path.expanduser(source))
-    if not source or not folder.is_dir():
+    if not source or not os.path.isdir(folder):
         return False
     visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
     return bool(_arrays_in(folder)) and not any(path.is_dir() for path in visible)
@@ -39,10 +40,10 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Dataset | Di
     """
     del data_dir
     path = Path(os.path.expanduser(source))
-    if path.is_dir() and path.suffix.lower() != ".npz":
+    if os.path.isdir(path) and path.suffix.lower() != ".npz":
         return _open_folder(path)
-    if not path.is_file():
-        raise ValueError(f"there is no file {str(path)!r}")
+    if not os.path.isfile(path):
+        raise ValueError(f"there is no file {arguments.shown(str(path))}")
     if path.suffix.lower() == ".npy":
         return _open_folder(path.parent)
     try:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from jaxcnn import arguments
 from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.labels import sort_class_names
 from jaxcnn.data.splits import NAMES, evenly, every_fifth
@@ -58,7 +59,7 @@ def is_folder(source: str | Path, data_dir: str | Path | None) -> bool:
       data_dir: If given, a string is the name of a data set in this folder.
     """
     meant = data_dir is None or isinstance(source, Path)
-    return bool(source) and meant and Path(os.path.expanduser(source)).is_dir()
+    return bool(source) and meant and os.path.isdir(os.path.expanduser(source))
 
 
 def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
@@ -126,7 +127,7 @@ def _split_folders(root: Path) -> dict[str, str]:
     if named and not splits:
         raise ValueError(
             "folders named as splits must hold a folder of pictures for each class. "
-            f"Received: none in {[entry.name for entry in named]} in {str(root)!r}"
+            f"Received: none in {arguments.shown([entry.name for entry in named])} in {str(root)!r}"
         )
     for entry in folders:
         if entry.name not in splits.values() and any(map(_is_picture, _entries(entry.path))):

@@ -123,7 +123,7 @@ def _check_mode(mode: str | None) -> str | None:
     if mode not in (None, "L", "RGB"):
         raise ValueError(
             "the pictures of a table become gray or RGB: its feature must be Image(mode='L'), "
-            f"Image(mode='RGB') or Image(). Received: Image(mode={mode!r})"
+            f"Image(mode='RGB') or Image(). Received: Image(mode={arguments.shown(mode)})"
         )
     return mode
 

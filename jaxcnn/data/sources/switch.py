@@ -74,7 +74,7 @@ def find_source(source: Any, data_dir: str | Path | None = None) -> Source:
             return picture_folder
         case str() if prepared.is_known(source, data_dir):
             return prepared
-        case str() | Path() if Path(os.path.expanduser(source)).is_file():
+        case str() | Path() if os.path.isfile(os.path.expanduser(source)):
             raise _other_file(source)
         case str() | Path():
             raise _unknown_name(source)
@@ -88,8 +88,8 @@ def _other_file(path: str | Path) -> ValueError:
     form = _OTHER_FILES.get(Path(path).suffix.lower(), "of another form")
     way = "" if "unpack" in form else ": pass (images, labels), or save them by np.savez"
     return ValueError(
-        f"a file must be an .npz archive or .npy arrays. Received: {str(path)!r}, which is "
-        f"{form}{way}"
+        "a file must be an .npz archive or .npy arrays. "
+        f"Received: {arguments.shown(str(path))}, which is {form}{way}"
     )
 
 
@@ -101,7 +101,9 @@ def _unknown_name(name: str | Path) -> ValueError:
         str(name), tfds.list_builders(with_community_datasets=False)
     )
     hint = arguments.nearest(str(name), close or near)
-    return ValueError(f"there is no folder, .npz archive or data set {str(name)!r}. {hint}")
+    return ValueError(
+        f"there is no folder, .npz archive or data set {arguments.shown(str(name))}. {hint}"
+    )
 
 
 def _neighbors(path: Path) -> list[str]:
