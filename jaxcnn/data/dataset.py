@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -124,6 +124,21 @@ class Dataset:
                 digest.update(np.ascontiguousarray(block).data)
         return f"{len(self):,} images {self.image_shape} {digest.hexdigest()[:16]}"
 
+    def __getitem__(self, rows: Any) -> Any:
+        """Return ``(image, label)`` of a row, or the data set of a slice or of several rows.
+
+        >>> data = Dataset(np.zeros((6, 28, 28, 1), np.uint8), np.arange(6) % 3)
+        >>> len(data[:4]), len(data[data.labels == 1]), data[-1][1]
+        (4, 2, np.int32(2))
+
+        Raises:
+          IndexError: There is no such row.
+          ValueError: No row is chosen.
+        """
+        if isinstance(rows, int | np.integer) and not isinstance(rows, bool):
+            return self.images[rows], self.labels[rows]
+        return self.take(rows if isinstance(rows, slice) else np.asarray(rows))
+
     def take(self, rows: np.ndarray | slice) -> "Dataset":
         """Return the images and labels of these rows, with the same classes; a slice is a view."""
         return Dataset(self.images[rows], self.labels[rows], self.class_names)
@@ -175,7 +190,7 @@ def check_images(images: Images) -> Images:
       ValueError: The images have no batch axis, are channels-first, have NaN or infinity, or are
         floating-point pixels of 0…255; or uint8 of three axes are one picture or sequences.
     """
-    images = images if isinstance(images, jax.Array) else np.asarray(images)
+    images = images if isinstance(images, jax.Array) else _stack(images)
     if not 3 <= images.ndim <= 5:
         raise ValueError(f"images must be {_LAYOUTS}. Received: shape {images.shape}")
     if images.ndim > 3 and _channels_first(images):
@@ -192,6 +207,23 @@ def check_images(images: Images) -> Images:
         )
     _check_values(images)
     return images
+
+
+def _stack(images: Any) -> np.ndarray:
+    """Return one array of images, which may be a list of arrays or pictures."""
+    try:
+        stacked = np.asarray(images)
+    except ValueError:  # an inhomogeneous shape
+        stacked = np.empty(0, object)
+    if stacked.dtype == object:
+        form = {np.shape(image) if hasattr(image, "shape") else type(image) for image in images}
+        listed = arguments.shown(sorted(map(str, form)))
+        raise ValueError(
+            "images must be one array (N, …), and those in a list of one shape. Pictures of "
+            "several sizes are resized by load([{'image': …, 'label': …}, …], image_size=(height, "
+            f"width)), or from a folder. Received: {listed}"
+        )
+    return stacked
 
 
 def _gray(images: Images) -> Images:
@@ -234,6 +266,27 @@ def _check_values(images: Images) -> None:
             f"floating-point images are not scaled, and these hold pixels of 0…{top}: pass uint8, "
             f"or divide by {top}. Received: largest value {highest}"
         )
+
+
+def as_dataset(name: str, data: Any) -> Dataset:
+    """Return a data set, or that of a pair ``(images, labels)``.
+
+    Args:
+      name: Name of the argument, for the error.
+      data: A data set or a pair.
+
+    Raises:
+      TypeError: It is neither.
+      ValueError: The pair does not make a data set.
+    """
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return Dataset(*data)
+    raise TypeError(
+        f"{name} must be a Dataset, as cnn.Dataset(images, labels) and cnn.data.load return, or "
+        f"(images, labels). Received: {name} of type {type(data).__name__}"
+    )
 
 
 def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jaxcnn import shapes
 from jaxcnn.data.decoding.undecoded import Undecoded
@@ -18,7 +19,8 @@ class Description:
     """A description of a data set, returned by :func:`describe`.
 
     Attributes:
-      kind: The source: ``"digits"``, ``"archive"``, ``"folder"`` or ``"tfds"``.
+      kind: The source: ``"digits"``, ``"archive"``, ``"folder"``, ``"tfds"``, ``"arrays"`` or
+        ``"records"``.
       splits: Number of images of each split.
       class_names: One per class; empty where only the labels determine them.
       image_shape: ``(H, W, C)`` of every image; ``None`` if pictures may have several sizes,
@@ -47,7 +49,7 @@ class Description:
         return present[0] if present else "train[80%:]"
 
 
-def describe(name: str | Path, *, data_dir: str | Path | None = None) -> Description:
+def describe(source: Any, *, data_dir: str | Path | None = None) -> Description:
     """Return a description of a data set, without decoding pictures.
 
     >>> digits = describe("digits")
@@ -55,17 +57,18 @@ def describe(name: str | Path, *, data_dir: str | Path | None = None) -> Descrip
     ({'train': 1442, 'test': 355}, 'test', 10, (8, 8, 1))
 
     Args:
-      name: A name or a path, as for :func:`jaxcnn.data.load`.
+      source: As for :func:`jaxcnn.data.load`: a name, a path, arrays or records.
       data_dir: Folder of TensorFlow Datasets; ``None`` means its default.
 
     Raises:
+      TypeError: As for :func:`jaxcnn.data.load`.
       ValueError: As for :func:`jaxcnn.data.load`.
     """
-    source = find_source(name, data_dir)
-    opened = source.open_source(name, data_dir)
+    kind = find_source(source, data_dir)
+    opened = kind.open_source(source, data_dir)
     if not isinstance(opened, Undecoded):
         sizes = {split: len(rows) for split, rows in members(opened).items()}
         data = opened.data if isinstance(opened, Divided) else opened
         shape = data.labels.shape[1:]
-        return Description(source.KIND, sizes, data.class_names, data.image_shape, shape)
-    return Description(source.KIND, opened.sizes, opened.class_names, opened.image_shape)
+        return Description(kind.KIND, sizes, data.class_names, data.image_shape, shape)
+    return Description(kind.KIND, opened.sizes, opened.class_names, opened.image_shape)

@@ -64,11 +64,12 @@ def load(
           not needed. If a folder has the same name, pass ``data_dir`` to read the data set;
         - ``(images, labels)``, or a mapping with the arrays of an archive; or such pairs for
           training and testing, as ``keras.datasets.mnist.load_data()`` returns, or by split;
-        - records: any object that has a length and returns ``{"image": …, "label": …}`` by number,
-          such as a Hugging Face ``Dataset``, a Grain source or a Grain ``MapDataset``. An image is
-          an array, a Pillow image, the path of a picture or its bytes. Several threads read
-          records at the same time. A transform of a Hugging Face set is applied once, before the
-          images are kept;
+        - a :class:`Dataset`;
+        - records: any object that has a length and returns ``{"image": …, "label": …}`` or
+          ``(image, label)`` by number, such as a PyTorch or Hugging Face ``Dataset``, a Grain
+          source or a Grain ``MapDataset``. An image is an array, a Pillow image, the path of a
+          picture or its bytes. Several threads read records at the same time. A transform of a
+          Hugging Face set is applied once, before the images are kept;
         - a mapping of splits to records, such as a Hugging Face ``DatasetDict``.
 
         Labels are class numbers, or class names, which are then sorted; in arrays and archives

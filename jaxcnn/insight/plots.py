@@ -14,6 +14,7 @@ from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.data.dataset import Images
 from jaxcnn.data.labels import check_class_per_image
+from jaxcnn.insight.plot_text import drawable
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.learning_rate_finder import LearningRateSearch
@@ -127,7 +128,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Drawing:
       matrix: ``(classes, classes)`` counts: row the true class, column the predicted one.
       class_names: One per class.
     """
-    count = len(class_names)
+    count, class_names = len(class_names), drawable(class_names)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     if count > _MOST_CELLS:
         return _confused_pairs(matrix, shares, class_names)
@@ -191,6 +192,7 @@ def worst_mistakes(
       class_names: One per class.
       most: How many to show at the most.
     """
+    class_names = drawable(class_names)
     predictions = probabilities.argmax(axis=1)
     certainty = np.where(predictions == labels, -1.0, probabilities.max(axis=1))
     worst = [row for row in np.argsort(-certainty)[:most] if certainty[row] >= 0]
@@ -257,6 +259,7 @@ def contact_sheet(images: Images, labels: np.ndarray, class_names: Sequence[str]
     check_class_per_image(labels, "a contact sheet")
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels. Received: shape {images.shape}")
+    class_names = drawable(class_names)
     found = np.unique(labels)
     present = found[:_MOST_SHOWN]
     columns = -(-len(present) // _MOST_ROWS)

@@ -12,7 +12,7 @@ from flax import nnx
 
 from jaxcnn import arguments, modules
 from jaxcnn.augment.positions import VOID
-from jaxcnn.data.dataset import Dataset, Images, check_images
+from jaxcnn.data.dataset import Dataset, Images, as_dataset, check_images
 from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy
@@ -46,7 +46,7 @@ class Evaluation:
 
 def evaluate(
     model: nnx.Module,
-    data: Dataset,
+    data: Dataset | tuple[Images, np.ndarray],
     *,
     batch_size: int = 256,
     loss: Loss = cross_entropy,
@@ -57,7 +57,7 @@ def evaluate(
 
     Args:
       model: As for :func:`fit`.
-      data: Images and labels to evaluate on.
+      data: Images and labels to evaluate on; a pair is made a :class:`jaxcnn.Dataset`.
       batch_size: Images per step, at least 1; the result does not depend on it.
       loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``.
       metrics: Further metrics by name, such as ``{"top-5": training.top_k(5)}``.
@@ -69,6 +69,7 @@ def evaluate(
     """
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     metrics = {} if metrics is None else metrics
+    data = as_dataset("data", data)
     step = make_eval_step(model, loss=loss, metrics=metrics)
     check_fits(model, data)
     state = placement.put_state(inference_state(model))
@@ -79,7 +80,7 @@ def evaluate(
 
 def predict(
     model: nnx.Module,
-    images: Images,
+    images: Images | Dataset,
     *,
     batch_size: int = 256,
     activation: Callable[[jax.Array], jax.Array] | None = jax.nn.softmax,
@@ -89,7 +90,8 @@ def predict(
 
     Args:
       model: As for :func:`fit`.
-      images: ``(N, H, W, C)``, uint8 pixels or floating-point values, which are not rescaled.
+      images: ``(N, H, W, C)``, uint8 pixels or floating-point values, which are not rescaled; or a
+        data set, whose images are taken.
       batch_size: Images per step, at least 1.
       activation: Maps the model's float32 outputs to predictions: the softmax over the last
         axis, for one class per image or at each position; ``jax.nn.sigmoid`` for several classes
@@ -111,7 +113,7 @@ def predict(
             f"Received: activation={arguments.shown(activation)}"
         )
     activate = activation or (lambda outputs: outputs)
-    images = check_images(images)
+    images = images.images if isinstance(images, Dataset) else check_images(images)
     shape = _output_shape(model, images)
     state = placement.put_state(inference_state(model))
     model = modules.pool_before_relu(modules.in_mode(model, train=False))

@@ -10,7 +10,7 @@ from flax import nnx
 from PIL import Image
 
 import jaxcnn as cnn
-from jaxcnn.data import Dataset, one_hot, storage_bytes
+from jaxcnn.data import Dataset, load, one_hot, storage_bytes
 
 
 def pixels(*shape):
@@ -79,6 +79,36 @@ def test_sequences_and_video(shape, dtype):
     np.testing.assert_array_equal(data.images, images)
     assert data.image_shape == shape[1:]
     np.testing.assert_array_equal(data.take(data.labels == 0).images, images[[0, 2]])
+
+
+def test_rows_are_chosen_by_slices_masks_and_numbers():
+    images, labels = pixels(7, 4, 4, 1), np.arange(7) % 3
+    data = Dataset(images, labels, "abc")
+    for rows in (slice(1, 4), slice(None, None, -2), labels == 1, [5, 0], np.array([2])):
+        chosen = data[rows]
+        np.testing.assert_array_equal(chosen.images, images[rows])
+        np.testing.assert_array_equal(chosen.labels, labels[rows])
+        assert chosen.class_names == ("a", "b", "c")
+    image, label = data[-1]
+    np.testing.assert_array_equal(image, images[6])
+    assert label == 0
+    assert [int(label) for _, label in data] == labels.tolist()
+    assert np.shares_memory(data[2:5].images, images)
+    with pytest.raises(IndexError):
+        data[7]
+    with pytest.raises(ValueError, match="at least one image"):
+        data[7:]
+
+
+@pytest.mark.parametrize("form", [np.asarray, Image.fromarray])
+def test_a_list_of_images_has_one_shape(form):
+    images = pixels(3, 5, 4, 3)
+    np.testing.assert_array_equal(Dataset(list(map(form, images)), [0, 1, 0]).images, images)
+    several = [form(images[0]), form(images[1][:4])]
+    with pytest.raises(ValueError, match=r"of one shape.*resized by load\(\[.*image_size=\(height"):
+        Dataset(several, [0, 1])
+    records = [(image, number) for number, image in enumerate(several)]
+    assert load(records, image_size=4).image_shape == (4, 4, 3)
 
 
 @pytest.mark.parametrize("place", [np.asarray, jax.numpy.asarray])

@@ -54,3 +54,14 @@ def test_a_set_of_tensorflow_datasets(tmp_path, prepare_tfds):
         for split in (described.train, described.test)
     ]
     assert [len(data) for data in sets] == [8, 2]
+
+
+def test_arrays_and_records_are_described():
+    data = load("digits", split="all")
+    for source in (data, (data.images, data.labels)):
+        described = describe(source)
+        assert (described.kind, described.splits["test"]) == ("arrays", 355)
+    records = [{"image": image, "label": label} for image, label in data[:10]]
+    described = describe({"train": records, "test": records[:3]})
+    assert (described.kind, described.splits) == ("records", {"train": 10, "test": 3})
+    np.testing.assert_array_equal(load(data).images, data.images)

@@ -173,3 +173,12 @@ def test_contact_sheet_needs_classes():
 def test_contact_sheet_needs_gray_or_color():
     with pytest.raises(ValueError, match=r"1 or 3 channels. Received: shape \(2, 4, 4, 2\)"):
         plots.contact_sheet(np.zeros((2, 4, 4, 2)), np.zeros(2, int), ["a"])
+
+
+def test_class_names_that_the_font_lacks_are_numbers(tmp_path):
+    names = ["cat", "Käfer", "猫", "🐕"]
+    with pytest.warns(UserWarning, match=r"for 2 class names, such as '猫'.*Noto Sans"):
+        figure = plots.confusion(np.eye(4), names)
+    labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert labels == ["cat", "Käfer", "class 2", "class 3"]
+    figure.savefig(tmp_path / "confusion.png")  # without a warning of each character

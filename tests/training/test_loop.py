@@ -286,6 +286,14 @@ def test_a_bfloat16_model_is_measured_in_float32():
     assert cnn.evaluate(model, data).loss == pytest.approx(np.log(3), rel=1e-6)
 
 
+def test_a_data_set_and_a_pair_are_both_evaluated_and_predicted():
+    model, pair = small(), (DATA.images, DATA.labels)
+    assert cnn.evaluate(model, pair) == cnn.evaluate(model, DATA)
+    np.testing.assert_array_equal(cnn.predict(model, DATA), cnn.predict(model, DATA.images))
+    with pytest.raises(TypeError, match=r"data must be a Dataset, .* or \(images, labels\)"):
+        cnn.evaluate(model, DATA.images)
+
+
 def test_predictions_for_no_images():
     probabilities = cnn.predict(small(), np.zeros((0, *SHAPE), np.uint8))
     assert (probabilities.shape, probabilities.dtype) == ((0, CLASSES), np.float32)

@@ -142,18 +142,20 @@ class Records:
         """Return the record with this number.
 
         Raises:
-          TypeError: It is not a mapping with ``image`` and ``label``.
+          TypeError: It is not a mapping with ``image`` and ``label``, or a pair of both.
           UnreadablePicture: Its picture cannot be read.
           ValueError: Its label is not one number or name.
         """
         record = self.source[row]
         if record is None:  # as Grain's filter leaves
             raise UnreadablePicture(f"record {row} of {self.name} is None, as a filter leaves")
+        if isinstance(record, tuple | list) and len(record) == 2:  # as PyTorch's data sets return
+            record = dict(zip(("image", "label"), record, strict=True))
         if not isinstance(record, Mapping) or not {"image", "label"} <= record.keys():
             received = sorted(record) if isinstance(record, Mapping) else record
             raise TypeError(
-                f"each record of {self.name} must be a mapping with 'image' and 'label'. "
-                f"Received: {arguments.shown(received)} as record {row}"
+                f"each record of {self.name} must be a mapping with 'image' and 'label', or such a "
+                f"pair. Received: {arguments.shown(received)} as record {row}"
             )
         image, label = record["image"], record["label"]
         files = isinstance(image, str | Path)

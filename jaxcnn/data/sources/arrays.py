@@ -20,7 +20,7 @@ _CLASS_NAMES = "class_names"
 
 
 def is_arrays(source: Any) -> bool:
-    """Return whether `source` is a tuple, or a mapping of arrays rather than of records.
+    """Return whether `source` is a data set, a tuple, or a mapping of arrays, not of records.
 
     >>> is_arrays({"images": [], "labels": []}), is_arrays({"train": [], "test": []})
     (True, False)
@@ -28,18 +28,18 @@ def is_arrays(source: Any) -> bool:
     if isinstance(source, Mapping):
         names = [name for name in source if isinstance(name, str)]
         return any(map(_role, names)) or (bool(source) and all(map(_is_pair, source.values())))
-    return isinstance(source, tuple)
+    return isinstance(source, tuple | Dataset)
 
 
 def open_source(
-    source: tuple[Any, ...] | Mapping[str, Any], data_dir: str | Path | None
+    source: Dataset | tuple[Any, ...] | Mapping[str, Any], data_dir: str | Path | None
 ) -> Dataset | Divided:
     """Return the arrays as a data set.
 
     Args:
-      source: ``(images, labels)``; a mapping of such arrays by name, as an archive holds them; or
-        pairs for training and testing, ``((images, labels), (images, labels))`` or a mapping of
-        splits to pairs.
+      source: A data set; ``(images, labels)``; a mapping of such arrays by name, as an archive
+        holds them; or pairs for training and testing, ``((images, labels), (images, labels))`` or
+        a mapping of splits to pairs.
       data_dir: Not used.
 
     Raises:
@@ -47,6 +47,8 @@ def open_source(
       ValueError: The arrays do not make a data set.
     """
     del data_dir
+    if isinstance(source, Dataset):
+        return source
     if isinstance(source, Mapping):
         if all(map(_is_pair, source.values())):
             return _join({split: tuple(pair) for split, pair in source.items()}, ())

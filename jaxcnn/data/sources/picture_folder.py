@@ -23,6 +23,10 @@ KIND = "folder"
 _SUFFIXES = ["bmp", "gif", "jfif", "jpe", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp"]
 
 
+# Folders that macOS adds to a ZIP file, Synology to a share and Windows to a disk.
+_ADDED = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+
+
 @dataclass(frozen=True)
 class Files:
     """Picture files and their classes, as records.
@@ -67,10 +71,10 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
 
     A class is a folder; its name is normalized to Unicode NFC, and classes are sorted by name, or
     by value where all names are numbers. Its pictures are the files with a usual suffix in it and
-    in folders below; other files and hidden ones (``.name``) are ignored. Where ``train`` or
-    ``training`` holds class folders itself, it is a split, and so are ``test`` or ``testing``,
-    ``val``, ``valid`` and ``validation``, in any
-    letter case. Otherwise every fifth picture of each class, by name, is in ``test``.
+    in folders below; other files, hidden ones (``.name``) and ``__MACOSX`` are ignored. Where
+    ``train`` or ``training`` holds class folders itself, it is a split, and so are ``test`` or
+    ``testing``, ``val``, ``valid`` and ``validation``, in any letter case. Otherwise every fifth
+    picture of each class, by name, is in ``test``.
 
     Args:
       source: Path of the folder, which may start with ``~``.
@@ -220,7 +224,11 @@ def _suffixes() -> frozenset[str]:
 
 
 def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    """Return the visible entries of a folder, sorted by name."""
+    """Return the visible entries of a folder that a system has not added, sorted by name."""
     with os.scandir(folder) as entries:
-        visible = [entry for entry in entries if not entry.name.startswith(".")]
+        visible = [
+            entry
+            for entry in entries
+            if not entry.name.startswith(".") and entry.name not in _ADDED
+        ]
     return sorted(visible, key=lambda entry: entry.name)

@@ -46,7 +46,8 @@ def _open_records(source: Any) -> tuple[RecordSequence, tuple[str, ...]]:
         raise TypeError(
             "source must be a name, a path, (images, labels), or records that have a length and "
             "are read by number. For a Grain IterDataset pass the MapDataset before "
-            "to_iter_dataset(), and load a Hugging Face set without streaming=True. "
+            "to_iter_dataset(), of a PyTorch DataLoader its dataset, and load a Hugging Face set "
+            "without streaming=True. "
             f"Received: {type(source).__name__}"
         )
     if len(source) >= sys.maxsize:

@@ -501,3 +501,14 @@ def test_the_digest_changes_with_the_contents(tmp_path):
     assert len(set(seen)) == len(seen)
     (root / "a" / "notes.txt").write_text("words")
     assert open_source(root, None).content == seen[-1]
+
+
+def test_folders_that_a_system_adds_are_no_classes(tmp_path):
+    for name in ("cat", "dog"):
+        for folder in (tmp_path / name, tmp_path / "__MACOSX" / name, tmp_path / name / "@eaDir"):
+            folder.mkdir(parents=True)
+            for number in range(5):
+                hidden = "._" if "__MACOSX" in folder.parts else ""
+                Image.new("L", (3, 3)).save(folder / f"{hidden}{number}.png")
+    data = load(tmp_path, split="all")
+    assert (len(data), data.class_names) == (10, ("cat", "dog"))

@@ -221,7 +221,7 @@ ERRORS = [
     ({"images": IMAGES}, ValueError, r"must hold 'images' .*Received: {'images': \(12, 5, 4, 3\)}"),
     ({}, ValueError, "there is no split 'train'"),
     ([1, 2], TypeError, "each record of list must be a mapping .* Received: 1 as record 0"),
-    ([{"img": 1}], TypeError, r"'image' and 'label'. Received: \['img'\] as record 0"),
+    ([{"img": 1}], TypeError, r"'image' and 'label', .* Received: \['img'\] as record 0"),
     (records(labels=np.eye(12)), ValueError, "a label must be one .* in record 0 of list"),
     (records(labels=[None] * 12), ValueError, "a label must be .* Received: None in record 0"),
     (records(labels=LABELS / 1), ValueError, r"labels must be .* Received: float64 \(12,\)"),
