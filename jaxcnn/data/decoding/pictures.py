@@ -143,9 +143,12 @@ def _to_eight_bits(
             f"its values have 32 bits and no known range (mode {picture.mode}), from "
             f"{levels.min()} to {levels.max()}: give value_range=(low, high)"
         )
-    low, high = (0, 65535) if value_range is None else value_range
-    # Exact: 64-bit floating point holds the products of 16-bit and usual 32-bit values.
-    gray = (levels.astype(np.float64).clip(low, high) - low) * 255 // (high - low)
+    if value_range is None:
+        gray = levels // 257
+    else:
+        low, high = value_range
+        # Exact: 64-bit floating point holds the products of 16-bit and usual 32-bit values.
+        gray = (levels.astype(np.float64).clip(low, high) - low) * 255 // (high - low)
     if isinstance(transparent, int):
         gray[levels == transparent] = 255
     result = Image.fromarray(gray.astype(np.uint8))

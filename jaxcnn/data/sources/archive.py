@@ -8,22 +8,27 @@ import numpy as np
 from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.sources.arrays import from_mapping
+from jaxcnn.data.sources.picture_folder import is_folder
 from jaxcnn.data.splits import Divided
 
 KIND = "archive"
 
 
-def is_archive(source: str | Path) -> bool:
+def is_archive(source: str | Path, data_dir: str | Path | None) -> bool:
     """Return whether `source` ends in ``.npz`` or ``.npy``, or is a folder of ``.npy`` files.
 
-    >>> is_archive("pets.NPZ"), is_archive("images.npy"), is_archive("pets")
+    >>> is_archive("pets.NPZ", None), is_archive("images.npy", None), is_archive("pets", None)
     (True, True, False)
+
+    Args:
+      source: A path, which may start with ``~``.
+      data_dir: If given, a string without such an ending is the name of a data set in this folder.
     """
     if Path(source).suffix.lower() in (".npz", ".npy"):
         return True
-    folder = Path(os.path.expanduser(source))
-    if not source or not os.path.isdir(folder):
+    if not is_folder(source, data_dir):
         return False
+    folder = Path(os.path.expanduser(source))
     visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
     return bool(_arrays_in(folder)) and not any(path.is_dir() for path in visible)
 

@@ -68,7 +68,7 @@ def find_source(source: Any, data_dir: str | Path | None = None) -> Source:
     match source:
         case str("digits"):
             return digits
-        case str() | Path() if archive.is_archive(source):
+        case str() | Path() if archive.is_archive(source, data_dir):
             return archive
         case str() | Path() if picture_folder.is_folder(source, data_dir):
             return picture_folder
