@@ -8,6 +8,8 @@ from flax import nnx
 
 # Attributes of Flax's layers that switch between training and evaluation.
 _MODES = ("deterministic", "use_running_average")
+# What a network was built from, which its layers tell one by one.
+_ORIGIN = ("description", "input_shape")
 
 
 def describe_model(model: nnx.Module) -> dict[str, str]:
@@ -26,7 +28,7 @@ def describe_model(model: nnx.Module) -> dict[str, str]:
 
 
 def _is_option(name: str, value: Any) -> bool:
-    if name.startswith("_") or name.endswith("_init") or name in _MODES:
+    if name.startswith("_") or name.endswith("_init") or name in (*_MODES, *_ORIGIN):
         return False
     plain = (bool, int, float, str, tuple, list, dict, set)
     is_plain = value is None or isinstance(value, plain) or dataclasses.is_dataclass(value)

@@ -57,13 +57,17 @@ def image_layers(draw, axes, channels):
             use_bias=draw(st.booleans()),
         )
     if kind == "pool":
-        return draw(st.sampled_from([max_pool, avg_pool]))(
+        pool = functools.partial(
+            draw(st.sampled_from([max_pool, avg_pool])),
             per_axis(draw, axes, small),
             strides=draw(st.none() | st.just(per_axis(draw, axes, small))),
-            padding=padding(draw, axes, st.integers(0, 2)),
             dilation=per_axis(draw, axes, small),
             ceil_mode=draw(st.booleans()),
         )
+        try:
+            return pool(padding=padding(draw, axes, st.integers(0, 2)))
+        except ValueError:  # as large as the window
+            return pool(padding=0)
     if kind == "serial":
         return serial(relu, draw(image_layers(axes, channels)))
     return dropout(0.5) if kind == "dropout" else function(gelu)
