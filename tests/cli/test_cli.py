@@ -156,8 +156,9 @@ def test_predict_reads_drawn_digits(trained_run, call_cli, tmp_path):
     result = call_cli("predict", trained_run, *paths)
     assert result.returncode == 0, result.stderr
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert [label for _, label, _ in lines] == [path.name[0] for path in paths]
-    assert all(re.fullmatch(r"\d+\.\d%", probability) for *_, probability in lines)
+    assert [line[1] for line in lines] == [path.name[0] for path in paths]
+    assert all(re.fullmatch(r"\d+\.\d%", line[2]) for line in lines)
+    assert result.stdout.count("(framed as the data set is: 200×300 pixels, not 8×8)") == len(paths)
 
 
 @pytest.mark.long
