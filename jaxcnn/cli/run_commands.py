@@ -113,12 +113,21 @@ def predict(
             "background, such as digits; the line says so.",
         ),
     ] = True,
+    activation: Annotated[
+        str,
+        typer.Option(help="softmax, sigmoid, none, or auto: that of the training's loss."),
+    ] = "auto",
 ) -> None:
-    """Print the most probable class of each picture, and its probability."""
+    """Print the most probable class of each picture, and its probability.
+
+    Of a run whose labels are several classes per picture, print every class above one half; of a
+    regression, the numbers.
+    """
     import numpy as np
 
     from jaxcnn import data as datasets
     from jaxcnn import training
+    from jaxcnn.cli.run_table import answer
     from jaxcnn.training import run_folder
 
     described, model = run_folder.read_run(run), training.load(run)
@@ -126,9 +135,17 @@ def predict(
     read = [framing.read(path) for path in pictures]
     misfits = [framing.misfit(picture) if frame else None for picture in read]
     images = np.stack([framing.apply(picture, guess=frame) for picture in read])
-    unlabeled = datasets.Dataset(images, np.zeros(len(images), int), described.class_names)
-    probabilities = training.predict(model, unlabeled.resize(described.input_shape[:2]).images)
+    unlabeled = datasets.Dataset(images, np.zeros((len(images), 1), np.float32))
+    resized = unlabeled.resize(described.input_shape[:2]).images
+    predictions = training.predict(model, resized, activation=activation)
+    if predictions.ndim > 2:
+        raise ValueError(
+            f"the run in {str(run)!r} predicts a class at every position of a picture: use "
+            "cnn.predict(cnn.load(folder), images)"
+        )
+    shows_all = "sigmoid" in (activation, described.activation) and activation != "softmax"
     width = max(len(str(path)) for path in pictures)
-    for path, row, misfit in zip(pictures, probabilities, misfits, strict=True):
+    for path, row, misfit in zip(pictures, predictions, misfits, strict=True):
         note = "" if misfit is None else f"  (framed as the data set is: {misfit})"
-        print(f"{path!s:<{width}}  {described.class_names[row.argmax()]}  {row.max():.1%}{note}")
+        text = answer(row, described.class_names, shows_all=shows_all)
+        print(f"{path!s:<{width}}  {text}{note}")

@@ -4,10 +4,23 @@ import dataclasses
 import math
 from pathlib import Path
 
+import numpy as np
+
 from jaxcnn import recipes
 from jaxcnn.cli.tables import flatten_tables
 from jaxcnn.training import run_folder
 from jaxcnn.training.history_file import read_history
+
+
+def answer(row: np.ndarray, names: tuple[str, ...], *, shows_all: bool) -> str:
+    """Return the prediction for one picture as text."""
+    row = np.atleast_1d(row)
+    if len(names) > len(row) or not names:  # a regression, or classes that have no names
+        return "  ".join(f"{value:.4g}" for value in row)
+    if not shows_all:
+        return f"{names[row.argmax()]}  {row.max():.1%}"
+    found = [index for index in np.argsort(-row) if row[index] > 0.5]
+    return "  ".join(f"{names[index]} {row[index]:.1%}" for index in found) or "none"
 
 
 def options_of(folder: Path) -> dict[str, object]:

@@ -161,6 +161,7 @@ def _run(
             "on_error": recipe.data.on_error,
         },
         metrics=_to_plain(vars(evaluation) | {"seconds": round(seconds, 1)}),
+        activation=task.activation,
     )
     run_folder.finish_run(folder, run, result.model)
     _draw_plots(folder / run_folder.PLOTS, result, test)

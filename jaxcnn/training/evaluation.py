@@ -19,6 +19,7 @@ from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
 from jaxcnn.training.model_structure import Structure
+from jaxcnn.training.output_activation import check_output, choose_activation, find_ending
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.state import TrainState, inference_state
 
@@ -83,38 +84,37 @@ def predict(
     images: Images | Dataset,
     *,
     batch_size: int = 256,
-    activation: Callable[[jax.Array], jax.Array] | None = jax.nn.softmax,
+    activation: Callable[[jax.Array], jax.Array] | str | None = "auto",
     placement: Placement = ONE_DEVICE,
 ) -> np.ndarray:
-    """Return the probability of each class for each image: the softmax of the logits.
+    """Return the prediction for each image: by default the probability of each class.
 
     Args:
       model: As for :func:`fit`.
       images: ``(N, H, W, C)``, uint8 pixels or floating-point values, which are not rescaled; or a
         data set, whose images are taken.
       batch_size: Images per step, at least 1.
-      activation: Maps the model's float32 outputs to predictions: the softmax over the last
-        axis, for one class per image or at each position; ``jax.nn.sigmoid`` for several classes
-        per image; ``None`` returns the outputs, for a regression.
+      activation: ``"softmax"`` over the last axis, for one class per image or at each position;
+        ``"sigmoid"``, for several classes per image or a yes or no; ``None`` or ``"none"``, for a
+        regression; or a function of the float32 outputs. ``"auto"`` follows the training of a model
+        that :func:`fit` or :func:`load` returned: the activation that its loss contains. Of another
+        model it is none if the model ends in a softmax or sigmoid, or has outputs ``(batch,)``; the
+        sigmoid if it has one output; else the softmax.
       placement: The devices on which images and the model's arrays live.
 
     Returns:
       ``(N, classes)`` float32, or ``(N, …)`` as the model's outputs are; under the softmax the
-      last axis sums to 1.
+      last axis sums to 1, under the sigmoid each number is a probability of its own.
 
     Raises:
       TypeError: the images or the activation have the wrong type.
-      ValueError: ``batch_size`` is below 1, or the images do not fit the model.
+      ValueError: ``batch_size`` is below 1, the images do not fit the model, or `activation` is
+        another word.
     """
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
-    if not (activation is None or callable(activation)):
-        raise TypeError(
-            "activation must be a function of an array, or None. "
-            f"Received: activation={arguments.shown(activation)}"
-        )
-    activate = activation or (lambda outputs: outputs)
     images = images.images if isinstance(images, Dataset) else check_images(images)
-    shape = _output_shape(model, images)
+    shape, ending = _outputs(model, images)
+    activate = choose_activation(model, activation, shape, ending)
     state = placement.put_state(inference_state(model))
     model = modules.pool_before_relu(modules.in_mode(model, train=False))
     forward = forward_step(Structure.of(model))
@@ -131,31 +131,40 @@ def predict(
     return np.concatenate(outputs)
 
 
-def _output_shape(model: nnx.Module, images: Images) -> tuple[int, ...]:
-    """Return the model's output shape for one of these images, found by abstract evaluation."""
+def _outputs(model: nnx.Module, images: Images) -> tuple[tuple[int, ...], str | None]:
+    """Return the shape of a model's outputs for one image, and the activation at its end.
+
+    The model is traced, and nothing is computed.
+    """
     modules.check_module("model", model)
     graphdef, state = nnx.split(model)
 
     def forward(state: Any, images: jax.Array) -> jax.Array:
-        return modules.call(nnx.merge(graphdef, state), to_float(images), train=False)
+        model = modules.in_mode(nnx.merge(graphdef, state), train=False)
+        return check_output(modules.call(model, to_float(images), train=False))
 
     one = jax.ShapeDtypeStruct((1, *images.shape[1:]), images.dtype)
     try:
-        return jax.eval_shape(forward, state, one).shape
+        program = jax.make_jaxpr(forward)(state, one)
     except ValueError as error:
         if images.ndim != 3:
             raise
         raise ValueError(f"{error} If this is one image, use images[None].") from error
+    return program.out_avals[0].shape, find_ending(program.jaxpr)
 
 
-def check_fits(model: nnx.Module, data: Dataset) -> None:
-    """Check that the shape of a model's outputs fits the labels of a data set.
+def check_fits(model: nnx.Module, data: Dataset) -> str | None:
+    """Check that the outputs of a model fit the labels of a data set.
+
+    Returns:
+      The activation in which the model ends, if it is a softmax or a sigmoid.
 
     Raises:
-      TypeError: ``model`` is not a module.
+      TypeError: ``model`` is not a module, or does not return an array.
       ValueError: the shape does not fit.
     """
-    shape, labels, classes = _output_shape(model, data.images), data.labels, len(data.class_names)
+    shape, ending = _outputs(model, data.images)
+    labels, classes = data.labels, len(data.class_names)
     if data.kind in ("class", "positions"):
         fits = len(shape) > 1 and shape[1:-1] == labels.shape[1:] and shape[-1] >= classes
         axes = ", ".join(map(str, ("batch", *labels.shape[1:], "classes")))
@@ -169,6 +178,7 @@ def check_fits(model: nnx.Module, data: Dataset) -> None:
         raise ValueError(
             f"the model must map images to {needed}. Received: {shape[1:]} for each image"
         )
+    return ending
 
 
 class Sums:

@@ -15,6 +15,7 @@ from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss, measure
 from jaxcnn.training.metrics import Metric, check_metrics
 from jaxcnn.training.model_structure import Structure
+from jaxcnn.training.output_activation import to_logits
 from jaxcnn.training.parameter_tree import ArrayTree
 from jaxcnn.training.state import Metrics, TrainState
 
@@ -95,7 +96,7 @@ def _eval_step(
         metrics = measure(logits, labels, mask, _whole(loss))
         if measures is None:
             return metrics
-        logits = logits.astype(jnp.float32)
+        logits, labels = to_logits(logits.astype(jnp.float32), labels, _whole(loss))
         return metrics, {name: _whole(parts)(logits, labels, mask) for name, parts in measures}
 
     return jax.jit(step)

@@ -6,6 +6,8 @@ from typing import Any
 
 from flax import nnx
 
+from jaxcnn.layers import Layer
+
 # Attributes of Flax's layers that switch between training and evaluation.
 _MODES = ("deterministic", "use_running_average")
 # What a network was built from, which its layers tell one by one.
@@ -32,6 +34,8 @@ def _is_option(name: str, value: Any) -> bool:
         return False
     plain = (bool, int, float, str, tuple, list, dict, set)
     is_plain = value is None or isinstance(value, plain) or dataclasses.is_dataclass(value)
+    if isinstance(value, Layer):  # what it describes are the modules themselves
+        return False
     return is_plain or (callable(value) and not isinstance(value, nnx.Pytree | nnx.Variable))
 
 

@@ -26,6 +26,7 @@ from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
 from jaxcnn.training.options import TrainingOptions, make_options, show_options
+from jaxcnn.training.output_activation import remember_activation
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.progress_bar import Progress
 from jaxcnn.training.resumption import Position, open_checkpoints
@@ -176,6 +177,7 @@ def run_task(
         if options.restore_best:
             chosen = best.state if checkpoints is None else checkpoints.best(position)
         trained = chosen.to_model(task.model, ema=options.ema is not None)
+        remember_activation(trained, task.activation)
         return FitResult(trained, position.history, position.state)
 
 
@@ -190,6 +192,7 @@ def _describe(task: Task, history: tuple[Epoch, ...]) -> Run:
         framing=Framing.measure(task.data, any_size=True),  # load may have resized pictures
         data=None,
         metrics={name: value for name, value in last.items() if name != "epoch"},
+        activation=task.activation,
     )
 
 

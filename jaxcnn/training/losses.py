@@ -16,6 +16,15 @@ import numpy as np
 import optax
 
 from jaxcnn import arguments
+from jaxcnn.training.loss_arrays import (
+    check_labels,
+    check_same_shape,
+    logit_of,
+    needed,
+    per_class,
+    per_example,
+    shares_of,
+)
 
 
 def cross_entropy(
@@ -24,6 +33,8 @@ def cross_entropy(
     *,
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] | np.ndarray | None = None,
+    from_logits: bool = True,
+    ignore_index: int | None = None,
 ) -> jax.Array:
     """Return the softmax cross-entropy of each example: −log softmax(logits)[label].
 
@@ -49,10 +60,15 @@ def cross_entropy(
     Args:
       logits: ``(batch, classes)`` or ``(batch, *spatial, classes)``, floating point.
       labels: Class numbers ``(batch,)`` or ``(batch, *spatial)``, or shares of the logits' shape
-        that sum to 1 over the classes. PyTorch's ``ignore_index`` is any number outside
-        the classes.
+        that sum to 1 over the classes.
       label_smoothing: The part of the share that is spread, in [0, 1].
       class_weights: One number per class, at least 0; ``None`` means 1 for each.
+      from_logits: Whether `logits` are logits. ``False`` means probabilities, as of a network that
+        ends in a softmax: ``functools.partial(cross_entropy, from_logits=False)`` is Keras's
+        ``"categorical_crossentropy"``. They are divided by their sum. Logits are more exact.
+      ignore_index: A class number whose labels are left out, besides those outside the classes;
+        PyTorch's default is -100, which is outside. PyTorch's ``reduction="mean"`` divides by the
+        number of labels that count, the step by the number of examples.
 
     Returns:
       ``(batch,)`` losses, at least 0.
@@ -61,19 +77,21 @@ def cross_entropy(
       TypeError: ``label_smoothing`` is not a number, or labels are of another dtype.
       ValueError: the labels do not fit the logits, or an option is out of its range.
     """
-    logits, labels, counted = _logits_and_labels(logits, labels)
+    logits, labels, counted = check_labels(
+        logits, labels, from_logits=from_logits, ignore_index=ignore_index
+    )
     smoothing = arguments.check_number("label_smoothing", label_smoothing, minimum=0, maximum=1)
     if not smoothing and class_weights is None and labels.ndim < logits.ndim:
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        return _per_example(losses, counted)
-    shares = _shares(labels, counted, logits)
+        return per_example(losses, counted)
+    shares = shares_of(labels, counted, logits)
     if class_weights is not None:
-        shares = shares * _per_class("class_weights", class_weights, logits)
+        shares = shares * per_class("class_weights", class_weights, logits)
     if smoothing:
         spread = shares.mean(axis=-1, keepdims=True)
         shares = (1 - smoothing) * shares + smoothing * spread
-    losses = -jnp.sum(shares * _needed(jax.nn.log_softmax(logits), shares), axis=-1)
-    return _per_example(losses, counted)
+    losses = -jnp.sum(shares * needed(jax.nn.log_softmax(logits), shares), axis=-1)
+    return per_example(losses, counted)
 
 
 def focal(
@@ -82,6 +100,8 @@ def focal(
     *,
     gamma: float = 2.0,
     alpha: Sequence[float] | np.ndarray | None = None,
+    from_logits: bool = True,
+    ignore_index: int | None = None,
 ) -> jax.Array:
     """Return the focal loss of each example: −α (1 − p)^γ log p, where p = softmax(logits)[label].
 
@@ -100,6 +120,8 @@ def focal(
       gamma: Strength by which easy examples are down-weighted, at least 0; 0 is the cross-entropy.
       alpha: A factor per class, at least 0; for two classes and the paper's α it is
         ``(1 − α, α)``. ``None`` means 1.
+      from_logits: As for :func:`cross_entropy`.
+      ignore_index: As for :func:`cross_entropy`.
 
     Returns:
       ``(batch,)`` losses, at least 0.
@@ -108,18 +130,26 @@ def focal(
       TypeError: ``gamma`` is not a number, or labels are of another dtype.
       ValueError: the labels do not fit the logits, or an option is out of its range.
     """
-    logits, labels, counted = _logits_and_labels(logits, labels)
-    shares = _shares(labels, counted, logits)
+    logits, labels, counted = check_labels(
+        logits, labels, from_logits=from_logits, ignore_index=ignore_index
+    )
+    shares = shares_of(labels, counted, logits)
     if alpha is not None:
-        shares = shares * _per_class("alpha", alpha, logits)
-    log_p = _needed(jax.nn.log_softmax(logits), shares)
+        shares = shares * per_class("alpha", alpha, logits)
+    log_p = needed(jax.nn.log_softmax(logits), shares)
     # Not quite 0, where a power below 1 would have an infinite gradient.
     others = jnp.maximum(-jnp.expm1(log_p), jnp.finfo(jnp.float32).tiny)
     losses = -(others ** arguments.check_number("gamma", gamma, minimum=0)) * log_p
-    return _per_example(jnp.sum(shares * losses, axis=-1), counted)
+    return per_example(jnp.sum(shares * losses, axis=-1), counted)
 
 
-def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def binary_cross_entropy(
+    logits: jax.Array,
+    labels: jax.Array,
+    *,
+    from_logits: bool = True,
+    pos_weight: float | Sequence[float] | np.ndarray | None = None,
+) -> jax.Array:
     """Return the sigmoid cross-entropy of each example, the mean over its classes.
 
     For several labels per example: each class has its own probability, σ(logit), and the
@@ -133,20 +163,39 @@ def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
       logits: ``(batch, classes)`` or ``(batch, *spatial, classes)``, floating point.
       labels: Of the logits' shape: 1 for each class that the example has, else 0, or a
         probability in between.
+      from_logits: Whether `logits` are logits; ``False`` means probabilities, as of a network that
+        ends in a sigmoid (Keras's ``"binary_crossentropy"``).
+      pos_weight: A factor of the first part, −log σ(logit), one number or one per class, at least
+        0, as in PyTorch's ``BCEWithLogitsLoss``; above 1 it raises the recall. ``None`` means 1.
 
     Returns:
       ``(batch,)`` losses, at least 0.
 
     Raises:
-      ValueError: the labels are not of the logits' shape.
+      TypeError: an option has the wrong type.
+      ValueError: the labels are not of the logits' shape, or ``pos_weight`` is out of its range.
     """
-    logits, labels = _same_shape(logits=logits, labels=labels)
+    logits, labels = check_same_shape(logits=logits, labels=labels)
+    if not arguments.check_flag("from_logits", from_logits):
+        logits = logit_of(logits)
     log_p, log_not_p = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
-    losses = labels * _needed(log_p, labels) + (1 - labels) * _needed(log_not_p, 1 - labels)
-    return _per_example(-losses)
+    positive = labels
+    if pos_weight is not None:
+        if not (arguments.is_sequence(pos_weight) or np.ndim(pos_weight)):
+            one = arguments.check_number("pos_weight", pos_weight, minimum=0)
+            pos_weight = np.full(logits.shape[-1], one, np.float32)
+        positive = per_class("pos_weight", np.asarray(pos_weight), logits) * labels
+    losses = positive * needed(log_p, positive) + (1 - labels) * needed(log_not_p, 1 - labels)
+    return per_example(-losses)
 
 
-def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def dice(
+    logits: jax.Array,
+    labels: jax.Array,
+    *,
+    from_logits: bool = True,
+    ignore_index: int | None = None,
+) -> jax.Array:
     """Return 1 − the soft Dice coefficient of each example, the mean over its classes.
 
     D = 2 Σ p g / (Σ p² + Σ g²) over the positions, where p is the class's probability and g its
@@ -164,6 +213,8 @@ def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Args:
       logits: ``(batch, *spatial, classes)``, floating point.
       labels: ``(batch, *spatial)`` class numbers, or shares of the logits' shape.
+      from_logits: As for :func:`cross_entropy`.
+      ignore_index: As for :func:`cross_entropy`.
 
     Returns:
       ``(batch,)`` losses in [0, 1].
@@ -172,13 +223,15 @@ def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
       TypeError: labels are of another dtype.
       ValueError: there is no spatial axis, or the labels do not fit the logits.
     """
-    logits, labels, counted = _logits_and_labels(logits, labels)
+    logits, labels, counted = check_labels(
+        logits, labels, from_logits=from_logits, ignore_index=ignore_index
+    )
     if logits.ndim < 3:
         raise ValueError(
             "logits must be (batch, *spatial, classes) with at least one spatial axis. "
             f"Received: shape {logits.shape}"
         )
-    shares = _shares(labels, counted, logits)
+    shares = shares_of(labels, counted, logits)
     probabilities = jnp.where(counted[..., None], jax.nn.softmax(logits), 0)
     positions = tuple(range(1, logits.ndim - 1))
     overlap = 2 * jnp.sum(probabilities * shares, axis=positions)
@@ -205,8 +258,8 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     Raises:
       ValueError: the shapes differ.
     """
-    predictions, targets = _same_shape(predictions=predictions, targets=targets)
-    return _per_example(jnp.square(predictions - targets))
+    predictions, targets = check_same_shape(predictions=predictions, targets=targets)
+    return per_example(jnp.square(predictions - targets))
 
 
 def huber(predictions: jax.Array, targets: jax.Array, *, delta: float = 1.0) -> jax.Array:
@@ -231,88 +284,6 @@ def huber(predictions: jax.Array, targets: jax.Array, *, delta: float = 1.0) -> 
       TypeError: ``delta`` is not a number.
       ValueError: the shapes differ, or ``delta`` is not above 0.
     """
-    predictions, targets = _same_shape(predictions=predictions, targets=targets)
+    predictions, targets = check_same_shape(predictions=predictions, targets=targets)
     delta = arguments.check_number("delta", delta, above=0)
-    return _per_example(optax.huber_loss(predictions, targets, delta=delta))
-
-
-def _logits_and_labels(
-    logits: jax.Array, labels: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return the logits, class numbers or shares that fit them, and which positions count.
-
-    Floating-point arrays are returned as float32, and class numbers that do not count as 0.
-    """
-    if logits.ndim < 2 or labels.shape not in (logits.shape, logits.shape[:-1]):
-        raise ValueError(
-            "labels must have the shape of the logits, (batch, *spatial, classes), or the same "
-            f"without the classes. Received: labels {labels.shape} for logits {logits.shape}"
-        )
-    logits = logits.astype(jnp.float32)
-    if labels.ndim == logits.ndim:
-        if labels.dtype == jnp.bool_:
-            raise TypeError(
-                "labels must be whole class numbers or shares of the classes; for several classes "
-                "per example use binary_cross_entropy. Received: dtype bool"
-            )
-        if logits.shape[-1] == 1:
-            raise ValueError(
-                "shares need at least 2 classes; for numbers to predict use squared_error or "
-                f"huber, for a yes or no binary_cross_entropy. Received: logits {logits.shape}"
-            )
-        return logits, labels.astype(jnp.float32), jnp.ones(logits.shape[:-1], bool)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"labels must be whole class numbers. Received: dtype {labels.dtype}")
-    labels = labels.astype(jnp.int32)
-    counted = (labels >= 0) & (labels < logits.shape[-1])
-    return logits, jnp.where(counted, labels, 0), counted
-
-
-def _same_shape(**arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Return both arrays as float32. Their shapes must be equal: broadcasting hides mistakes."""
-    (name, first), (other_name, second) = arrays.items()
-    if first.shape != second.shape:
-        raise ValueError(
-            f"{name} and {other_name} must have the same shape. "
-            f"Received: {name} {first.shape}, {other_name} {second.shape}"
-        )
-    return first.astype(jnp.float32), second.astype(jnp.float32)
-
-
-def _per_class(name: str, values: Sequence[float] | np.ndarray, logits: jax.Array) -> jax.Array:
-    """Return one number per class, of the logits' rank."""
-    classes = logits.shape[-1]
-    try:
-        numbers = np.asarray(values, np.float32)
-    except (TypeError, ValueError):
-        numbers = np.full((), np.nan, np.float32)  # refused below, by its name
-    if numbers.shape != (classes,) or not (np.isfinite(numbers) & (numbers >= 0)).all():
-        raise ValueError(
-            f"{name} must be one number per class ({classes} here), each at least 0 and finite. "
-            f"Received: {name}={arguments.shown(values)}"
-        )
-    return jnp.asarray(numbers.reshape((1,) * (logits.ndim - 1) + (classes,)))
-
-
-def _shares(labels: jax.Array, counted: jax.Array, logits: jax.Array) -> jax.Array:
-    """Return the share of each class, of the logits' shape; 0 at positions that do not count."""
-    if labels.ndim == logits.ndim:
-        return labels
-    return jnp.where(counted[..., None], jax.nn.one_hot(labels, logits.shape[-1]), 0)
-
-
-def _needed(log_p: jax.Array, shares: jax.Array) -> jax.Array:
-    """Return log-probabilities, 0 in place of −∞ where the share is 0.
-
-    The limit of p·log q for p = 0 is 0, also at q = 0; 0·(−∞) would be NaN.
-    """
-    return jnp.where((shares == 0) & jnp.isneginf(log_p), 0, log_p)
-
-
-def _per_example(losses: jax.Array, counted: jax.Array | None = None) -> jax.Array:
-    """Return the mean over the positions that count, or 0 if none does."""
-    positions = tuple(range(1, losses.ndim))
-    if counted is None:
-        return losses.mean(axis=positions)
-    total = jnp.sum(jnp.where(counted, losses, 0), axis=positions)
-    return total / jnp.maximum(jnp.sum(counted, axis=positions, dtype=jnp.float32), 1)
+    return per_example(optax.huber_loss(predictions, targets, delta=delta))

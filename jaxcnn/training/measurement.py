@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxcnn.training.losses import binary_cross_entropy
 from jaxcnn.training.metric_sums import predicted_classes
+from jaxcnn.training.output_activation import to_logits
 from jaxcnn.training.state import Metrics
 
 Loss: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
@@ -35,9 +36,10 @@ def measure(
             f"loss must give one value per example, (batch,) = {mask.shape}: the step takes the "
             f"mean itself. Received: shape {losses.shape}"
         )
+    share = _correct_share(*to_logits(logits, targets, loss), loss)
     return Metrics(
         jnp.sum(jnp.where(mask, losses, 0.0)),
-        jnp.sum(jnp.where(mask, _correct_share(logits, targets, loss), 0.0)),
+        jnp.sum(jnp.where(mask, share, 0.0)),
         jnp.sum(mask, dtype=jnp.float32),
     )
 

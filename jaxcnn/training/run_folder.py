@@ -20,7 +20,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jaxcnn import models, shapes
+from jaxcnn import arguments, models, shapes
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.model_file import (
@@ -31,6 +31,7 @@ from jaxcnn.training.model_file import (
     read_arrays,
     write_whole,
 )
+from jaxcnn.training.output_activation import ACTIVATIONS, remember_activation
 
 RECIPE, HISTORY, CHECKPOINTS, PLOTS = "recipe.toml", "history.csv", "checkpoints", "plots"
 TENSORBOARD = "tensorboard"
@@ -51,6 +52,7 @@ class Run:
       data: Source of the data as ``jaxcnn.data.load`` takes it, with its held-out split;
         ``None`` for a data set that was passed to ``fit``.
       metrics: Results on the held-out images.
+      activation: Name of the function from the model's outputs to predictions.
     """
 
     model: str | None
@@ -60,6 +62,7 @@ class Run:
     framing: Framing
     data: dict[str, Any] | None
     metrics: dict[str, Any]
+    activation: str = "softmax"
 
 
 def check_new_folder(folder: str | Path, *, overwrite: bool = False) -> None:
@@ -167,7 +170,7 @@ def read_run(folder: str | Path) -> Run:
     Raises:
       ValueError: there is no run, it is unfinished, or its description is damaged.
     """
-    fields = _read_description(folder)
+    fields = {"activation": "softmax"} | _read_description(folder)  # older runs have none
     try:
         framing = fields["framing"] | {"shape": tuple(fields["framing"]["shape"])}
         return Run(
@@ -176,6 +179,9 @@ def read_run(folder: str | Path) -> Run:
                 "framing": Framing(**framing),
                 "input_shape": shapes.check_shape(fields["input_shape"]),
                 "class_names": tuple(fields["class_names"]),
+                "activation": arguments.check_choice(
+                    "activation", fields["activation"], ACTIVATIONS
+                ),
             }
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -211,7 +217,9 @@ def load(path: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
     if into is None and not is_described(data) and run.model in models.names():
         # Built without arrays, so that nothing is computed only to be replaced.
         into = models.create(run.model, **run.options).abstract(run.input_shape)
-    return model_from_bytes(data, path / _WEIGHTS, into=into)
+    model = model_from_bytes(data, path / _WEIGHTS, into=into)
+    remember_activation(model, run.activation)
+    return model
 
 
 def _read_verified(folder: str | Path) -> bytes:

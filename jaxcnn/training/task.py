@@ -1,5 +1,6 @@
 """A training task: a model, data and options, checked against one another before any long work."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric, check_metrics
 from jaxcnn.training.options import TrainingOptions
+from jaxcnn.training.output_activation import activation_of_loss, describe_double_activation
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.resumption import Position
 from jaxcnn.training.state import TrainState, initial_state
@@ -35,6 +37,9 @@ _DEFAULT_LEARNING_RATE = 3e-3
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """A training task; the attributes are the arguments of :func:`jaxcnn.fit`.
+
+    Another is ``activation``: the name of the function from the trained model's outputs to
+    predictions.
 
     Raises:
       TypeError: an attribute has the wrong type.
@@ -52,6 +57,7 @@ class Task:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     placement: Placement = ONE_DEVICE
     options: TrainingOptions = field(default_factory=TrainingOptions)
+    activation: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Check that model, data and options go together."""
@@ -65,13 +71,20 @@ class Task:
         self.monitor  # noqa: B018  # its rules are checked when it is made
         _check_stopping(self.options, self.validation)
         _check_optimizer(self.optimizer, self.learning_rate)
-        check_fits(self.model, self.data)
+        self._check_ending(check_fits(self.model, self.data))
         if self.validation is not None:
             check_fits(self.model, self.validation)
             _check_classes(self.data, self.validation)
         if self.mix is not None:
             check_class_per_image(self.data.labels, "mix")
         _check_default_loss(self.loss, self.data)
+
+    def _check_ending(self, ending: str | None) -> None:
+        """Warn of a softmax before a loss that contains one, and note what predictions need."""
+        if warning := describe_double_activation(self.loss, ending):
+            warnings.warn(warning, stacklevel=4)
+        activation = activation_of_loss(self.loss, self.data.kind) if ending is None else "none"
+        object.__setattr__(self, "activation", activation)
 
     @property
     def steps_per_epoch(self) -> int:

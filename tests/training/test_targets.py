@@ -314,14 +314,6 @@ def test_predictions_of_any_rank(count, shape):
     np.testing.assert_array_equal(best, expected.argmax(axis=-1))
 
 
-def test_an_activation_by_name_is_an_error():
-    with pytest.raises(
-        TypeError,
-        match=r"activation must be a function of an array, or None. Received: activation='sigmoid'",
-    ):
-        cnn.predict(FLAT, IMAGES, activation="sigmoid")
-
-
 def test_one_class_is_nothing_to_train_on():
     data = cnn.Dataset(np.zeros((4, 4, 4, 1), np.uint8), np.zeros(4, int), ["images"])
     model = cnn.serial(cnn.flatten(), cnn.dense(1)).build((4, 4, 1), rngs=nnx.Rngs(0))
