@@ -28,7 +28,7 @@ def compare(
     plot: Plot = Path("compare.png"),
 ) -> None:
     """Compare runs: the options that differ, the results, and the curves."""
-    from jaxcnn.cli.run_table import options_of
+    from jaxcnn.cli.run_table import options_of, result_of
     from jaxcnn.insight import plots
     from jaxcnn.training.history_file import read_history
 
@@ -47,7 +47,10 @@ def compare(
         for option in dict.fromkeys(name for run in options for name in run)
         if len({str(run.get(option)) for run in options}) > 1
     ]
-    measured = [history[-1].numbers() if history else {} for history in histories.values()]
+    measured = [
+        result_of(folder, history)
+        for folder, history in zip(folders, histories.values(), strict=True)
+    ]
     results = dict.fromkeys(name for row in measured for name in row)
     rows = [("", *names)]
     rows += [(option, *(format_value(run.get(option)) for run in options)) for option in differing]
@@ -70,10 +73,17 @@ def evaluate(
     data_dir: DataDir = None,
     cache_dir: CacheDir = None,
 ) -> None:
-    """Evaluate a trained model on held-out images, each counted once."""
+    """Evaluate a trained model on held-out images, each counted once.
+
+    Loss and metrics are those of the run.
+    """
+    import math
+
     from jaxcnn import data as datasets
     from jaxcnn import training
+    from jaxcnn.cli.run_table import LOSSES_OF_LABELS
     from jaxcnn.training import run_folder
+    from jaxcnn.training.named_losses import loss_from_json
 
     described, model = run_folder.read_run(run), training.load(run)
     own = {} if data or described.data is None else described.data
@@ -94,10 +104,16 @@ def evaluate(
         cache_dir=cache_dir,
     )
     test_set = datasets.match_classes(test_set, described.class_names)
-    result = training.evaluate(model, test_set)
-    print(f"data      {source} ({split}, {result.examples:,} images)")
-    print(f"loss      {result.loss:.4f}")
-    print(f"accuracy  {result.accuracy:.2%}")
+    loss = loss_from_json(described.loss or {"name": LOSSES_OF_LABELS[test_set.kind]})
+    result = training.evaluate(model, test_set, loss=loss, metrics=described.measures)
+    rows = {"data": f"{source} ({split}, {result.examples:,} images)"}
+    rows["loss"] = f"{result.loss:.4f}"
+    if described.loss is None:
+        rows["loss"] += f"  ({LOSSES_OF_LABELS[test_set.kind]}; the run names no loss)"
+    if not math.isnan(result.accuracy):
+        rows["accuracy"] = f"{result.accuracy:.2%}"
+    rows |= {name: format_value(value) for name, value in result.metrics.items()}
+    print_table(list(rows.items()))
 
 
 def predict(

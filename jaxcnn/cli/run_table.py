@@ -9,7 +9,16 @@ import numpy as np
 from jaxcnn import recipes
 from jaxcnn.cli.tables import flatten_tables
 from jaxcnn.training import run_folder
+from jaxcnn.training.history import Epoch
 from jaxcnn.training.history_file import read_history
+
+# For runs whose loss is a function of their own.
+LOSSES_OF_LABELS = {
+    "class": "cross_entropy",
+    "positions": "cross_entropy",
+    "several": "binary_cross_entropy",
+    "numbers": "squared_error",
+}
 
 
 def answer(row: np.ndarray, names: tuple[str, ...], *, shows_all: bool) -> str:
@@ -21,6 +30,16 @@ def answer(row: np.ndarray, names: tuple[str, ...], *, shows_all: bool) -> str:
         return f"{names[row.argmax()]}  {row.max():.1%}"
     found = [index for index in np.argsort(-row) if row[index] > 0.5]
     return "  ".join(f"{names[index]} {row[index]:.1%}" for index in found) or "none"
+
+
+def result_of(folder: Path, history: tuple[Epoch, ...]) -> dict[str, float]:
+    """Return the row of the epoch whose weights were kept, with the seconds of all epochs."""
+    kept = len(history)
+    if run_folder.is_finished(folder):
+        kept = run_folder.read_run(folder).epoch or kept
+    if not 0 < kept <= len(history):
+        return {}
+    return history[kept - 1].numbers() | {"seconds": sum(row.seconds for row in history)}
 
 
 def options_of(folder: Path) -> dict[str, object]:
@@ -55,6 +74,9 @@ def _cells(folder: Path) -> tuple[str, ...]:
         if run.model:
             loss = run.metrics.get("loss", math.nan)
             accuracy = run.metrics.get("accuracy", math.nan)
+        elif run.epoch is not None and run.epoch <= len(history):
+            kept = history[run.epoch - 1]
+            loss, accuracy = kept.validation_loss, kept.validation_accuracy
     measured = (
         "" if loss is None else f"{loss:.4f}",
         "" if accuracy is None else f"{accuracy:.2%}",

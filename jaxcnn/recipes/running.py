@@ -20,6 +20,8 @@ from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.training.fitting import FitResult, run_task
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.metrics import confusion_matrix
+from jaxcnn.training.named_losses import loss_to_json
+from jaxcnn.training.named_metrics import name_metrics
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,9 @@ def _run(
         },
         metrics=_to_plain(vars(evaluation) | {"seconds": round(seconds, 1)}),
         activation=task.activation,
+        loss=loss_to_json(task.loss),
+        measures=name_metrics(task.metrics),
+        epoch=result.epoch,
     )
     run_folder.finish_run(folder, run, result.model)
     _draw_plots(folder / run_folder.PLOTS, result, test)

@@ -14,28 +14,15 @@ from jaxcnn import arguments, models
 from jaxcnn import augment as augmentations
 from jaxcnn.augment import cutmix, mixup
 from jaxcnn.augment.mixing import Mix
-from jaxcnn.training import losses, metrics
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
+from jaxcnn.training.named_losses import LOSSES
+from jaxcnn.training.named_metrics import METRICS
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.options import TrainingOptions
 from jaxcnn.training.schedules import check_schedule, check_warmup, make_schedule
 
 VERSION = 2
-_LOSSES: dict[str, Loss] = {
-    "cross_entropy": losses.cross_entropy,
-    "focal": losses.focal,
-}
-_METRICS = {
-    "calibration_error": metrics.calibration_error(),
-    "confusion": metrics.confusion(),
-    "f1": metrics.f1(macro=True),
-    "mean_iou": metrics.mean_iou(),
-    "precision": metrics.precision(macro=True),
-    "recall": metrics.recall(macro=True),
-    "top-2": metrics.top_k(2),
-    "top-5": metrics.top_k(5),
-}
 _MIXES = {"none": None, "mixup": mixup, "cutmix": cutmix}
 
 
@@ -224,7 +211,7 @@ class LossOptions:
 
     def __post_init__(self) -> None:
         """Check that each option is one of the loss."""
-        signature = inspect.signature(_LOSSES[self.name]).parameters
+        signature = inspect.signature(LOSSES[self.name]).parameters
         for option in self._options():
             if option not in signature:
                 raise ValueError(f"{option} is no option of {self.name}")
@@ -242,7 +229,7 @@ class LossOptions:
         options = self._options()
         if class_weights is not None:
             options["class_weights"] = tuple(class_weights)
-        loss = _LOSSES[self.name]
+        loss = LOSSES[self.name]
         return functools.partial(loss, **options) if options else loss
 
     def _options(self) -> dict[str, Any]:
@@ -268,11 +255,11 @@ class TrainingTable(TrainingOptions):
         super().__post_init__()
         with _prefix_errors("metrics"):
             for metric in self.metrics:
-                arguments.check_known("metric", metric, _METRICS)
+                arguments.check_known("metric", metric, METRICS)
 
     def make_metrics(self) -> dict[str, Metric]:
         """Return the metrics by name."""
-        return {name: _METRICS[name] for name in self.metrics}
+        return {name: METRICS[name] for name in self.metrics}
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
 from jaxcnn.training.model_structure import Structure
+from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
 from jaxcnn.training.output_activation import check_output, choose_activation, find_ending
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.state import TrainState, inference_state
@@ -50,8 +51,8 @@ def evaluate(
     data: Dataset | tuple[Images, np.ndarray],
     *,
     batch_size: int = 256,
-    loss: Loss = cross_entropy,
-    metrics: Mapping[str, Metric] | None = None,
+    loss: Loss | str = cross_entropy,
+    metrics: GivenMetrics | None = None,
     placement: Placement = ONE_DEVICE,
 ) -> Evaluation:
     """Return mean loss and accuracy over the whole data set, every image counted once.
@@ -60,8 +61,9 @@ def evaluate(
       model: As for :func:`fit`.
       data: Images and labels to evaluate on; a pair is made a :class:`jaxcnn.Dataset`.
       batch_size: Images per step, at least 1; the result does not depend on it.
-      loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``.
-      metrics: Further metrics by name, such as ``{"top-5": training.top_k(5)}``.
+      loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
+        of a loss of :mod:`jaxcnn.training`.
+      metrics: Further metrics, as for :func:`fit`.
       placement: The devices on which batches and the model's arrays live.
 
     Raises:
@@ -69,13 +71,13 @@ def evaluate(
       ValueError: ``batch_size`` is below 1, or the model does not fit the data.
     """
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
-    metrics = {} if metrics is None else metrics
     data = as_dataset("data", data)
-    step = make_eval_step(model, loss=loss, metrics=metrics)
+    resolved = resolve_metrics(metrics)
+    step = make_eval_step(model, loss=loss, metrics=resolved)
     check_fits(model, data)
     state = placement.put_state(inference_state(model))
     return evaluate_state(
-        step, state, data, batch_size=batch_size, metrics=metrics, placement=placement
+        step, state, data, batch_size=batch_size, metrics=resolved, placement=placement
     )
 
 

@@ -1,7 +1,7 @@
 """The compiled steps of evaluation and of prediction."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias, overload
 
 import jax
@@ -13,8 +13,9 @@ from jaxcnn.modules import call, in_mode, pool_before_relu
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss, measure
-from jaxcnn.training.metrics import Metric, check_metrics
 from jaxcnn.training.model_structure import Structure
+from jaxcnn.training.named_losses import resolve_loss
+from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
 from jaxcnn.training.output_activation import to_logits
 from jaxcnn.training.parameter_tree import ArrayTree
 from jaxcnn.training.state import Metrics, TrainState
@@ -24,27 +25,30 @@ MeasuringStep: TypeAlias = Callable[[TrainState, Batch], tuple[Metrics, dict[str
 
 
 @overload
-def make_eval_step(model: nnx.Module, *, loss: Loss = ..., metrics: None = None) -> EvalStep: ...
+def make_eval_step(
+    model: nnx.Module, *, loss: Loss | str = ..., metrics: None = None
+) -> EvalStep: ...
 
 
 @overload
 def make_eval_step(
-    model: nnx.Module, *, loss: Loss = ..., metrics: Mapping[str, Metric]
+    model: nnx.Module, *, loss: Loss | str = ..., metrics: GivenMetrics
 ) -> MeasuringStep: ...
 
 
 def make_eval_step(
     model: nnx.Module,
     *,
-    loss: Loss = cross_entropy,
-    metrics: Mapping[str, Metric] | None = None,
+    loss: Loss | str = cross_entropy,
+    metrics: GivenMetrics | None = None,
 ) -> EvalStep | MeasuringStep:
     """Return the jit-compiled evaluation step of a model.
 
     Args:
       model: Any ``nnx.Module``, as for :func:`make_training`; only its structure is used.
-      loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``.
-      metrics: Further metrics by name.
+      loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
+        of a loss of :mod:`jaxcnn.training`.
+      metrics: Further metrics, as for :func:`fit`.
 
     Returns:
       A function ``(state, batch) -> metrics`` that counts the real rows of the batch, with the
@@ -54,14 +58,15 @@ def make_eval_step(
       the batches, are for that metric's ``result``.
 
     Raises:
-      TypeError: ``metrics`` does not map names to metrics.
+      TypeError: ``loss`` or ``metrics`` has the wrong type.
+      ValueError: there is no loss or metric of a name.
     """
     measures = None
     if metrics is not None:
-        check_metrics(metrics)
-        measures = tuple((name, _parts(metric.measure)) for name, metric in metrics.items())
+        resolved = resolve_metrics(metrics)
+        measures = tuple((name, _parts(metric.measure)) for name, metric in resolved.items())
     model = pool_before_relu(in_mode(model, train=False))  # the same values, with less work
-    return _eval_step(Structure.of(model), _parts(loss), measures)
+    return _eval_step(Structure.of(model), _parts(resolve_loss(loss)), measures)
 
 
 _Parts: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...], tuple[tuple[str, Any], ...]]

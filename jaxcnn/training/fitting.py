@@ -1,6 +1,6 @@
 """Training a model on a data set, in one call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.data.dataset import Dataset
@@ -24,7 +25,8 @@ from jaxcnn.training.interruption import Interruption
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
-from jaxcnn.training.metrics import Metric
+from jaxcnn.training.named_losses import loss_to_json, resolve_loss
+from jaxcnn.training.named_metrics import GivenMetrics, name_metrics, resolve_metrics
 from jaxcnn.training.options import TrainingOptions, make_options, show_options
 from jaxcnn.training.output_activation import remember_activation
 from jaxcnn.training.placement import ONE_DEVICE, Placement
@@ -45,11 +47,13 @@ class FitResult:
         the best with ``restore_best``; their moving averages with ``ema``.
       history: One row per epoch.
       state: State after the last step, to continue with.
+      epoch: Number of the epoch after which the model had these parameters.
     """
 
     model: nnx.Module
     history: tuple[Epoch, ...]
     state: TrainState
+    epoch: int
 
 
 @show_options(TrainingOptions)
@@ -58,12 +62,12 @@ def fit(
     data: Dataset,
     *,
     validation: Dataset | None = None,
-    optimizer: optax.GradientTransformation | None = None,
-    learning_rate: float | None = None,
-    loss: Loss = cross_entropy,
+    optimizer: optax.GradientTransformation | str | None = None,
+    learning_rate: float | optax.Schedule | None = None,
+    loss: Loss | str = cross_entropy,
     augment: Augment | str | None = None,
     mix: Mix | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: GivenMetrics | None = None,
     run: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
@@ -83,11 +87,13 @@ def fit(
         ``(batch, *spatial, classes)``, or numbers of the labels' own shape.
       data: Training images and labels.
       validation: Images to evaluate on after each epoch.
-      optimizer: An Optax transformation; ``None`` means Adam under a one-cycle learning rate
+      optimizer: Any Optax transformation, or a name of :func:`make_optimizer`, such as ``"sgd"``.
+        One given by name, and Adam, which ``None`` means, have a one-cycle learning rate
         (Smith and Topin, 2018), which rises to its peak and falls to nearly 0 by the last step.
-      learning_rate: Peak of that cycle, above 0; ``None`` means 0.003. It cannot be combined with
-        `optimizer`, which has its own.
-      loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``; with `mix`,
+      learning_rate: Peak of that cycle, above 0, or an Optax schedule in its place; ``None`` means
+        0.003. It cannot be combined with an Optax transformation, which has its own.
+      loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
+        of a loss of :mod:`jaxcnn.training`, such as ``"focal"``; with `mix`,
         in training, it receives shares of the classes ``(batch, classes)`` instead of labels.
       augment: Maps a key and float images to changed images of the same shape, inside the step,
         such as :func:`jaxcnn.augment.random_shift`, or the name of an augmentation policy, such
@@ -96,7 +102,9 @@ def fit(
       mix: Mixes images, and their labels, with others of the batch, after `augment`:
         :func:`jaxcnn.augment.mixup` or :func:`jaxcnn.augment.cutmix`.
       metrics: Further metrics of the validation images, by name, such as
-        ``{"top-5": training.top_k(5)}``; with ``ema`` they are those of the averaged weights.
+        ``{"top-5": training.top_k(5)}``, or names and functions, such as ``["f1", own]``. A
+        function maps outputs and labels to one value per example, of which the mean is taken. With
+        ``ema`` they are those of the averaged weights.
       run: Folder of the run: checkpoints, ``history.csv`` and, at the end, ``model.safetensors``
         and ``run.json``, from which :func:`jaxcnn.load` returns the model. An unfinished run in it
         is resumed.
@@ -124,17 +132,17 @@ def fit(
         validation=validation,
         optimizer=optimizer,
         learning_rate=learning_rate,
-        loss=loss,
+        loss=resolve_loss(loss),
         augment=augment,
         mix=mix,
-        metrics=metrics or {},
+        metrics=resolve_metrics(metrics),
         placement=placement,
         options=make_options(TrainingOptions, fit, options),
     )
     folder = None if run is None else Path(run)
     result = run_task(task, folder, callbacks=callbacks, progress=progress)
     if folder is not None:
-        finish_run(folder, _describe(task, result.history), result.model)
+        finish_run(folder, _describe(task, result), result.model)
     return result
 
 
@@ -143,6 +151,7 @@ def run_task(
 ) -> FitResult:
     """Train a task to its end, from its last checkpoint if `folder` has one."""
     _check_saving(task.options, folder)
+    _check_callbacks(callbacks)
     options = task.options
     train_step = compile_step(task.forward, task.transformation, task.loss, options)
     first = Position(task.first_state())
@@ -173,17 +182,18 @@ def run_task(
             interruption,
         )
         position = loop.run(first if checkpoints is None else checkpoints.resume(first))
-        chosen = position.state
+        chosen, epoch = position.state, len(position.history)
         if options.restore_best:
-            chosen = best.state if checkpoints is None else checkpoints.best(position)
+            chosen, epoch = (best if checkpoints is None else checkpoints).best(position)
         trained = chosen.to_model(task.model, ema=options.ema is not None)
         remember_activation(trained, task.activation)
-        return FitResult(trained, position.history, position.state)
+        return FitResult(trained, position.history, position.state, epoch)
 
 
-def _describe(task: Task, history: tuple[Epoch, ...]) -> Run:
+def _describe(task: Task, result: FitResult) -> Run:
     """Return the description of a run that `fit` made."""
-    last = history[-1].numbers() if history else {}
+    kept = result.history[result.epoch - 1].numbers()
+    seconds = sum(row.seconds for row in result.history)
     return Run(
         model=None,
         options={},
@@ -191,8 +201,11 @@ def _describe(task: Task, history: tuple[Epoch, ...]) -> Run:
         class_names=task.data.class_names,
         framing=Framing.measure(task.data, any_size=True),  # load may have resized pictures
         data=None,
-        metrics={name: value for name, value in last.items() if name != "epoch"},
+        metrics={name: kept[name] for name in kept if name != "epoch"} | {"seconds": seconds},
         activation=task.activation,
+        loss=loss_to_json(task.loss),
+        measures=name_metrics(task.metrics),
+        epoch=result.epoch,
     )
 
 
@@ -200,17 +213,32 @@ class _BestInMemory:
     """A callback that keeps a copy of the state after the best epoch."""
 
     def __init__(self, monitor: Monitor) -> None:
-        self.state: Any = None
+        self._state: Any = None
         self._monitor = monitor
+
+    def best(self, position: Position) -> tuple[TrainState, int]:
+        """Return the state after the best epoch, and the number of that epoch."""
+        best, *_ = self._monitor.best_first(position.history)
+        return self._state, best.epoch
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, EpochEnded):
             best, *_ = self._monitor.best_first(event.history)
             if best is event.history[-1]:
-                self.state = jax.tree.map(jnp.copy, event.state)
+                self._state = jax.tree.map(jnp.copy, event.state)
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    if not arguments.is_sequence(callbacks) or not all(map(callable, callbacks)):
+        raise TypeError(
+            "callbacks must be a sequence of functions of one event, such as [print]. "
+            f"Received: callbacks={callbacks!r}"
+        )
 
 
 def _check_saving(options: TrainingOptions, folder: Path | None) -> None:
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ValueError(f"run must be a folder, and is a file. Received: run={str(folder)!r}")
     for name in ("checkpoint_every", "keep_best"):
         value = getattr(options, name)
         if value is not None and folder is None:

@@ -18,6 +18,7 @@ from jaxcnn.data.batching import Batch
 from jaxcnn.modules import call, in_mode, pool_before_relu
 from jaxcnn.training.frozen_parts import freeze_parts
 from jaxcnn.training.mixed_precision import Computation
+from jaxcnn.training.output_activation import check_output
 from jaxcnn.training.parameter_tree import ArrayTree, match_dtype, statistics_of
 
 
@@ -105,7 +106,7 @@ class Forward(NamedTuple):
         """
         model = self.computation.model(params, statistics)
         prepare(model)
-        logits = call(model, self.computation.cast(images), train=True, key=key)
+        logits = check_output(call(model, self.computation.cast(images), train=True, key=key))
         kept = statistics_of(model)
         if self.computation.dtype is not None:
             # A module may make half-precision statistics of half-precision images.

@@ -51,7 +51,7 @@ def find_learning_rate(
     data: Dataset,
     *,
     optimizer: str | MakeOptimizer = "sgd",
-    loss: Loss = cross_entropy,
+    loss: Loss | str = cross_entropy,
     lowest: float = 1e-6,
     highest: float = 10.0,
     steps: int = 100,

@@ -9,7 +9,7 @@ with a NaN predict no class: such an example counts as wrong, and as a predictio
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -221,20 +221,6 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
     matrix = np.zeros((num_classes, num_classes), int)
     np.add.at(matrix, (labels, predictions), 1)
     return matrix
-
-
-def check_metrics(metrics: Mapping[str, Metric]) -> None:
-    """Check that ``metrics`` maps names to metrics.
-
-    Raises:
-      TypeError: it does not.
-    """
-    whole = isinstance(metrics, Mapping) and all(isinstance(m, Metric) for m in metrics.values())
-    if not whole:
-        raise TypeError(
-            'metrics must map names to metrics, such as {"top-5": top_k(5)}. '
-            f"Received: metrics={arguments.shown(metrics)}"
-        )
 
 
 # Results from sums, on the host.

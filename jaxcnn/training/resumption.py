@@ -117,8 +117,10 @@ class RunCheckpoints:
         newest = f"The last checkpoint is of step {steps[0]}" if steps else "There is no checkpoint"
         return f"{newest} in {str(self.folder)!r}"
 
-    def best(self, position: Position) -> TrainState:
-        """Return the state after the best epoch whose checkpoint is undamaged, or the last one.
+    def best(self, position: Position) -> tuple[TrainState, int]:
+        """Return the state after the best epoch whose checkpoint is undamaged, and its number.
+
+        Without one they are the last.
 
         A warning names each damaged checkpoint.
         """
@@ -127,10 +129,10 @@ class RunCheckpoints:
             step = row.epoch * self.steps_per_epoch
             if step in kept:
                 try:
-                    return self.checkpoints.read(step, position.state).state
+                    return self.checkpoints.read(step, position.state).state, row.epoch
                 except ValueError as error:
                     warnings.warn(f"{error}; the next best is used", stacklevel=2)
-        return position.state
+        return position.state, len(position.history)
 
     def _check(self, progress: dict[str, Any]) -> None:
         check_same("options", progress["options"], dict(self.fingerprint))

@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,9 @@ class Run:
         ``None`` for a data set that was passed to ``fit``.
       metrics: Results on the held-out images.
       activation: Name of the function from the model's outputs to predictions.
+      loss: Name and options of the loss; ``None`` for a function of the user's own.
+      measures: Names of the further metrics that this library knows, by those of the run.
+      epoch: Number of the epoch whose weights were kept; ``None`` in older runs.
     """
 
     model: str | None
@@ -63,6 +66,9 @@ class Run:
     data: dict[str, Any] | None
     metrics: dict[str, Any]
     activation: str = "softmax"
+    loss: dict[str, Any] | None = None
+    measures: dict[str, str] = field(default_factory=dict)
+    epoch: int | None = None
 
 
 def check_new_folder(folder: str | Path, *, overwrite: bool = False) -> None:
@@ -170,7 +176,9 @@ def read_run(folder: str | Path) -> Run:
     Raises:
       ValueError: there is no run, it is unfinished, or its description is damaged.
     """
-    fields = {"activation": "softmax"} | _read_description(folder)  # older runs have none
+    # What older runs do not have.
+    older: dict[str, Any] = {"activation": "softmax", "loss": None, "measures": {}, "epoch": None}
+    fields = older | _read_description(folder)
     try:
         framing = fields["framing"] | {"shape": tuple(fields["framing"]["shape"])}
         return Run(

@@ -24,7 +24,8 @@ from jaxcnn.training.forward import Forward
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
-from jaxcnn.training.metrics import Metric, check_metrics
+from jaxcnn.training.metrics import Metric
+from jaxcnn.training.optimizers import OPTIMIZERS, make_optimizer
 from jaxcnn.training.options import TrainingOptions
 from jaxcnn.training.output_activation import activation_of_loss, describe_double_activation
 from jaxcnn.training.placement import ONE_DEVICE, Placement
@@ -49,8 +50,8 @@ class Task:
     model: nnx.Module
     data: Dataset
     validation: Dataset | None = None
-    optimizer: optax.GradientTransformation | None = None
-    learning_rate: float | None = None
+    optimizer: optax.GradientTransformation | str | None = None
+    learning_rate: float | optax.Schedule | None = None
     loss: Loss = cross_entropy
     augment: Augment | str | None = None
     mix: Mix | None = None
@@ -66,7 +67,6 @@ class Task:
             _check_dataset("validation", self.validation)
         _check_batch_size(self.options.batch_size, self.data)
         _check_several_classes(self.data)
-        check_metrics(self.metrics)
         _check_metric_names(self.metrics, self.validation)
         self.monitor  # noqa: B018  # its rules are checked when it is made
         _check_stopping(self.options, self.validation)
@@ -93,15 +93,29 @@ class Task:
 
     @cached_property
     def transformation(self) -> optax.GradientTransformation:
-        """The optimizer; by default Adam under a one-cycle learning rate."""
-        if self.optimizer is not None:
+        """The optimizer; one that is given by name, or none, has a one-cycle learning rate."""
+        if not (self.optimizer is None or isinstance(self.optimizer, str)):
             return self.optimizer
-        steps = self.options.epochs * self.steps_per_epoch
-        return optax.adam(optax.cosine_onecycle_schedule(steps, self._peak))
+        rate = self.learning_rate
+        if not callable(rate):
+            rate = optax.cosine_onecycle_schedule(
+                self.options.epochs * self.steps_per_epoch, self._peak
+            )
+        if self.optimizer is None:
+            return optax.adam(rate)
+        return make_optimizer(self.optimizer, learning_rate=rate)
 
     @property
     def _peak(self) -> float:
-        return _DEFAULT_LEARNING_RATE if self.learning_rate is None else float(self.learning_rate)
+        rate = self.learning_rate
+        return _DEFAULT_LEARNING_RATE if rate is None or callable(rate) else float(rate)
+
+    def _describe_optimizer(self) -> str:
+        name = self.optimizer or "Adam"
+        if not isinstance(name, str):
+            return "given"
+        rate = self.learning_rate if callable(self.learning_rate) else self._peak
+        return f"{name}({describe_option(rate)})"
 
     @cached_property
     def forward(self) -> Forward:
@@ -150,11 +164,10 @@ class Task:
 
     def fingerprint(self) -> dict[str, str]:
         """Return everything that must stay the same when the training is resumed, by name."""
-        optimizer = "given" if self.optimizer is not None else f"Adam({self._peak})"
         described: dict[str, Any] = self.options.fixed() | {
             "monitor": self.monitor.metric,
             "better": self.monitor.better,
-            "optimizer": optimizer,
+            "optimizer": self._describe_optimizer(),
             "loss": self.loss,
             "augment": self.augment,
             "mix": self.mix,
@@ -162,7 +175,7 @@ class Task:
             "data": self.data.fingerprint(),
             "validation": self.validation and self.validation.fingerprint(),
         }
-        if self.optimizer is not None:
+        if described["optimizer"] == "given" or callable(self.learning_rate):
             del described["epochs"]  # only the default learning rate depends on their number
         model = describe_model(self.model)
         return model | {name: describe_option(value) for name, value in described.items()}
@@ -228,8 +241,8 @@ def _check_metric_names(metrics: Mapping[str, Metric], validation: Dataset | Non
     for name in metrics:
         if name in Epoch.names():
             raise ValueError(
-                f"metrics must not use a name of the history's own. "
-                f"Received: {arguments.shown(name)}"
+                "metrics must not use a name of the history's own; loss and accuracy are measured "
+                f"without being asked for. Received: {arguments.shown(name)}"
             )
 
 
@@ -266,22 +279,29 @@ def _check_stopping(options: TrainingOptions, validation: Dataset | None) -> Non
 
 
 def _check_optimizer(
-    optimizer: optax.GradientTransformation | None, learning_rate: float | None
+    optimizer: optax.GradientTransformation | str | None,
+    learning_rate: float | optax.Schedule | None,
 ) -> None:
-    if optimizer is None:
-        if learning_rate is not None:
+    if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
+        plain = optimizer.lower()
+        if plain not in OPTIMIZERS and callable(getattr(optax, plain, None)):
+            raise ValueError(
+                f"there is no optimizer {optimizer!r}, but in Optax: optimizer=optax.{plain}(0.001)"
+            )
+        arguments.check_known("optimizer", optimizer, OPTIMIZERS)
+    if optimizer is None or isinstance(optimizer, str):
+        if learning_rate is not None and not callable(learning_rate):
             arguments.check_number("learning_rate", learning_rate, above=0)
         return
     if learning_rate is not None:
         raise ValueError(
-            "learning_rate is that of the default optimizer; set the learning rate of your own "
-            f"optimizer where you make it. "
-            f"Received: learning_rate={arguments.shown(learning_rate)} and an "
-            "optimizer"
+            "learning_rate is that of an optimizer given by name, or of the default one; set the "
+            "learning rate of your own optimizer where you make it. "
+            f"Received: learning_rate={arguments.shown(learning_rate)} and an optimizer"
         )
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
         raise TypeError(
-            "optimizer must be an Optax transformation, such as optax.sgd(0.1) or "
-            f"make_optimizer('sgd', learning_rate=0.1). "
+            "optimizer must be a name, or an Optax transformation such as optax.sgd(0.1) or "
+            "make_optimizer('sgd', learning_rate=0.1). "
             f"Received: optimizer={arguments.shown(optimizer)}"
         )

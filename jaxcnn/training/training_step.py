@@ -17,6 +17,7 @@ from jaxcnn.training.forward import Forward, Inputs
 from jaxcnn.training.gradient_accumulation import accumulate
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss, measure
+from jaxcnn.training.named_losses import resolve_loss
 from jaxcnn.training.optimizer_update import update_params
 from jaxcnn.training.options import StepOptions, make_options, show_options
 from jaxcnn.training.parameter_tree import ArrayTree
@@ -43,7 +44,7 @@ def make_training(
     model: nnx.Module,
     optimizer: optax.GradientTransformation,
     *,
-    loss: Loss = cross_entropy,
+    loss: Loss | str = cross_entropy,
     augment: Augment | str | None = None,
     mix: Mix | None = None,
     steps_per_epoch: int | None = None,
@@ -67,8 +68,9 @@ def make_training(
       model: Any ``nnx.Module`` called as ``model(x)`` or ``model(x, *, train, key)``. The state
         holds copies of its arrays.
       optimizer: Any Optax transformation, those that ask for the loss or a function included.
-      loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``. With `mix`,
-        it receives shares of the classes ``(batch, classes)`` instead of labels.
+      loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
+        of a loss of :mod:`jaxcnn.training`, such as ``"focal"``. With `mix`, it receives
+        shares of the classes ``(batch, classes)`` instead of labels.
       augment: Maps a key and float images to images of the same shape, or the name of an
         augmentation policy (:func:`jaxcnn.augment.named`).
       mix: Maps a key, float images and one-hot targets ``(batch, classes)`` to mixed images and
@@ -97,7 +99,7 @@ def make_training(
     )
     return Training(
         lambda key: initial_state(model, optimizer, key, chosen),
-        compile_step(forward, optimizer, loss, chosen),
+        compile_step(forward, optimizer, resolve_loss(loss), chosen),
     )
 
 

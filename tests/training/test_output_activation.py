@@ -100,9 +100,7 @@ def test_losses_of_probabilities_are_pytorchs():
     received = jax.jit(PROBABILITIES)(probabilities, jnp.asarray(labels))
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-6)
     unscaled = jax.jit(PROBABILITIES)(probabilities * 2, jnp.asarray(labels))
-    np.testing.assert_allclose(
-        unscaled, expected, rtol=1e-4, atol=1e-6
-    )  # divided by the sum, as in Keras
+    np.testing.assert_allclose(unscaled, expected, rtol=1e-4, atol=1e-6)  # as in Keras
 
     chances = np.asarray(jax.nn.sigmoid(LOGITS))
     yes = (np.arange(96).reshape(32, 3) % 2).astype(np.float32)

@@ -1,0 +1,105 @@
+"""Losses by name, for ``loss="cross_entropy"``, recipes and ``run.json``."""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcnn import arguments
+from jaxcnn.training import losses
+
+LOSSES: dict[str, Callable[..., jax.Array]] = {
+    "binary_cross_entropy": losses.binary_cross_entropy,
+    "cross_entropy": losses.cross_entropy,
+    "dice": losses.dice,
+    "focal": losses.focal,
+    "huber": losses.huber,
+    "squared_error": losses.squared_error,
+}
+# Other libraries' names in lower case, without "_", "-" and "loss".
+_ELSEWHERE = {
+    "categoricalcrossentropy": "cross_entropy",
+    "sparsecategoricalcrossentropy": "cross_entropy",
+    "crossentropy": "cross_entropy",
+    "nll": "cross_entropy",
+    "softmaxcrossentropy": "cross_entropy",
+    "binarycrossentropy": "binary_cross_entropy",
+    "bce": "binary_cross_entropy",
+    "bcewithlogits": "binary_cross_entropy",
+    "mse": "squared_error",
+    "meansquarederror": "squared_error",
+    "l2": "squared_error",
+    "smoothl1": "huber",
+    "categoricalfocalcrossentropy": "focal",
+}
+
+
+def resolve_loss(loss: Any) -> Callable[..., jax.Array]:
+    """Return a loss that may be given by its name.
+
+    >>> resolve_loss("huber") is losses.huber
+    True
+
+    Raises:
+      TypeError: it is neither a name nor a function.
+      ValueError: there is no loss of that name; the message names the nearest, or the one that
+        Keras and PyTorch know by that name.
+    """
+    if callable(loss):
+        return loss
+    if not isinstance(loss, str):
+        raise TypeError(
+            "loss must be the name of a loss, or a function of outputs and labels. "
+            f"Received: loss={loss!r}"
+        )
+    plain = loss.lower().replace("_", "").replace("-", "").replace("loss", "")
+    if loss not in LOSSES and plain in _ELSEWHERE:
+        name = _ELSEWHERE[plain]
+        hint = f"It is {name!r} here"
+        if name.endswith("cross_entropy"):
+            labels = "class numbers or one-hot labels" if name == "cross_entropy" else "0 and 1"
+            hint += (
+                f", of {labels} and of logits; for a model that ends in an activation it is "
+                f"loss=functools.partial({name}, from_logits=False)"
+            )
+        raise ValueError(f"there is no loss {loss!r}. {hint}.")
+    arguments.check_known("loss", loss, LOSSES)
+    return LOSSES[loss]
+
+
+def loss_to_json(loss: Callable[..., jax.Array]) -> dict[str, Any] | None:
+    """Return the name and the options of a loss; ``None`` for one of the user's own.
+
+    >>> loss_to_json(functools.partial(losses.huber, delta=2.0))
+    {'name': 'huber', 'delta': 2.0}
+    """
+    options: dict[str, Any] = {}
+    function: Any = loss
+    while isinstance(function, functools.partial) and not function.args:
+        options = function.keywords | options
+        function = function.func
+    names = {known: name for name, known in LOSSES.items()}
+    plain = {
+        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        for name, value in options.items()
+    }
+    try:
+        json.dumps(plain)
+        return {"name": names[function]} | plain
+    except (KeyError, TypeError):  # another function, or an option that JSON cannot hold
+        return None
+
+
+def loss_from_json(described: Mapping[str, Any]) -> Callable[..., jax.Array]:
+    """Return the loss that :func:`loss_to_json` described.
+
+    Raises:
+      TypeError: the description has no name.
+      ValueError: there is no such loss.
+    """
+    options = {name: value for name, value in described.items() if name != "name"}
+    loss = resolve_loss(described.get("name"))
+    return functools.partial(loss, **options) if options else loss
