@@ -231,6 +231,7 @@ def evaluate_state(
         sums.add(step(state, batch))
     for _ in sums.rest():
         pass
-    (losses, correct, examples, _), measured = sums.total
+    total, measured = sums.total
+    losses, correct, examples = total.loss_sum, total.correct, total.examples
     results = {name: metric.result(measured[name]) for name, metric in metrics.items()}
     return Evaluation(float(losses / examples), float(correct / examples), int(examples), results)

@@ -20,6 +20,10 @@ class Epoch:
       validation_accuracy: Accuracy on the validation images.
       ema_loss: Mean loss on the validation images under the moving average of the weights.
       ema_accuracy: Accuracy on the validation images under the moving average of the weights.
+      learning_rate: Learning rate of the last step; ``None`` where the optimizer does not tell it.
+        The default, one given by name or made by ``make_optimizer``, and one of
+        ``optax.inject_hyperparams`` tell it.
+      gradient_norm: Mean over the steps of the global norm of the gradient, before any clipping.
       skipped: Number of updates left out so far because a number was not finite.
       metrics: Results of further metrics on the validation images, by name.
     """
@@ -33,6 +37,8 @@ class Epoch:
     validation_accuracy: float | None = None
     ema_loss: float | None = None
     ema_accuracy: float | None = None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
     skipped: int = 0
     metrics: Mapping[str, Any] = field(default_factory=dict)
 

@@ -14,6 +14,7 @@ from jaxcnn.training.history import Epoch
 from jaxcnn.training.interruption import Interruption
 from jaxcnn.training.metrics import Metric
 from jaxcnn.training.nan_diagnosis import first_bad_value
+from jaxcnn.training.optimizer_update import learning_rate_of
 from jaxcnn.training.resumption import Position, RunCheckpoints
 from jaxcnn.training.state import Metrics, TrainState
 from jaxcnn.training.task import Task
@@ -85,13 +86,15 @@ class Loop:
         for earlier in sums.rest():
             note(earlier)
         seconds = time.monotonic() - began
-        losses, correct, examples, _ = sums.total
+        losses, correct, examples, _, norms = sums.total
         row = Epoch(
             epoch=len(position.history) + 1,
             loss=float(losses / examples) if examples else math.nan,
             accuracy=float(correct / examples) if examples else math.nan,
             images_per_second=len(self.task.data) / seconds,
             seconds=seconds,
+            learning_rate=learning_rate_of(self.task.transformation, state),
+            gradient_norm=float(norms / self.task.steps_per_epoch),
             skipped=0 if state.skipped is None else int(state.skipped),
         )
         return Position(state, (*position.history, self._validate(row, state)))

@@ -21,6 +21,19 @@ from jaxcnn.training.schedules import allow_promotion
 _leaves_with_path = jax.tree_util.tree_leaves_with_path
 
 
+class DescribedOptimizer(optax.GradientTransformation):  # type: ignore[misc]  # Optax is untyped
+    """A transformation that tells what a step cannot see in its functions.
+
+    Attributes:
+      learning_rate: A number or a schedule.
+      frozen: Patterns of the names of parameters that it leaves unchanged, for
+        :mod:`jaxcnn.training.frozen_parts`.
+    """
+
+    learning_rate: float | optax.Schedule | None = None
+    frozen: tuple[str, ...] = ()
+
+
 def init_optimizer(optimizer: optax.GradientTransformation, params: ArrayTree) -> optax.OptState:
     """Return the first state of an optimizer, in the form that it has after a step.
 
@@ -110,6 +123,26 @@ def params_to_evaluate(optimizer_state: optax.OptState, params: ArrayTree) -> Ar
         if is_schedule_free(state):
             params = jax.tree.map(lambda y, z, b1=state.b1: average(b1, y, z), params, state.z)
     return params
+
+
+def learning_rate_of(optimizer: optax.GradientTransformation, state: Any) -> float | None:
+    """Return the learning rate of the last step, or ``None`` if the optimizer does not tell it.
+
+    Args:
+      optimizer: A transformation.
+      state: The training state after the step.
+    """
+    rate = getattr(optimizer, "learning_rate", None)
+    if callable(rate):
+        # A step that is left out does not move the schedule.
+        skipped = 0 if state.skipped is None else int(state.skipped)
+        rate = allow_promotion(rate)(jnp.asarray(max(int(state.step) - skipped - 1, 0), jnp.int32))
+    if rate is None:
+        injected = optax.tree.get_all_with_path(state.optimizer_state, "learning_rate")
+        numbers = [value for _, value in injected if isinstance(value, jax.Array)]
+        rates = {float(number) for number in numbers if number.ndim == 0}
+        rate = rates.pop() if len(rates) == 1 else None
+    return None if rate is None else float(rate)
 
 
 def _taken(function: Callable[..., Any], names: Any) -> list[str]:

@@ -15,6 +15,7 @@ import optax
 import optax.contrib
 
 from jaxcnn import arguments
+from jaxcnn.training.optimizer_update import DescribedOptimizer
 from jaxcnn.training.schedules import allow_promotion, check_owner
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "lion", "muon")
@@ -28,16 +29,6 @@ _BETAS = {
 }
 # About the root mean square of Adam's updates, to which Muon's are scaled (Liu et al., 2025).
 _MUON_RMS = 0.2
-
-
-class FreezingOptimizer(optax.GradientTransformation):  # type: ignore[misc]  # Optax is untyped
-    """An optimizer that leaves some parameters unchanged.
-
-    Attributes:
-      frozen: Patterns of their names, for :mod:`jaxcnn.training.frozen_parts`.
-    """
-
-    frozen: tuple[str, ...] = ()
 
 
 def make_optimizer(
@@ -120,8 +111,8 @@ def make_optimizer(
             {"trained": optimizer, "frozen": optax.set_to_zero()},
             lambda params: _labels(params, patterns),
         )
-    made = FreezingOptimizer(optimizer.init, allow_promotion(optimizer.update))
-    made.frozen = patterns
+    made = DescribedOptimizer(optimizer.init, allow_promotion(optimizer.update))
+    made.learning_rate, made.frozen = rate, patterns
     return made
 
 

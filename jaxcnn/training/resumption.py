@@ -74,7 +74,8 @@ class RunCheckpoints:
             name: None if value is None else np.float64(value)
             for name, value in (progress["total"] or {}).items()
         }
-        total = Metrics(**sums) if sums else None
+        older = {"gradient_norm": np.float64(0)}  # checkpoints of which have no norms
+        total = Metrics(**older | sums) if sums else None
         history = tuple(Epoch(**row) for row in progress["history"])
         return Position(newest.state, history, progress["step"], total, progress["seconds"])
 

@@ -127,12 +127,15 @@ class Metrics(NamedTuple):
       examples: Number of examples.
       finite: Whether the loss and all gradients were finite, bool; ``None`` in evaluation and with
         ``on_nan="ignore"``.
+      gradient_norm: Sum over the steps of the global norm of the gradient, before any clipping; 0
+        for a step whose gradient is not finite. ``None`` in evaluation.
     """
 
     loss_sum: jax.Array
     correct: jax.Array
     examples: jax.Array
     finite: jax.Array | None = None
+    gradient_norm: jax.Array | None = None
 
     @property
     def loss(self) -> jax.Array:

@@ -25,6 +25,7 @@ from jaxcnn.training.history import Epoch
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
+from jaxcnn.training.optimizer_update import DescribedOptimizer
 from jaxcnn.training.optimizers import OPTIMIZERS, make_optimizer
 from jaxcnn.training.options import TrainingOptions
 from jaxcnn.training.output_activation import activation_of_loss, describe_double_activation
@@ -102,7 +103,9 @@ class Task:
                 self.options.epochs * self.steps_per_epoch, self._peak
             )
         if self.optimizer is None:
-            return optax.adam(rate)
+            adam = DescribedOptimizer(*optax.adam(rate))
+            adam.learning_rate = rate
+            return adam
         return make_optimizer(self.optimizer, learning_rate=rate)
 
     @property

@@ -134,6 +134,8 @@ def compile_step(
         if state.ema is not None and options.ema is not None:
             ema = state.ema.update(params, statistics, decay=options.ema, steps=state.step)
             after = after._replace(ema=ema)
+        norm = optax.tree.norm(jax.tree.map(lambda array: array.astype(jnp.float32), gradients))
+        metrics = metrics._replace(gradient_norm=jnp.where(jnp.isfinite(norm), norm, 0))
         if state.scale is None and state.skipped is None:
             return after, metrics
         return _guard(state, after, gradients, metrics, options.on_nan)

@@ -22,6 +22,7 @@ from jaxcnn.training import (
     Stepped,
     confusion,
     history_csv,
+    make_optimizer,
     tensorboard,
     top_k,
 )
@@ -126,17 +127,24 @@ def test_tensorboard_reads_what_was_measured(tmp_path):
         if isinstance(event, Stepped):
             steps.append(float(event.metrics.loss_sum) / 4)
 
-    options = {"metrics": {"top-2": top_k(2)}, "ema": 0.9}
+    sgd = make_optimizer("sgd", learning_rate=0.1, momentum=0.0)
+    options = {"metrics": {"top-2": top_k(2)}, "ema": 0.9, "optimizer": sgd}
     result = fit(callbacks=[tensorboard(tmp_path, every=2), note], **options)
     scalars = read(tmp_path)
     assert set(scalars) == {
         "loss/step", "loss/training", "loss/validation", "loss/ema", "accuracy/training",
         "accuracy/validation", "accuracy/ema", "metrics/top-2", "training/skipped",
-        "training/seconds", "training/images_per_second",
+        "training/seconds", "training/images_per_second", "training/gradient_norm",
+        "training/learning_rate",
     }  # fmt: skip
     assert [step for step, _ in scalars["loss/step"]] == [2, 4, 6]
     np.testing.assert_allclose([value for _, value in scalars["loss/step"]], steps[1::2], rtol=1e-6)
-    for tag, name in (("loss/training", "loss"), ("loss/ema", "ema_loss")):
+    for tag, name in (
+        ("loss/training", "loss"),
+        ("loss/ema", "ema_loss"),
+        ("training/gradient_norm", "gradient_norm"),
+        ("training/learning_rate", "learning_rate"),
+    ):
         assert [step for step, _ in scalars[tag]] == [3, 6]
         expected = [getattr(row, name) for row in result.history]
         np.testing.assert_allclose([value for _, value in scalars[tag]], expected, rtol=1e-6)
@@ -169,3 +177,53 @@ def test_tensorboard_errors(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ImportError, match=r"pip install 'jaxcnn\[tensorboard\]'"):
         tensorboard(tmp_path)
+
+
+def norms_and_rates(**options):
+    """Return learning rates and gradient norms of the epochs, each of one step."""
+    seen = []
+    result = fit(batch_size=12, callbacks=[seen.append], **options)
+    steps = [event.metrics for event in seen if isinstance(event, Stepped)]
+    history = result.history
+    assert [row.gradient_norm for row in history] == [float(m.gradient_norm) for m in steps]
+    return [row.learning_rate for row in history], [row.gradient_norm for row in history]
+
+
+def test_history_has_learning_rate_and_gradient_norm(tmp_path):
+    schedule = optax.linear_schedule(0.1, 0.0, 4)
+    clipped = make_optimizer("sgd", learning_rate=schedule, momentum=0.0, clip_norm=1e-3)
+    rates, norms = norms_and_rates(optimizer=clipped, run=tmp_path)
+    assert rates == pytest.approx([0.1, 0.075])
+
+    images = np.random.default_rng(0).integers(0, 256, (12, 16), np.uint8).astype(np.float64) / 255
+    model = cnn.serial(cnn.flatten(), cnn.dense(3)).build((4, 4, 1), rngs=nnx.Rngs(0))
+    logits = images @ np.asarray(model.dense_1.kernel[...]) + np.asarray(model.dense_1.bias[...])
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    errors = (shares - np.eye(3)[np.arange(12) % 3]) / 12
+    expected = np.sqrt(((images.T @ errors) ** 2).sum() + (errors.sum(axis=0) ** 2).sum())
+    assert norms[0] == pytest.approx(expected, rel=1e-5)  # before it is clipped
+
+    rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
+    assert [float(row["learning_rate"]) for row in rows] == pytest.approx(rates)
+    assert [float(row["gradient_norm"]) for row in rows] == pytest.approx(norms)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        (optax.inject_hyperparams(optax.adam)(optax.linear_schedule(0.1, 0.0, 4)), [0.1, 0.075]),
+        (optax.chain(optax.clip(1.0), make_optimizer("adam", learning_rate=0.2)), [None, None]),
+        (make_optimizer("adam", learning_rate=0.2), [0.2, 0.2]),
+        (optax.sgd(0.1), [None, None]),
+    ],
+)
+def test_learning_rates_that_are_known(optimizer, expected):
+    rates, _ = norms_and_rates(optimizer=optimizer)
+    assert rates == [rate and pytest.approx(rate) for rate in expected]
+
+
+@pytest.mark.implicit_promotion
+def test_a_default_learning_rate_rises_and_falls():
+    rates, _ = norms_and_rates(optimizer=None, epochs=4, learning_rate=0.5)
+    schedule = optax.cosine_onecycle_schedule(4, 0.5)
+    assert rates == pytest.approx([float(schedule(step)) for step in range(4)])

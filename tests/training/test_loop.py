@@ -349,7 +349,7 @@ FIT_ERRORS = [
     (
         {"learning_rate": 0.1},
         ValueError,
-        "learning_rate is that of the default optimizer.*Received: learning_rate=0.1 and",
+        "learning_rate is that of an optimizer given by name.*Received: learning_rate=0.1 and",
     ),
     *(
         (
@@ -385,7 +385,7 @@ FIT_ERRORS = [
         r"data must be a Dataset, as cnn.Dataset\(images, labels\) and .*of type tuple",
     ),
     ({"validation": DATA.images}, TypeError, "validation must be a Dataset.*of type ndarray"),
-    ({"optimizer": "adam"}, TypeError, "must be an Optax transformation.*optimizer='adam'"),
+    ({"optimizer": 0.1}, TypeError, "or an Optax transformation.*optimizer=0.1"),
     (
         {"min_improvement": 0.1},
         ValueError,
