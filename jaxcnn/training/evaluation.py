@@ -1,5 +1,6 @@
 """Evaluation and prediction over a whole data set."""
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,8 +20,14 @@ from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
 from jaxcnn.training.model_structure import Structure
+from jaxcnn.training.named_losses import resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
-from jaxcnn.training.output_activation import check_output, choose_activation, find_ending
+from jaxcnn.training.output_activation import (
+    check_output,
+    choose_activation,
+    describe_double_activation,
+    find_ending,
+)
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.state import TrainState, inference_state
 
@@ -72,9 +79,10 @@ def evaluate(
     """
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     data = as_dataset("data", data)
-    resolved = resolve_metrics(metrics)
+    resolved, loss = resolve_metrics(metrics), resolve_loss(loss)
     step = make_eval_step(model, loss=loss, metrics=resolved)
-    check_fits(model, data)
+    if warning := describe_double_activation(loss, check_fits(model, data)):
+        warnings.warn(warning, stacklevel=2)
     state = placement.put_state(inference_state(model))
     return evaluate_state(
         step, state, data, batch_size=batch_size, metrics=resolved, placement=placement

@@ -71,7 +71,7 @@ def describe_double_activation(loss: Callable[..., jax.Array], ending: str | Non
     name = function.__name__
     return (
         f"the model ends in a {ending}, and {name} applies the {contained} to logits itself: "
-        "applied twice, the model learns slowly or not at all. Remove the "
+        "applied twice, the loss is wrong and the model learns slowly or not at all. Remove the "
         f"{ending} at its end (predict applies it), or use "
         f"loss=functools.partial({name}, from_logits=False)"
     )

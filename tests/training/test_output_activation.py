@@ -67,8 +67,11 @@ def test_probabilities_train_as_their_logits():
 )
 def test_an_activation_before_a_loss_of_logits_is_told_once(make, data, loss, ending):
     with pytest.warns(UserWarning, match=f"ends in a {ending}, and .*from_logits=False") as told:
-        cnn.fit(make(), data, loss=loss, **OPTIONS | {"epochs": 1})
+        result = cnn.fit(make(), data, loss=loss, **OPTIONS | {"epochs": 1})
     assert len(told) == 1
+    assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match=f"ends in a {ending}, and "):
+        cnn.evaluate(result.model, data, loss=loss)
 
 
 @pytest.mark.parametrize(
