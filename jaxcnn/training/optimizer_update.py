@@ -115,9 +115,9 @@ def params_to_evaluate(optimizer_state: optax.OptState, params: ArrayTree) -> Ar
     def average(share: jax.Array, between: jax.Array, fast: Any) -> jax.Array:
         if isinstance(fast, optax.MaskedNode):  # of another part of a partition
             return between
-        own = jnp.float32(share)
-        found = (between.astype(jnp.float32) - (1 - own) * fast.astype(jnp.float32)) / own
-        return found.astype(between.dtype)
+        wide = jnp.promote_types(between.dtype, jnp.float32)
+        own, y, z = (jnp.asarray(array, wide) for array in (share, between, fast))
+        return ((y - (1 - own) * z) / own).astype(between.dtype)
 
     for state in jax.tree.leaves(optimizer_state, is_leaf=is_schedule_free):
         if is_schedule_free(state):

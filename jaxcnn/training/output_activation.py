@@ -34,14 +34,16 @@ _OF_LOSSES = {
 }
 # For losses of the user's own, by the kind of the labels (jaxcnn.data.labels).
 _OF_LABELS = {"class": "softmax", "positions": "softmax", "several": "sigmoid", "numbers": "none"}
-_TRAINED: weakref.WeakKeyDictionary[nnx.Module, str] = weakref.WeakKeyDictionary()
+# By the identity of a living module: one that is a dataclass has no hash.
+_TRAINED: dict[int, str] = {}
 # Operations that change neither the values of a softmax nor their order.
 _PASSED = frozenset({"convert_element_type", "reshape", "squeeze", "copy", "optimization_barrier"})
 
 
 def remember_activation(model: nnx.Module, activation: str) -> None:
     """Let ``predict`` apply `activation` to the outputs of this module."""
-    _TRAINED[model] = activation
+    _TRAINED[id(model)] = activation
+    weakref.finalize(model, _TRAINED.pop, id(model), None)
 
 
 def activation_of_loss(loss: Callable[..., jax.Array], kind: str) -> str:
@@ -113,7 +115,7 @@ def choose_activation(
         )
     name = arguments.check_choice("activation", activation, ("auto", *ACTIVATIONS))
     if name == "auto":
-        name = _TRAINED.get(model) or _activation_of_outputs(output_shape, ending)
+        name = _TRAINED.get(id(model)) or _activation_of_outputs(output_shape, ending)
     return ACTIVATIONS[name]
 
 

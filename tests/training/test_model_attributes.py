@@ -72,6 +72,22 @@ def test_the_learning_rate_finder_takes_a_list():
     assert search.suggestion > 0
 
 
+def test_a_module_that_is_a_dataclass():
+    """Python gives a dataclass that compares by its fields no hash."""
+
+    @dataclasses.dataclass
+    class Own(nnx.Module):
+        head: nnx.Linear
+        names: tuple = ("a",)
+
+        def __call__(self, x):
+            return self.head(x.reshape(len(x), -1))
+
+    model = Own(nnx.Linear(16, 2, rngs=nnx.Rngs(0)))
+    trained = cnn.fit(model, DATA, epochs=1, batch_size=20, progress=False).model
+    np.testing.assert_allclose(cnn.predict(trained, DATA.images).sum(axis=-1), 1, rtol=1e-5)
+
+
 def test_a_change_in_place_is_another_model():
     model = Model([1.0])
     once = cnn.predict(model, DATA.images, activation=None)
