@@ -64,6 +64,7 @@ def fit(
     validation: Dataset | None = None,
     optimizer: optax.GradientTransformation | str | None = None,
     learning_rate: float | optax.Schedule | None = None,
+    freeze: Sequence[str] = (),
     loss: Loss | str = cross_entropy,
     augment: Augment | str | None = None,
     mix: Mix | None = None,
@@ -92,6 +93,9 @@ def fit(
         (Smith and Topin, 2018), which rises to its peak and falls to nearly 0 by the last step.
       learning_rate: Peak of that cycle, above 0, or an Optax schedule in its place; ``None`` means
         0.003. It cannot be combined with an Optax transformation, which has its own.
+      freeze: Patterns of the names of parameters that are not trained, such as ``"base.*"``; a
+        module of which all are frozen computes as at inference, as ``frozen`` of
+        :func:`make_optimizer` says.
       loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
         of a loss of :mod:`jaxcnn.training`, such as ``"focal"``; with `mix`,
         in training, it receives shares of the classes ``(batch, classes)`` instead of labels.
@@ -132,6 +136,7 @@ def fit(
         validation=validation,
         optimizer=optimizer,
         learning_rate=learning_rate,
+        freeze=freeze,
         loss=resolve_loss(loss),
         augment=augment,
         mix=mix,

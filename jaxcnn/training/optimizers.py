@@ -105,6 +105,22 @@ def make_optimizer(
     rule = _rule(name, _momentum(name, momentum), _betas(name, betas))
     parts += [decay, rule] if name == "sgd" else [rule, decay]
     optimizer = optax.chain(*parts, optax.scale_by_learning_rate(rate))
+    return freeze_parameters(optimizer, frozen, learning_rate=rate)
+
+
+def freeze_parameters(
+    optimizer: optax.GradientTransformation,
+    frozen: Sequence[str],
+    *,
+    learning_rate: float | optax.Schedule | None,
+) -> DescribedOptimizer:
+    """Return an optimizer that leaves parameters unchanged.
+
+    Args:
+      optimizer: Any transformation, of the other parameters.
+      frozen: Patterns, as for :func:`make_optimizer`.
+      learning_rate: That of `optimizer`, where it is known.
+    """
     patterns = _patterns(frozen)
     if patterns:
         optimizer = optax.partition(
@@ -112,7 +128,7 @@ def make_optimizer(
             lambda params: _labels(params, patterns),
         )
     made = DescribedOptimizer(optimizer.init, allow_promotion(optimizer.update))
-    made.learning_rate, made.frozen = rate, patterns
+    made.learning_rate, made.frozen = learning_rate, patterns
     return made
 
 

@@ -1,7 +1,7 @@
 """A training task: a model, data and options, checked against one another before any long work."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -25,8 +25,7 @@ from jaxcnn.training.history import Epoch
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
-from jaxcnn.training.optimizer_update import DescribedOptimizer
-from jaxcnn.training.optimizers import OPTIMIZERS, make_optimizer
+from jaxcnn.training.optimizers import OPTIMIZERS, freeze_parameters, make_optimizer
 from jaxcnn.training.options import TrainingOptions
 from jaxcnn.training.output_activation import activation_of_loss, describe_double_activation
 from jaxcnn.training.placement import ONE_DEVICE, Placement
@@ -53,6 +52,7 @@ class Task:
     validation: Dataset | None = None
     optimizer: optax.GradientTransformation | str | None = None
     learning_rate: float | optax.Schedule | None = None
+    freeze: Sequence[str] = ()
     loss: Loss = cross_entropy
     augment: Augment | str | None = None
     mix: Mix | None = None
@@ -95,18 +95,17 @@ class Task:
     @cached_property
     def transformation(self) -> optax.GradientTransformation:
         """The optimizer; one that is given by name, or none, has a one-cycle learning rate."""
-        if not (self.optimizer is None or isinstance(self.optimizer, str)):
-            return self.optimizer
-        rate = self.learning_rate
-        if not callable(rate):
-            rate = optax.cosine_onecycle_schedule(
-                self.options.epochs * self.steps_per_epoch, self._peak
-            )
-        if self.optimizer is None:
-            adam = DescribedOptimizer(*optax.adam(rate))
-            adam.learning_rate = rate
-            return adam
-        return make_optimizer(self.optimizer, learning_rate=rate)
+        given, rate = self.optimizer, self.learning_rate
+        if given is None or isinstance(given, str):
+            if not callable(rate):
+                steps = self.options.epochs * self.steps_per_epoch
+                rate = optax.cosine_onecycle_schedule(steps, self._peak)
+            made = optax.adam(rate) if given is None else make_optimizer(given, learning_rate=rate)
+            return freeze_parameters(made, self.freeze, learning_rate=rate)
+        if not self.freeze:
+            return given
+        known = getattr(given, "learning_rate", None)
+        return freeze_parameters(given, self.freeze, learning_rate=known)
 
     @property
     def _peak(self) -> float:
@@ -180,6 +179,8 @@ class Task:
         }
         if described["optimizer"] == "given" or callable(self.learning_rate):
             del described["epochs"]  # only the default learning rate depends on their number
+        if self.freeze:  # older runs have no such option
+            described["freeze"] = tuple(self.freeze)
         model = describe_model(self.model)
         return model | {name: describe_option(value) for name, value in described.items()}
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
@@ -110,6 +111,23 @@ def loss_of_head(model, features):
         return jnp.mean(jax.scipy.special.logsumexp(logits, axis=-1) - chosen)
 
     return loss
+
+
+@pytest.mark.parametrize("optimizer", [None, "adam", optax.adam(0.01)])
+def test_fit_freezes_under_any_optimizer(optimizer):
+    model = ours(nnx.Rngs(0))
+    images = (IMAGES - IMAGES.min()) / np.ptp(IMAGES)
+    data = cnn.Dataset(images, np.arange(8) % 3)
+    options = {"epochs": 1, "batch_size": 8, "progress": False}
+    trained = cnn.fit(model, data, optimizer=optimizer, freeze=["base.*"], **options).model
+    after, before = (jax.tree.leaves(nnx.state(part.base)) for part in (trained, model))
+    for array, expected in zip(after, before, strict=True):
+        np.testing.assert_array_equal(array, expected)
+    assert (trained.head.kernel[...] != model.head.kernel[...]).any()
+    with pytest.raises(ValueError, match="a pattern of frozen must match"):
+        cnn.fit(model, data, freeze=["bsae.*"], **options)
+    with pytest.raises(TypeError, match="frozen must be a sequence of patterns"):
+        cnn.fit(model, data, freeze="base.*", **options)
 
 
 def test_dropout_between_frozen_and_trained_modules_drops():
