@@ -40,6 +40,9 @@ def init_optimizer(optimizer: optax.GradientTransformation, params: ArrayTree) -
     Its arrays share no memory, as a step donates them: ``prodigy`` and ``dog`` keep the first
     parameters themselves. ``schedule_free`` keeps Python's numbers, and ``monitor`` has no place
     for its measurements before the first; a checkpoint and ``on_nan`` need one form throughout.
+
+    Raises:
+      TypeError: a transformation in a chain does not take the arguments that others ask for.
     """
     first = allow_promotion(optimizer.init)(params)
 
@@ -56,7 +59,17 @@ def init_optimizer(optimizer: optax.GradientTransformation, params: ArrayTree) -
         leaf = given.get(jax.tree_util.keystr(path))
         return jnp.zeros(shape.shape, shape.dtype) if leaf is None else jnp.copy(leaf)
 
-    return jax.tree_util.tree_map_with_path(settle, jax.eval_shape(step, params, first))
+    try:
+        shapes = jax.eval_shape(step, params, first)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise TypeError(
+            "a transformation within optimizer does not take the arguments that its chain passes "
+            "on (value, grad, value_fn, …): put optax.GradientTransformation(*transformation) in "
+            f"its place. Received: {error}"
+        ) from error
+    return jax.tree_util.tree_map_with_path(settle, shapes)
 
 
 def update_params(

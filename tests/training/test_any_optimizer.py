@@ -285,3 +285,11 @@ def test_schedule_free_of_a_part_of_the_parameters():
     evaluated = state.to_evaluate().params
     assert (evaluated["kernel"] != state.params["kernel"]).any()
     np.testing.assert_array_equal(evaluated["bias"], state.params["bias"])
+
+
+def test_a_chain_whose_link_takes_no_arguments_tells_the_way():
+    sam = make("sam")
+    with pytest.raises(TypeError, match=r"put optax\.GradientTransformation\(\*transformation\)"):
+        first_and_step(optax.chain(optax.clip(1.0), sam))
+    state, _ = first_and_step(optax.chain(optax.clip(1.0), optax.GradientTransformation(*sam)))
+    assert state.step == 0
