@@ -325,6 +325,7 @@ WRONG = [
     "modules.Dropout('0.5')",
     "modules.Dropout(0.5)(x, train=True)",
     "modules.BatchNorm(4, axis=1, rngs=rngs)",
+    "modules.BatchNorm(4, axis_name=0, rngs=rngs)",
     "modules.BatchNorm(4, rngs=0)",
     "modules.BatchNorm(4, rngs=rngs)(pixels)",
     "modules.BatchNorm(4, rngs=rngs)(first)",

@@ -360,7 +360,7 @@ def test_a_dilated_pool_stays_after_relu(dilation):
 
 
 def test_batch_norm_has_no_option_that_it_does_not_heed():
-    for option in ("axis", "axis_name", "use_running_average", "use_fast_variance"):
+    for option in ("axis", "axis_index_groups", "use_running_average", "use_fast_variance"):
         with pytest.raises(TypeError, match=option):
             modules.BatchNorm(3, rngs=nnx.Rngs(0), **{option: None})
 

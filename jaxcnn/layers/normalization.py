@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from jaxcnn import arguments, modules, shapes
 from jaxcnn.layers.layer import Layer, check_dtypes, check_flags
 from jaxcnn.modules.linear import check_rngs
+from jaxcnn.modules.normalization import check_axis_name
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,16 +76,20 @@ class batch_norm(_Norm):
       use_scale, use_bias: Whether to multiply by a learned number per channel, and to add one.
       dtype: Dtype of the result; ``None`` means that of the input. Statistics are float32.
       param_dtype: Dtype in which the parameters are stored.
+      axis_name: Axis of a ``jax.shard_map`` or ``jax.pmap`` over whose devices training
+        synchronizes the statistics; see :class:`jaxcnn.modules.BatchNorm`.
     """
 
     _: KW_ONLY
     momentum: float = 0.9
     use_bias: bool = True
+    axis_name: str | None = None
 
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
         arguments.check_number("momentum", self.momentum, minimum=0, maximum=1)
+        check_axis_name(self.axis_name)
 
     def _module(self, channels: int, rngs: nnx.Rngs) -> nnx.Module:
         return modules.BatchNorm(channels, rngs=rngs, **vars(self))

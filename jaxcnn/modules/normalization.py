@@ -42,6 +42,7 @@ class BatchNorm(nnx.BatchNorm):
         bias_init: Initializer = zeros,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
+        axis_name: str | None = None,
         rngs: nnx.Rngs,
     ) -> None:
         """Create the parameters and the statistics.
@@ -56,6 +57,9 @@ class BatchNorm(nnx.BatchNorm):
           bias_init: A function of ``(key, shape, dtype)``.
           dtype: Dtype of the result; ``None`` means that of the input.
           param_dtype: Dtype of the parameters.
+          axis_name: Axis of a ``jax.shard_map`` or ``jax.pmap`` over whose devices the statistics
+            of a training step are synchronized, each with an equal part of the batch. ``None``
+            takes those of each device's part; a batch that is sharded without them is one batch.
           rngs: Source of the parameters' keys.
 
         Raises:
@@ -74,6 +78,7 @@ class BatchNorm(nnx.BatchNorm):
             bias_init=bias_init,
             dtype=dtype,
             param_dtype=param_dtype,
+            axis_name=check_axis_name(axis_name),
             rngs=rngs,
         )
 
@@ -97,7 +102,7 @@ class BatchNorm(nnx.BatchNorm):
                 dtype=self.dtype,
             )
         y, mean, variance = normalize_over_batch(
-            x, scale, bias, epsilon=self.epsilon, dtype=self.dtype
+            x, scale, bias, epsilon=self.epsilon, dtype=self.dtype, axis_name=self.axis_name
         )
         self._update(self.mean, mean)
         self._update(self.var, variance)
@@ -181,6 +186,17 @@ class RMSNorm(_Normalized, nnx.RMSNorm):  # type: ignore[misc]  # the call is ou
 
     def _parts(self, ndim: int) -> dict[str, Any]:
         return {"axes": (ndim,), "center": False}
+
+
+def check_axis_name(name: Any) -> str | None:
+    """Return the name of an axis of devices, or ``None``.
+
+    Raises:
+      TypeError: it is anything else.
+    """
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"axis_name must be a string or None. Received: axis_name={name!r}")
+    return name
 
 
 def _checked(x: jax.Array, features: int) -> jax.Array:

@@ -13,7 +13,7 @@ from jaxcnn.ops.primitives.channels import spread, total
 from jaxcnn.ops.primitives.summation import accumulator
 
 
-def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+def batch_moments(x: jax.Array, *, axis_name: str | None = None) -> tuple[jax.Array, jax.Array]:
     """Compute the mean and the variance of each channel over the batch and all positions.
 
     The variance is the mean of (x − mean)², divided by the number of values n, not n − 1. The
@@ -25,6 +25,8 @@ def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     Args:
       x: ``(batch, …, channels)``, floating point; halves are summed in float32.
+      axis_name: Axis of a ``jax.shard_map``, ``jax.pmap`` or ``jax.vmap`` over whose parts of the
+        batch, of equal size, the moments are taken too.
 
     Returns:
       Mean and variance, ``(channels,)`` each, in the dtype of the sums: at least float32.
@@ -34,7 +36,7 @@ def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
       ValueError: ``x`` has fewer than two axes.
     """
     x = _check_input(x)
-    _, mean, variance = _center(x)
+    _, mean, variance = _center(x, axis_name)
     return mean, variance
 
 
@@ -97,13 +99,14 @@ def normalize_over_batch(
     *,
     epsilon: float = 1e-5,
     dtype: DTypeLike | None = None,
+    axis_name: str | None = None,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return ``batch_norm(x, scale, bias, *batch_moments(x))`` and the two moments.
 
     The difference x − mean is computed once, which saves the backward pass one sum over ``x``.
     """
     x = _check_input(x)
-    centered, mean, variance = _center(x)
+    centered, mean, variance = _center(x, axis_name)
     return _scale(x, centered, variance, scale, bias, epsilon, dtype), mean, variance
 
 
@@ -153,15 +156,20 @@ def normalize_examples(
     return y.astype(x.dtype if dtype is None else dtype)
 
 
-def _center(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _center(x: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return x − mean, the mean and the variance."""
     wide = x.astype(accumulator(x))
     count = math.prod(x.shape[:-1])
-    mean = total(wide) / count
+
+    def average(values: jax.Array) -> jax.Array:
+        mean = total(values) / count
+        return mean if axis_name is None else lax.pmean(mean, axis_name)
+
+    mean = average(wide)
     centered = wide - spread(mean, wide)
     # The mean of squared differences: E[x²] − E[x]² has no correct digit left where the mean is
     # large compared with the deviation.
-    return centered, mean, total(centered * centered) / count
+    return centered, mean, average(centered * centered)
 
 
 def _scale(

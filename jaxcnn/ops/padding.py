@@ -56,9 +56,8 @@ def pad(
     borders = ((0, 0), *pairs, (0, 0))
     if mode == "zeros":
         return jnp.pad(x, borders, constant_values=jnp.asarray(value, x.dtype))
-    if mode == "replicate":
-        return jnp.pad(x, borders, mode="edge")
-    # jnp.pad compares the widths with the sizes, which may be symbolic.
+    # jnp.pad compares widths with sizes, which may be symbolic, and slices the batch, which may be
+    # sharded.
     for axis, (low, high) in enumerate(pairs, start=1):
         last = x.shape[axis] - 1
         if mode == "reflect":
@@ -66,6 +65,9 @@ def pad(
                 jnp.flip(lax.slice_in_dim(x, *ends, axis=axis), axis)
                 for ends in ((1, low + 1), (last - high, last))
             )
+        elif mode == "replicate":
+            before = jnp.repeat(lax.slice_in_dim(x, 0, 1, axis=axis), low, axis=axis)
+            after = jnp.repeat(lax.slice_in_dim(x, last, last + 1, axis=axis), high, axis=axis)
         else:
             before = lax.slice_in_dim(x, last + 1 - low, last + 1, axis=axis)
             after = lax.slice_in_dim(x, 0, high, axis=axis)

@@ -170,8 +170,10 @@ def space_to_depth(x: jax.Array, block: int) -> jax.Array:
     checks.images("x", x)
     *spatial, channels = move_blocks_to_channels(x.shape[1:], block)
     axes = len(spatial)
-    split = [n for size in spatial for n in (size, block)]
-    blocks = x.reshape(x.shape[0], *split, x.shape[-1])
+    blocks = x
+    for axis in reversed(range(1, axes + 1)):  # JAX infers the sharding of one split at a time
+        shape = blocks.shape
+        blocks = blocks.reshape(*shape[:axis], shape[axis] // block, block, *shape[axis + 1 :])
     outer, inner = range(1, 2 * axes, 2), range(2, 2 * axes + 1, 2)
     return blocks.transpose(0, *outer, *inner, 2 * axes + 1).reshape(x.shape[0], *spatial, channels)
 
@@ -201,4 +203,7 @@ def depth_to_space(x: jax.Array, block: int) -> jax.Array:
     axes = x.ndim - 2
     split = x.reshape(*x.shape[:-1], *(block,) * axes, shape[-1])
     pairs = [axis for i in range(axes) for axis in (1 + i, 1 + axes + i)]
-    return split.transpose(0, *pairs, 2 * axes + 1).reshape(x.shape[0], *shape)
+    y = split.transpose(0, *pairs, 2 * axes + 1)
+    for axis, size in enumerate(shape[:-1], start=1):
+        y = y.reshape(*y.shape[:axis], size, *y.shape[axis + 2 :])
+    return y

@@ -1,18 +1,20 @@
 """Gradients on two devices beside those on one, as JSON; ``test_sharding.py`` starts it.
 
-JAX_NUM_CPU_DEVICES=2 python sharded.py
+JAX_NUM_CPU_DEVICES=2 python sharded.py [CASE …]
 """
 
 import json
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.sharding import AxisType
+from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxcnn import modules, ops
+from jaxcnn.ops.normalization import normalize_over_batch
 
 ALL, HALF = P(), P("devices")
 
@@ -93,7 +95,39 @@ def differences(function, shape, *shared):
     with jax.set_mesh(jax.make_mesh((2,), ("devices",), axis_types=(AxisType.Explicit,))):
         arrays = map(jax.device_put, (x, *others), specs)
         found["in_types"] = largest(jax.jit(by_jax)(*arrays), together)
+    explicit = jax.make_mesh((2,), ("devices",))  # explicit axes, and no mesh is set
+    placed = [
+        jax.device_put(array, NamedSharding(explicit, spec))
+        for array, spec in zip((x, *others), specs, strict=True)
+    ]
+    found["without_set_mesh"] = largest(jax.jit(by_jax)(*placed), together)
     return found
+
+
+def synchronized():
+    """Largest difference of batch norm over two devices from that over one, gradients included."""
+    mesh = jax.make_mesh((2,), ("devices",), axis_types=(AxisType.Auto,))
+    x, scale, bias = numbers(0, *IMAGES) + 3, numbers(1, 4), numbers(2, 4)
+
+    def step(axis_name):
+        def run(x, scale, bias):
+            module = modules.BatchNorm(4, axis_name=axis_name, rngs=nnx.Rngs(0))
+
+            def loss(x, scale, bias):
+                y, *_ = normalize_over_batch(x, scale, bias, axis_name=axis_name)
+                total = (y**3).sum()
+                return total if axis_name is None else jax.lax.psum(total, axis_name)
+
+            module.scale[...], module.bias[...] = scale, bias
+            y = module(x, train=True)
+            gradients = jax.grad(loss, argnums=(0, 1, 2))(x, scale, bias)
+            return y, gradients[0], module.mean[...], module.var[...], *gradients[1:]
+
+        return run
+
+    specs = HALF, HALF, ALL, ALL, ALL, ALL
+    sharded = jax.shard_map(step("devices"), mesh=mesh, in_specs=(HALF, ALL, ALL), out_specs=specs)
+    return largest(jax.jit(sharded)(x, scale, bias), jax.jit(step(None))(x, scale, bias))
 
 
 def largest(ours, expected):
@@ -102,8 +136,9 @@ def largest(ours, expected):
 
 
 if __name__ == "__main__":
-    results = {}
-    for name, case in CASES.items():
+    results = {"synchronized": synchronized()}
+    for name in sys.argv[1:] or CASES:
+        case = CASES[name]
         try:
             results[name] = differences(*case)
         except Exception as error:  # for the test to show

@@ -4,6 +4,7 @@ The platform is known when a program is lowered, not when it is traced, so that 
 every platform, including several at once in a ``jax.export``.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -46,13 +47,16 @@ def primitive(
         return jax.jit(functools.partial(made.bind, params=params))
 
     def run_plain(*arrays: jax.Array, params: Hashable) -> jax.Array:
-        return plain(*arrays, params)
+        with _mesh_of(arrays):
+            return plain(*arrays, params)
 
     def run_on_cpu(*arrays: jax.Array, params: Hashable) -> jax.Array:
         sizes = [size for array in arrays for size in array.shape]
         known = all(isinstance(size, int) and size > 0 for size in sizes)
         whole = not any(sharding(jax.typeof(array)) for array in arrays)
-        return (on_cpu if on_cpu and known and whole else plain)(*arrays, params)
+        if on_cpu and known and whole:
+            return on_cpu(*arrays, params)
+        return run_plain(*arrays, params=params)
 
     def vmap(arrays: Any, axes: Any, *, params: Hashable) -> tuple[jax.Array, int]:
         mapped = [axis is not None for axis in axes]
@@ -116,6 +120,18 @@ def compile_separately(function: Callable[..., jax.Array], *arrays: jax.Array) -
     """
     with set_xla_metadata(inlineable="false"):
         return jax.jit(function)(*arrays)
+
+
+def _mesh_of(arrays: Sequence[jax.Array]) -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which new arrays are on the mesh of explicit axes that arrays are on.
+
+    Without ``jax.set_mesh`` only the types of the arrays know it.
+    """
+    for array in arrays:
+        found = sharding(jax.typeof(array))
+        if found is not None:
+            return jax.sharding.use_abstract_mesh(found.mesh.abstract_mesh)
+    return contextlib.nullcontext()
 
 
 def sharding(kind: Any) -> jax.sharding.NamedSharding | None:
