@@ -123,5 +123,5 @@ def _parts(metric: Metric) -> tuple[Any, ...]:
 def _error(given: Any) -> TypeError:
     return TypeError(
         'metrics must map names to metrics, such as {"top-5": top_k(5)}, or be a sequence of names '
-        f'and functions, such as ["f1", "top-5"]. Received: metrics={given!r}'
+        f'and functions, such as ["f1", "top-5"]. Received: metrics={arguments.shown(given)}'
     )

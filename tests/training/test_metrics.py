@@ -480,12 +480,12 @@ LOGITS, LABELS, MASK = jnp.zeros((2, 3)), jnp.array([0, 1]), jnp.ones(2, bool)
         (
             lambda: cnn.evaluate(Stored(), stored(3)[0], metrics=[accuracy()]),
             TypeError,
-            r'metrics must map names to metrics, such as {"top-5": top_k\(5\)}. Received: ',
+            r'metrics must map names to metrics, such as {"top-5": top_k\(5\)}, or be a sequence',
         ),
         (
-            lambda: cnn.make_eval_step(Stored(), metrics={"accuracy": accuracy}),
+            lambda: cnn.make_eval_step(Stored(), metrics={"own": 3}),
             TypeError,
-            r"metrics must map names to metrics, .* Received: metrics={'accuracy': <function",
+            r"metrics must map names to metrics, .* Received: metrics={'own': 3}",
         ),
     ],
 )
