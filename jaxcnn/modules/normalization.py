@@ -131,11 +131,11 @@ class _Normalized:
         x = _checked(x, self.num_features)
         scale, bias = (None if p is None else p[...] for p in (self.scale, self.bias))
         return normalize_examples(
-            x, scale, bias, epsilon=self.epsilon, dtype=self.dtype, **self._parts(x.ndim)
+            x, scale, bias, epsilon=self.epsilon, dtype=self.dtype, **self._parts()
         )
 
-    def _parts(self, ndim: int) -> dict[str, Any]:
-        """Return the options of :func:`normalize_examples` for an input of ``ndim`` axes."""
+    def _parts(self) -> dict[str, Any]:
+        """Return which parts of an example are normalized, for :func:`normalize_examples`."""
         raise NotImplementedError
 
 
@@ -146,8 +146,8 @@ class LayerNorm(_Normalized, nnx.LayerNorm):  # type: ignore[misc]  # the call i
     Array([[[-0.9999995,  0.9999995]]], dtype=float32)
     """
 
-    def _parts(self, ndim: int) -> dict[str, Any]:
-        return {"axes": (ndim,)}
+    def _parts(self) -> dict[str, Any]:
+        return {"channels": True}
 
 
 class GroupNorm(_Normalized, nnx.GroupNorm):  # type: ignore[misc]  # the call is ours
@@ -162,8 +162,8 @@ class GroupNorm(_Normalized, nnx.GroupNorm):  # type: ignore[misc]  # the call i
         super().__init__(num_features, **options)
         self.num_features = num_features
 
-    def _parts(self, ndim: int) -> dict[str, Any]:
-        return {"axes": (*range(1, ndim - 1), ndim), "groups": self.num_groups}
+    def _parts(self) -> dict[str, Any]:
+        return {"positions": True, "channels": True, "groups": self.num_groups}
 
 
 class InstanceNorm(_Normalized, nnx.InstanceNorm):  # type: ignore[misc]  # the call is ours
@@ -173,8 +173,8 @@ class InstanceNorm(_Normalized, nnx.InstanceNorm):  # type: ignore[misc]  # the 
     (1, 2, 4)
     """
 
-    def _parts(self, ndim: int) -> dict[str, Any]:
-        return {"axes": tuple(range(1, ndim - 1))}
+    def _parts(self) -> dict[str, Any]:
+        return {"positions": True}
 
 
 class RMSNorm(_Normalized, nnx.RMSNorm):  # type: ignore[misc]  # the call is ours
@@ -184,8 +184,8 @@ class RMSNorm(_Normalized, nnx.RMSNorm):  # type: ignore[misc]  # the call is ou
     (1, 2, 4)
     """
 
-    def _parts(self, ndim: int) -> dict[str, Any]:
-        return {"axes": (ndim,), "center": False}
+    def _parts(self) -> dict[str, Any]:
+        return {"channels": True, "center": False}
 
 
 def check_axis_name(name: Any) -> str | None:

@@ -1,7 +1,6 @@
 """Normalization over a batch, and over the parts of each example."""
 
 import math
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -115,7 +114,8 @@ def normalize_examples(
     scale: jax.Array | None,
     bias: jax.Array | None,
     *,
-    axes: Sequence[int],
+    positions: bool = False,
+    channels: bool = False,
     groups: int = 1,
     center: bool = True,
     epsilon: float,
@@ -130,8 +130,9 @@ def normalize_examples(
       x: ``(batch, …, channels)``, floating point.
       scale: ``(channels,)``, or ``None`` for 1.
       bias: ``(channels,)``, or ``None`` for 0.
-      axes: Axes of ``(batch, …, groups, channels // groups)`` that share a mean and a variance.
-      groups: Number of groups of channels.
+      positions: Whether the positions of an example share a mean and a variance.
+      channels: Whether its channels do.
+      groups: Number of groups of channels, each with moments of its own.
       center: Whether to subtract the mean; without it the variance is the mean of the squares.
       epsilon: Added to the variance, at least 0.
       dtype: Dtype of the result; ``None`` means that of ``x``.
@@ -139,16 +140,14 @@ def normalize_examples(
     Returns:
       The shape of ``x``.
     """
-    wide = x.astype(accumulator(x))
-    parts = wide.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
-    # Squares of values above 2^60 may overflow; ε is far below the rounding of such a variance.
-    largest = jnp.abs(parts).max(axis=axes, keepdims=True, initial=0)
-    unit = lax.stop_gradient(jnp.maximum(largest * 2.0**-60, 1))
-    parts = parts / unit
+    parts = x.astype(accumulator(x))
+    axes = (*(range(1, x.ndim - 1) if positions else ()), *((-1,) if channels else ()))
+    if groups > 1:  # the reshape alone makes the gradient of layer norm three times as slow
+        parts = parts.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
     if center:
         parts = parts - parts.mean(axis=axes, keepdims=True)
     variance = jnp.square(parts).mean(axis=axes, keepdims=True)
-    y = (parts * lax.rsqrt(variance + epsilon / unit / unit)).reshape(x.shape)
+    y = (parts * _inverse_deviation(variance, epsilon)).reshape(x.shape)
     if scale is not None:
         y *= spread(scale.astype(y.dtype), y)
     if bias is not None:
@@ -172,6 +171,14 @@ def _center(x: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array, 
     return centered, mean, average(centered * centered)
 
 
+def _inverse_deviation(variance: jax.Array, epsilon: float) -> jax.Array:
+    """Return 1 / √(variance + ε), NaN where the variance is above the largest number.
+
+    The result would be 0 there, and so would be all that it scales, which nothing notices.
+    """
+    return jnp.where(jnp.isposinf(variance), jnp.nan, lax.rsqrt(variance + epsilon))
+
+
 def _scale(
     x: jax.Array,
     centered: jax.Array,
@@ -181,9 +188,7 @@ def _scale(
     epsilon: float,
     dtype: DTypeLike | None,
 ) -> jax.Array:
-    slope = lax.rsqrt(variance + arguments.check_number("epsilon", epsilon, minimum=0))
-    # A variance above the largest number would make all results 0, which nothing notices.
-    slope = jnp.where(jnp.isposinf(variance), jnp.nan, slope)
+    slope = _inverse_deviation(variance, arguments.check_number("epsilon", epsilon, minimum=0))
     if scale is not None:
         slope *= _check_channels("scale", scale, x).astype(slope.dtype)
     y = centered * spread(slope, centered)

@@ -151,23 +151,19 @@ def test_errors_of_moments():
         ops.batch_moments(jnp.zeros((2, 3), int))
 
 
-def test_normalization_of_huge_values():
-    """Squares of 1e30 overflow in float32; the normalized values do not need them."""
+def test_a_variance_of_an_example_that_overflows_is_noticed():
+    """Squares of 1e30 overflow in float32; the results must not be 0 then."""
     x = numbers(0, 2, 4, 5, 6)
     x[0] *= 1e30  # the other example stays as it is
-    parts = {
-        "LayerNorm": (modules.LayerNorm(6, rngs=nnx.Rngs(0)), (3,)),
-        "InstanceNorm": (modules.InstanceNorm(6, rngs=nnx.Rngs(0)), (1, 2)),
-        "RMSNorm": (modules.RMSNorm(6, rngs=nnx.Rngs(0)), (3,)),
-        "GroupNorm": (modules.GroupNorm(6, num_groups=1, rngs=nnx.Rngs(0)), (1, 2, 3)),
-    }
-    outputs = jax.jit(lambda x: {name: module(x) for name, (module, _) in parts.items()})(x)
-    exact = np.asarray(x, np.float64)
-    for name, (module, axes) in parts.items():
-        mean = 0 if name == "RMSNorm" else exact.mean(axes, keepdims=True)
-        variance = np.square(exact - mean).mean(axes, keepdims=True)
-        expected = (exact - mean) / np.sqrt(variance + module.epsilon)
-        np.testing.assert_allclose(outputs[name], expected, rtol=1e-4, atol=1e-5)
+    norms = [
+        modules.LayerNorm(6, rngs=nnx.Rngs(0)),
+        modules.InstanceNorm(6, rngs=nnx.Rngs(0)),
+        modules.RMSNorm(6, rngs=nnx.Rngs(0)),
+        modules.GroupNorm(6, num_groups=1, rngs=nnx.Rngs(0)),
+    ]
+    for y in jax.jit(lambda x: [norm(x) for norm in norms])(x):
+        assert jnp.isnan(y[0]).all()
+        assert jnp.isfinite(y[1]).all()
 
 
 def test_a_variance_that_overflows_is_noticed():
