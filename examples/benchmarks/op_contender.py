@@ -27,9 +27,9 @@ class Op(NamedTuple):
     """An operation and its sizes.
 
     Attributes:
-      kind: ``"conv"``, ``"conv_transpose"``, ``"max_pool"`` or ``"avg_pool"``.
+      kind: ``"conv"``, ``"conv_transpose"``, ``"max_pool"``, ``"avg_pool"`` or ``"resize"``.
       shape: Of the input.
-      size: Kernel size or window along each axis.
+      size: Kernel size, window, or size of the result along each axis.
       features: Output channels of a convolution.
       strides: Along each axis.
       padding: On both sides of each axis.
@@ -81,12 +81,16 @@ OPS = {
     "max_pool 9x9, stride 1": Op("max_pool", (8, 13, 13, 256), 9, padding=4),
     "avg_pool 2x2": Op("avg_pool", (128, 26, 26, 64), 2, strides=2),
     "avg_pool 3x3, stride 1": Op("avg_pool", (32, 28, 28, 64), 3, padding=1),
+    "resize 28 to 56": Op("resize", (32, 28, 28, 64), 56),
+    "resize 224 to 64": Op("resize", (16, 224, 224, 3), 64),
 }
 Run = Callable[[], Any]
 
 
 def ours(op: Op) -> Callable[..., jax.Array]:
     """Return the operation as this library's."""
+    if op.kind == "resize":
+        return lambda x: cnn.ops.resize(x, op.size)
     window = {"strides": op.strides, "padding": op.padding}
     if op.kind.endswith("pool"):
         return lambda x: getattr(cnn.ops, op.kind)(x, op.size, **window)
@@ -97,6 +101,9 @@ def ours(op: Op) -> Callable[..., jax.Array]:
 def xla(op: Op) -> Callable[..., jax.Array]:
     """Return the operation as Flax, and the others that run on JAX, compute it."""
     axes = len(op.shape) - 2
+    if op.kind == "resize":
+        shape = (op.shape[0], *(op.size,) * axes, op.shape[-1])
+        return lambda x: jax.image.resize(x, shape, "linear")
     window, strides, padding = (op.size,) * axes, (op.strides,) * axes, ((op.padding,) * 2,) * axes
     if op.kind.endswith("pool"):
         return lambda x: getattr(nnx, op.kind)(x, window, strides=strides, padding=padding)
@@ -153,6 +160,8 @@ def in_torch(op: Op, channels_last: bool) -> tuple[Run, Run]:
         options |= {"groups": op.groups, "dilation": op.dilation}
 
     def run() -> Any:
+        if op.kind == "resize":
+            return functional.interpolate(*tensors, op.size, mode="bilinear", antialias=True)
         return getattr(functional, name)(*tensors, **options)
 
     def forward() -> Any:

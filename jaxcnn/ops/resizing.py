@@ -1,18 +1,13 @@
 """Resizing by interpolation, and rearrangement between pixels and channels."""
 
-import functools
-from collections.abc import Callable
-
 import jax
-import jax.numpy as jnp
-from jax import lax
 
 from jaxcnn import arguments, checks, shapes
+from jaxcnn.ops.primitives.interpolation import KERNELS, Interpolation, interpolate
 from jaxcnn.ops.primitives.summation import accumulator
-from jaxcnn.runtime import traces_plain
 from jaxcnn.shapes.layers import move_blocks_to_channels, move_channels_to_blocks
 
-METHODS = ("nearest", "linear", "cubic", "lanczos3", "lanczos5")
+METHODS = ("nearest", *KERNELS)
 
 
 def resize(
@@ -54,7 +49,7 @@ def resize(
     arguments.check_choice("method", method, METHODS)
     antialias = arguments.check_flag("antialias", antialias)
     sizes = shapes.per_axis("size", size, x.ndim - 2)
-    return _choose_resize()(x, sizes, method, antialias)
+    return _resize(x, sizes, method, antialias)
 
 
 def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") -> jax.Array:
@@ -82,66 +77,19 @@ def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") ->
     sizes = tuple(size * factor for size, factor in zip(x.shape[1:-1], scales, strict=True))
     arguments.check_choice("method", method, METHODS)
     checks.floating("x", x)
-    return _choose_resize()(x, sizes, method, False)  # nothing becomes smaller
-
-
-def _choose_resize() -> Callable[..., jax.Array]:
-    return _resize if traces_plain() else _interpolate
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
-def _interpolate(x: jax.Array, sizes: tuple[int, ...], method: str, antialias: bool) -> jax.Array:
-    """Resize by products with matrices, in which an infinity would spread to its whole row.
-
-    The derivative is that of the products, with or without infinities.
-    """
-    if method == "nearest":
-        return _resize(x, sizes, method, antialias)
-    finite = jnp.isfinite(x)
-    # Not within the condition, where XLA on CPU multiplies on one thread.
-    y = _resize(jnp.where(finite, x, 0), sizes, method, antialias)
-    local = functools.partial(_resize_locally, sizes=sizes, method=method, antialias=antialias)
-    return lax.cond(finite.all(), lambda x, y: y, lambda x, y: local(x), x, y)
-
-
-@_interpolate.defjvp
-def _interpolate_jvp(
-    sizes: tuple[int, ...],
-    method: str,
-    antialias: bool,
-    primals: tuple[jax.Array],
-    tangents: tuple[jax.Array],
-) -> tuple[jax.Array, jax.Array]:
-    (x,), (dx,) = primals, tangents
-    return _interpolate(x, sizes, method, antialias), _resize(dx, sizes, method, antialias)
+    return _resize(x, sizes, method, False)  # nothing becomes smaller
 
 
 def _resize(x: jax.Array, sizes: tuple[int, ...], method: str, antialias: bool) -> jax.Array:
-    return jax.image.resize(x, (x.shape[0], *sizes, x.shape[-1]), method, antialias=antialias)
-
-
-def _resize_locally(
-    x: jax.Array, sizes: tuple[int, ...], method: str, antialias: bool
-) -> jax.Array:
-    """Do the same with infinities and NaN only where they have a weight, in three times as long."""
+    """Interpolate one axis after the other, those that become shorter first."""
+    if not all(isinstance(size, int) for size in (*x.shape[1:-1], *sizes)):  # symbolic
+        shape = (x.shape[0], *sizes, x.shape[-1])
+        return jax.image.resize(x, shape, method, antialias=antialias)
     y = x.astype(accumulator(x))
-    for axis, size in enumerate(sizes, start=1):
-        length = y.shape[axis]
-        unit = jnp.eye(length, dtype=y.dtype)
-        weights = jax.image.resize(unit, (length, size), method, antialias=antialias)
-
-        def multiply(values: jax.Array, weights: jax.Array, axis: int = axis) -> jax.Array:
-            moved = jnp.moveaxis(values, axis, -1)
-            return jnp.moveaxis(jnp.matmul(moved, weights, precision="highest"), -1, axis)
-
-        finite = jnp.isfinite(y)
-        infinite, signs = jnp.isinf(y), jnp.sign(weights)
-        sums = multiply(jnp.where(finite, y, 0), weights)
-        count = multiply((~finite).astype(y.dtype), jnp.abs(signs))
-        balance = multiply(jnp.where(infinite, jnp.sign(y), 0), signs)
-        # Only infinities of one sign add up to an infinity.
-        sums = jnp.where(count > 0, jnp.nan, sums)
-        y = jnp.where((count > 0) & (jnp.abs(balance) == count), balance * jnp.inf, sums)
+    changed = [axis for axis in range(1, x.ndim - 1) if x.shape[axis] != sizes[axis - 1]]
+    for axis in sorted(changed, key=lambda axis: sizes[axis - 1] / x.shape[axis]):
+        options = Interpolation(axis, x.shape[axis], sizes[axis - 1], method, antialias)
+        y = interpolate(y, options)
     return y.astype(x.dtype)
 
 
