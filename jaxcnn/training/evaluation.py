@@ -103,7 +103,8 @@ def predict(
       model: As for :func:`fit`.
       images: ``(N, H, W, C)``, uint8 pixels or floating-point values, which are not rescaled; or a
         data set, whose images are taken.
-      batch_size: Images per step, at least 1.
+      batch_size: Images per step, at least 1. Fewer images are filled up to the next power of two,
+        so that a server compiles 9 programs for up to 256 images, not one for each number.
       activation: ``"softmax"`` over the last axis, for one class per image or at each position;
         ``"sigmoid"``, for several classes per image or a yes or no; ``None`` or ``"none"``, for a
         regression; or a function of the float32 outputs. ``"auto"`` follows the training of a model
@@ -128,17 +129,29 @@ def predict(
     state = placement.put_state(inference_state(model))
     model = modules.pool_before_relu(modules.in_mode(model, train=False))
     forward = forward_step(Structure.of(model))
-    # The last batch is filled up, so that one program serves all.
-    size = min(batch_size, max(len(images), 1))
+    size = _rows_of_a_step(len(images), batch_size, placement)
+    images = np.asarray(images)  # a slice of an array on the device is a program of its own
     outputs = [np.asarray(activate(jnp.zeros((0, *shape[1:]), jnp.float32)))]
     for start in range(0, len(images), size):
-        rows = np.asarray(images[start : start + size])
+        rows = images[start : start + size]
         filled = np.resize(rows, (size, *rows.shape[1:]))
         predicted = forward(state.params, state.statistics, placement.put_rows(filled)).astype(
             jnp.float32
         )
         outputs.append(np.asarray(activate(predicted))[: len(rows)])
     return np.concatenate(outputs)
+
+
+def _rows_of_a_step(count: int, batch_size: int, placement: Placement) -> int:
+    """Return the number of rows to which every batch is filled up.
+
+    It is the batch size, or for fewer images the next power of two, times the number of devices:
+    images of every number are predicted by a few programs.
+    """
+    size = 1 if placement.batch is None else placement.batch.num_devices
+    while size < count:
+        size *= 2
+    return min(size, batch_size)
 
 
 def _outputs(model: nnx.Module, images: Images) -> tuple[tuple[int, ...], str | None]:

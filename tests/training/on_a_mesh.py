@@ -42,6 +42,8 @@ def main():
     np.testing.assert_allclose(evaluations[0].loss, evaluations[1].loss, rtol=1e-5)
     predictions = [cnn.predict(one.model, images, batch_size=8, placement=p) for p in placements]
     np.testing.assert_allclose(*predictions, rtol=1e-5, atol=1e-6)
+    few = cnn.predict(one.model, images[:3], placement=placements[1])
+    np.testing.assert_allclose(few, predictions[0][:3], rtol=1e-5, atol=1e-6)
     for placement in placements:
         cnn.training.find_learning_rate(model, data, batch_size=8, steps=60, placement=placement)
     print("same")

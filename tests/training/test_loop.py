@@ -277,6 +277,41 @@ def test_predictions_are_the_softmax_of_the_logits(batch_size, dtype):
     np.testing.assert_allclose(probabilities, numpy_probabilities(model, images), rtol=1e-4)
 
 
+def count_programs(function):
+    """Return the number of programs that XLA compiles during a call, and its result."""
+    compiled = []
+
+    def listen(event, seconds, **_):
+        compiled.append(event == "/jax/core/compile/backend_compile_duration")
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        result = function()
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    return sum(compiled), result
+
+
+@pytest.mark.parametrize("place", [np.asarray, jnp.asarray])
+def test_few_programs_predict_images_of_any_number(place):
+    model, images = small(), stripes(21).images
+    expected = numpy_probabilities(model, images)
+    for count in (1, 2, 4, 8, 12):
+        cnn.predict(model, images[:count], batch_size=12)
+    for count in range(1, 22):
+        few = place(images[:count])
+        programs, given = count_programs(lambda few=few: cnn.predict(model, few, batch_size=12))
+        assert programs == 0, count
+        np.testing.assert_allclose(given, expected[:count], rtol=1e-4)
+        if 5 <= count <= 8:  # one program, the same bits
+            filled = cnn.predict(model, images[:8], batch_size=12)
+            np.testing.assert_array_equal(given, filled[:count])
+    two = [cnn.evaluate(model, stripes(count), batch_size=12) for count in (21, 5)]
+    assert [result.examples for result in two] == [21, 5]
+    programs, _ = count_programs(lambda: cnn.evaluate(model, stripes(9), batch_size=12))
+    assert programs == 0
+
+
 def test_a_bfloat16_model_is_measured_in_float32():
     """Of three equal logits each gets a third; in bfloat16 that is 0.334, and log 3 is 1.102."""
     dense = cnn.dense(CLASSES, kernel_init=jax.nn.initializers.zeros, dtype=jnp.bfloat16)
