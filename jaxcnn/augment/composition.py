@@ -32,7 +32,12 @@ def compose(*augmentations: Augment) -> Augment:
     Returns:
       A function ``(key, images, *, epoch=None, labels=None) -> images``, or
       ``-> (images, labels)`` where labels at positions are passed; see :func:`in_place`.
+
+    Raises:
+      TypeError: An argument is not a function.
     """
+    for augment in augmentations:
+        check_augmentation("an augmentation", augment)
 
     def composed(
         key: jax.Array,
@@ -50,6 +55,25 @@ def compose(*augmentations: Augment) -> Augment:
         return images if labels is None else (images, labels)
 
     return composed
+
+
+def check_augmentation(name: str, augment: Any) -> Augment:
+    """Return `augment`, which must be a function.
+
+    Args:
+      name: Name of the argument, for the error.
+      augment: A function ``(key, images) -> images``.
+
+    Raises:
+      TypeError: It is anything else.
+    """
+    if not callable(augment) or isinstance(augment, type):
+        raise TypeError(
+            f"{name} must be a function (key, images) -> images, such as cnn.augment.random_flip "
+            "or functools.partial(cnn.augment.random_crop, padding=4). "
+            f"Received: {arguments.shown(augment)}"
+        )
+    return augment
 
 
 def apply(

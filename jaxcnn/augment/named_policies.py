@@ -1,10 +1,12 @@
 """Augmentation policies: augmentations for a kind of data set, by name."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import TypeAlias
 
 from jaxcnn import arguments
 from jaxcnn.augment.color import color_jitter
-from jaxcnn.augment.composition import Augment, compose
+from jaxcnn.augment.composition import Augment, check_augmentation, compose
 from jaxcnn.augment.erasing import cutout
 from jaxcnn.augment.flips import alternating_flip, random_flip
 from jaxcnn.augment.geometry import (
@@ -14,6 +16,9 @@ from jaxcnn.augment.geometry import (
     random_shift,
 )
 from jaxcnn.augment.random_policy import rand_augment
+
+# An augmentation, the name of a policy, or several, which are applied in sequence.
+GivenAugment: TypeAlias = Augment | str | Sequence[Augment | str]
 
 _DIGITS = partial(random_shift, pixels=2)
 _POLICIES: dict[str, Augment] = {
@@ -53,6 +58,23 @@ _POLICY_OF_DATA_SET = {
     "cifar100": "cifar",
     "imagenet2012": "imagenet",
 }
+
+
+def resolve_augment(augment: GivenAugment) -> Augment:
+    """Return the augmentation that is given as a function, a name, or a list of these.
+
+    Args:
+      augment: As for :func:`jaxcnn.fit`; those of a list are applied in sequence.
+
+    Raises:
+      TypeError: It is none of these.
+      ValueError: There is no augmentation policy of that name.
+    """
+    if isinstance(augment, str):
+        return named(augment)
+    if arguments.is_sequence(augment):
+        return compose(*map(resolve_augment, augment))
+    return check_augmentation("augment", augment)
 
 
 def named(name: str) -> Augment:

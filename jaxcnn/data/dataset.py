@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import jax
@@ -211,6 +212,12 @@ def check_images(images: Images) -> Images:
 
 def _stack(images: Any) -> np.ndarray:
     """Return one array of images, which may be a list of arrays or pictures."""
+    if isinstance(images, str | PurePath):
+        raise TypeError(
+            "images must be arrays of pixels; files are read by load(path, image_size=(height, "
+            "width)), and predicted by jaxcnn predict. "
+            f"Received: the path {arguments.shown(images)}"
+        )
     try:
         stacked = np.asarray(images)
     except ValueError:  # an inhomogeneous shape
@@ -268,12 +275,13 @@ def _check_values(images: Images) -> None:
         )
 
 
-def as_dataset(name: str, data: Any) -> Dataset:
+def as_dataset(name: str, data: Any, class_names: Sequence[str] = ()) -> Dataset:
     """Return a data set, or that of a pair ``(images, labels)``.
 
     Args:
       name: Name of the argument, for the error.
       data: A data set or a pair.
+      class_names: The class names of a pair; by default those among its labels.
 
     Raises:
       TypeError: It is neither.
@@ -282,7 +290,8 @@ def as_dataset(name: str, data: Any) -> Dataset:
     if isinstance(data, Dataset):
         return data
     if isinstance(data, tuple | list) and len(data) == 2:
-        return Dataset(*data)
+        images, labels = data
+        return Dataset(images, labels, tuple(class_names))
     raise TypeError(
         f"{name} must be a Dataset, as cnn.Dataset(images, labels) and cnn.data.load return, or "
         f"(images, labels). Received: {name} of type {type(data).__name__}"

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from jaxcnn import arguments
-from jaxcnn.augment.composition import Augment, apply
+from jaxcnn.augment.composition import apply
+from jaxcnn.augment.named_policies import GivenAugment, resolve_augment
 from jaxcnn.data.dataset import Images
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.insight.plot_text import drawable
@@ -215,19 +216,22 @@ def worst_mistakes(
     return figure
 
 
-def augmentations(images: Images, augment: Augment, *, draws: int = 7, seed: int = 0) -> Drawing:
+def augmentations(
+    images: Images, augment: GivenAugment, *, draws: int = 7, seed: int = 0
+) -> Drawing:
     """Draw what an augmentation makes of images: a row for each, first as it is.
 
     Args:
       images: ``(N, H, W, C)`` with 1 or 3 channels, uint8 or floating point in [0, 1].
-      augment: Maps a key and float images to changed images of the same shape.
+      augment: Maps a key and float images to changed images of the same shape, or the name of an
+        augmentation policy, or a list of these.
       draws: How often each image is changed, at least 1; one draw stands for one epoch.
       seed: Decides the draws, at least 0.
     """
     draws = arguments.check_integer("draws", draws, minimum=1)
     original = to_float(images)
     keys = jax.random.split(jax.random.key(arguments.check_integer("seed", seed, minimum=0)), draws)
-    draw = jax.jit(functools.partial(apply, augment))
+    draw = jax.jit(functools.partial(apply, resolve_augment(augment)))
     drawn = [draw(key, original, epoch=epoch) for epoch, key in enumerate(keys)]
     columns = np.asarray([original, *drawn])
     figure = Drawing(figsize=(1.3 * (draws + 1), 1.3 * len(images) + 0.4), layout="constrained")

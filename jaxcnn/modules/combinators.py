@@ -177,21 +177,38 @@ def _combine(way: str, outputs: list[jax.Array]) -> jax.Array:
 
 
 def check_module(name: str, value: Any) -> nnx.Module:
-    """Return `value` if it is a module.
+    """Return `value` if it is a module with arrays.
 
     Args:
       name: Name of the argument, for the error.
       value: What was given.
 
     Raises:
-      TypeError: it is anything else, such as a description.
+      TypeError: it is anything else, such as a description, or abstract.
     """
-    if not isinstance(value, nnx.Module):
+    build = "build(input_shape, rngs=nnx.Rngs(0)), with the shape of one image"
+    if isinstance(value, nnx.Module):
+        leaves = jax.tree.leaves(nnx.state(value))
+        if not any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves):
+            return value
         raise TypeError(
-            f"{name} must be an nnx.Module, as layer.build(input_shape, rngs=nnx.Rngs(0)) gives. "
-            f"Received: {arguments.shown(value)}"
+            f"{name} must hold arrays, and this one is abstract, as nnx.eval_shape gives: it has "
+            f"only their shapes. Build it, layer.{build}, or load saved arrays into it, "
+            f"cnn.load(path, into={name}). Received: {type(value).__name__} without arrays"
         )
-    return value
+    if isinstance(value, type):
+        hint = f"make an instance of the class, such as {value.__name__}(rngs=nnx.Rngs(0))"
+    elif isinstance(value, str):
+        hint = (
+            f"build the network of this name, cnn.models.create({arguments.shown(value)}).{build}"
+        )
+    elif hasattr(value, "build"):
+        hint = f"build the description, layer.{build}"
+    else:
+        hint = f"such as that of layer.{build}"
+    raise TypeError(
+        f"{name} must be an nnx.Module: {hint}. Received: {name}={arguments.shown(value)}"
+    )
 
 
 def call(

@@ -148,7 +148,7 @@ def _rows_of_a_step(count: int, batch_size: int, placement: Placement) -> int:
     It is the batch size, or for fewer images the next power of two, times the number of devices:
     images of every number are predicted by a few programs.
     """
-    size = 1 if placement.batch is None else placement.batch.num_devices
+    size = placement.num_devices
     while size < count:
         size *= 2
     return min(size, batch_size)

@@ -8,13 +8,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 
 from jaxcnn import arguments
-from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
-from jaxcnn.data.dataset import Dataset
+from jaxcnn.augment.named_policies import GivenAugment
+from jaxcnn.data.dataset import Dataset, Images, as_dataset
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training.callbacks import history_csv
 from jaxcnn.training.early_stopping import Monitor
@@ -59,14 +60,14 @@ class FitResult:
 @show_options(TrainingOptions)
 def fit(
     model: nnx.Module,
-    data: Dataset,
+    data: Dataset | tuple[Images, np.ndarray],
     *,
-    validation: Dataset | None = None,
+    validation: Dataset | tuple[Images, np.ndarray] | None = None,
     optimizer: optax.GradientTransformation | str | None = None,
     learning_rate: float | optax.Schedule | None = None,
     freeze: Sequence[str] = (),
     loss: Loss | str = cross_entropy,
-    augment: Augment | str | None = None,
+    augment: GivenAugment | None = None,
     mix: Mix | None = None,
     metrics: GivenMetrics | None = None,
     run: str | Path | None = None,
@@ -86,8 +87,8 @@ def fit(
       model: Any ``nnx.Module`` called as ``model(x)`` or ``model(x, *, train, key)`` that maps
         ``(batch, H, W, C)`` to outputs that fit the labels: logits ``(batch, classes)`` or
         ``(batch, *spatial, classes)``, or numbers of the labels' own shape.
-      data: Training images and labels.
-      validation: Images to evaluate on after each epoch.
+      data: Training images and labels; a pair is made a :class:`jaxcnn.Dataset`.
+      validation: Images and labels to evaluate on after each epoch, also as a pair.
       optimizer: Any Optax transformation, or a name of :func:`make_optimizer`, such as ``"sgd"``.
         One given by name, and Adam, which ``None`` means, have a one-cycle learning rate
         (Smith and Topin, 2018), which rises to its peak and falls to nearly 0 by the last step.
@@ -101,7 +102,8 @@ def fit(
         in training, it receives shares of the classes ``(batch, classes)`` instead of labels.
       augment: Maps a key and float images to changed images of the same shape, inside the step,
         such as :func:`jaxcnn.augment.random_shift`, or the name of an augmentation policy, such
-        as ``"cifar"``; :func:`jaxcnn.augment.names` lists them. Labels at positions are moved with
+        as ``"cifar"``; :func:`jaxcnn.augment.names` lists them. Those of a list are applied in
+        sequence. Labels at positions are moved with
         the pixels, other labels stay; see :func:`jaxcnn.augment.in_place`.
       mix: Mixes images, and their labels, with others of the batch, after `augment`:
         :func:`jaxcnn.augment.mixup` or :func:`jaxcnn.augment.cutmix`.
@@ -130,6 +132,10 @@ def fit(
       ValueError: an argument is out of range or contradicts another; the model does not fit the
         data; `run` was started with other arguments, is damaged, or is in use.
     """
+    chosen = make_options(TrainingOptions, fit, options)
+    data = as_dataset("data", data)
+    if validation is not None:
+        validation = as_dataset("validation", validation, data.class_names)
     task = Task(
         model=model,
         data=data,
@@ -142,7 +148,7 @@ def fit(
         mix=mix,
         metrics=resolve_metrics(metrics),
         placement=placement,
-        options=make_options(TrainingOptions, fit, options),
+        options=chosen,
     )
     folder = None if run is None else Path(run)
     result = run_task(task, folder, callbacks=callbacks, progress=progress)

@@ -12,10 +12,10 @@ from flax import nnx
 from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.augment.mixing import Mix
-from jaxcnn.augment.named_policies import named
+from jaxcnn.augment.named_policies import GivenAugment, resolve_augment
 from jaxcnn.augment.positions import are_at_positions
 from jaxcnn.data.batching import Batch
-from jaxcnn.modules import call, in_mode, pool_before_relu
+from jaxcnn.modules import call, check_module, in_mode, pool_before_relu
 from jaxcnn.training.frozen_parts import freeze_parts
 from jaxcnn.training.mixed_precision import Computation
 from jaxcnn.training.output_activation import check_output
@@ -49,17 +49,17 @@ class Forward(NamedTuple):
         cls,
         model: nnx.Module,
         *,
-        augment: Augment | str | None,
+        augment: GivenAugment | None,
         mix: Mix | None,
         steps_per_epoch: int | None,
         precision: str,
         frozen: tuple[str, ...] = (),
     ) -> "Forward":
         """Check the options and return them; `frozen` has patterns of parameters."""
-        if isinstance(augment, str):
-            augment = named(augment)
         if steps_per_epoch is not None:
             arguments.check_integer("steps_per_epoch", steps_per_epoch, minimum=1)
+        check_module("model", model)
+        augment = None if augment is None else resolve_augment(augment)
         model = pool_before_relu(in_mode(model, train=True))  # the same values, with less work
         freeze_parts(model, frozen)
         return cls(Computation.of(model, precision), augment, mix, steps_per_epoch)

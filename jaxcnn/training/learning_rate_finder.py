@@ -12,9 +12,9 @@ import optax
 from flax import nnx
 
 from jaxcnn import arguments
-from jaxcnn.augment.composition import Augment
+from jaxcnn.augment.named_policies import GivenAugment
 from jaxcnn.data.batching import Batch, steps_per_epoch
-from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.dataset import Dataset, Images, as_dataset
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.optimizers import make_optimizer
@@ -48,7 +48,7 @@ class LearningRateSearch(NamedTuple):
 
 def find_learning_rate(
     model: nnx.Module,
-    data: Dataset,
+    data: Dataset | tuple[Images, np.ndarray],
     *,
     optimizer: str | MakeOptimizer = "sgd",
     loss: Loss | str = cross_entropy,
@@ -56,7 +56,7 @@ def find_learning_rate(
     highest: float = 10.0,
     steps: int = 100,
     batch_size: int = 64,
-    augment: Augment | str | None = None,
+    augment: GivenAugment | None = None,
     seed: int = 0,
     placement: Placement = ONE_DEVICE,
 ) -> LearningRateSearch:
@@ -85,7 +85,7 @@ def find_learning_rate(
 
     Args:
       model: As for :func:`~jaxcnn.training.make_training`.
-      data: Training images and labels.
+      data: As for :func:`jaxcnn.fit`.
       optimizer: A name that :func:`~jaxcnn.training.make_optimizer` knows, or a function of
         ``learning_rate=``, a schedule, that returns an Optax transformation, such as
         ``optax.adam`` or ``functools.partial(make_optimizer, "sgd", momentum=0.95)``.
@@ -93,7 +93,7 @@ def find_learning_rate(
       lowest: The first rate, above 0.
       highest: The last rate, at least 100 times `lowest`.
       steps: Number of rates, at least 20.
-      batch_size: Images per step, from 1 to the size of the data.
+      batch_size: Images per step, at least 1; a smaller data set is one step.
       augment: As for :func:`~jaxcnn.training.make_training`.
       seed: Seed of the order of the images and of all randomness of the training, at least 0.
       placement: The devices on which batches and states live.
@@ -108,11 +108,8 @@ def find_learning_rate(
     rates = _rates(lowest, highest, steps)
     seed = arguments.check_integer("seed", seed, minimum=0)
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
-    if batch_size > len(data):
-        raise ValueError(
-            "batch_size must be at most the number of images. "
-            f"Received: batch_size={batch_size} for {len(data)} images"
-        )
+    data = as_dataset("data", data)
+    batch_size = min(batch_size, -(-len(data) // placement.num_devices) * placement.num_devices)
     transformation = _optimizer(optimizer, rates)
     init, step = make_training(
         model,

@@ -45,7 +45,7 @@ class Loop:
         """Return the position at the end of the training."""
         options, steps = self.task.options, self.task.steps_per_epoch
         taken = len(position.history) * steps + position.step
-        self._send(Started(options.epochs, steps, options.batch_size, taken, position.history))
+        self._send(Started(options.epochs, steps, self.task.batch_size, taken, position.history))
         try:
             while not self.task.has_ended(position.history):
                 position = self._epoch(position)

@@ -72,7 +72,8 @@ class TrainingOptions(StepOptions):
 
     Attributes:
       epochs: Passes over the data, at least 1.
-      batch_size: Images per step, from 1 to the size of the data; `accumulate` divides it.
+      batch_size: Images per step, at least 1; `accumulate` divides it. A smaller data set is one
+        step.
       seed: Seed of the order of the images and of all randomness of the training, at least 0.
       balanced: Whether an epoch shows every class equally often, as
         :func:`jaxcnn.data.balanced_order` draws them.

@@ -32,6 +32,11 @@ class Placement:
         rows = NamedSharding(mesh, PartitionSpec(axis))
         return cls(batch=rows, state=NamedSharding(mesh, PartitionSpec()))
 
+    @property
+    def num_devices(self) -> int:
+        """Number of devices that share the rows of a batch."""
+        return 1 if self.batch is None else self.batch.num_devices
+
     def put_state(self, state: T) -> T:
         """Return a tree of arrays where states live."""
         return state if self.state is None else jax.device_put(state, self.state)

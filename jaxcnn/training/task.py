@@ -12,8 +12,8 @@ import optax
 from flax import nnx
 
 from jaxcnn import arguments
-from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
+from jaxcnn.augment.named_policies import GivenAugment
 from jaxcnn.data.batching import Batch, steps_per_epoch
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import check_class_per_image, label_kind
@@ -54,7 +54,7 @@ class Task:
     learning_rate: float | optax.Schedule | None = None
     freeze: Sequence[str] = ()
     loss: Loss = cross_entropy
-    augment: Augment | str | None = None
+    augment: GivenAugment | None = None
     mix: Mix | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     placement: Placement = ONE_DEVICE
@@ -63,10 +63,6 @@ class Task:
 
     def __post_init__(self) -> None:
         """Check that model, data and options go together."""
-        _check_dataset("data", self.data)
-        if self.validation is not None:
-            _check_dataset("validation", self.validation)
-        _check_batch_size(self.options.batch_size, self.data)
         _check_several_classes(self.data)
         _check_metric_names(self.metrics, self.validation)
         self.monitor  # noqa: B018  # its rules are checked when it is made
@@ -90,7 +86,13 @@ class Task:
     @property
     def steps_per_epoch(self) -> int:
         """Number of steps of an epoch."""
-        return steps_per_epoch(self.data, self.options.batch_size)
+        return steps_per_epoch(self.data, self.batch_size)
+
+    @property
+    def batch_size(self) -> int:
+        """Images per step: of fewer images all, filled up to equal parts and devices."""
+        parts = self.options.accumulate * self.placement.num_devices
+        return min(self.options.batch_size, -(-len(self.data) // parts) * parts)
 
     @cached_property
     def transformation(self) -> optax.GradientTransformation:
@@ -147,7 +149,7 @@ class Task:
         options = self.options
         return self.placement.batches(
             self.data,
-            options.batch_size,
+            self.batch_size,
             seed=options.seed,
             epoch=len(position.history),
             start=position.step,
@@ -183,22 +185,6 @@ class Task:
             described["freeze"] = tuple(self.freeze)
         model = describe_model(self.model)
         return model | {name: describe_option(value) for name, value in described.items()}
-
-
-def _check_dataset(name: str, given: Any) -> None:
-    if not isinstance(given, Dataset):
-        raise TypeError(
-            f"{name} must be a Dataset, as cnn.Dataset(images, labels) and cnn.data.load return. "
-            f"Received: {name} of type {type(given).__name__}"
-        )
-
-
-def _check_batch_size(batch_size: int, data: Dataset) -> None:
-    if batch_size > len(data):
-        raise ValueError(
-            "batch_size must be at most the number of images. "
-            f"Received: batch_size={batch_size} for {len(data)} images"
-        )
 
 
 def _check_several_classes(data: Dataset) -> None:

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from jaxcnn.augment.composition import Augment
 from jaxcnn.augment.mixing import Mix
+from jaxcnn.augment.named_policies import GivenAugment
 from jaxcnn.data.batching import Batch
 from jaxcnn.runtime import training_options
 from jaxcnn.training.forward import Forward, Inputs
@@ -45,7 +45,7 @@ def make_training(
     optimizer: optax.GradientTransformation,
     *,
     loss: Loss | str = cross_entropy,
-    augment: Augment | str | None = None,
+    augment: GivenAugment | None = None,
     mix: Mix | None = None,
     steps_per_epoch: int | None = None,
     **options: Any,
@@ -72,7 +72,7 @@ def make_training(
         of a loss of :mod:`jaxcnn.training`, such as ``"focal"``. With `mix`, it receives
         shares of the classes ``(batch, classes)`` instead of labels.
       augment: Maps a key and float images to images of the same shape, or the name of an
-        augmentation policy (:func:`jaxcnn.augment.named`).
+        augmentation policy (:func:`jaxcnn.augment.named`), or a list of these.
       mix: Maps a key, float images and one-hot targets ``(batch, classes)`` to mixed images and
         targets, after `augment`: :func:`jaxcnn.augment.mixup` or :func:`jaxcnn.augment.cutmix`. The
         accuracy then counts the class with the largest share.

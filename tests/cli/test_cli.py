@@ -224,7 +224,6 @@ BAD = [
     (["train", "--epoch", "1"], "--epochs"),
     (["train", "--epochs", "0"], "epochs must be at least 1"),
     (["train", "--epochs", "many"], "--epochs"),
-    (["train", "--batch-size", "5000"], "batch_size must be at most the number of images"),
     (["train", "--learning-rate", "-1"], "learning_rate must be above 0"),
     (["train", "--seed", "-1"], "seed must be at least 0"),
     (["train", "--augment", "cifra"], "Did you mean 'cifar'?"),

@@ -11,6 +11,7 @@ from flax import nnx
 
 import jaxcnn as cnn
 from jaxcnn import training
+from jaxcnn.augment.named_policies import resolve_augment
 from jaxcnn.training import accuracy, cross_entropy, focal, make_optimizer, top_k
 from jaxcnn.training.named_losses import LOSSES, loss_from_json, loss_to_json
 from jaxcnn.training.named_metrics import METRICS, name_metrics
@@ -21,10 +22,10 @@ DATA = cnn.Dataset(IMAGES, np.arange(32) % 3)
 LAYERS = cnn.serial(cnn.flatten(), cnn.dense(3))
 
 
-def fit(model=None, **options):
+def fit(model=None, *, data=DATA, **options):
     model = model or LAYERS.build((4, 4, 1), rngs=nnx.Rngs(0))
-    options = {"epochs": 2, "batch_size": 16, "progress": False} | options
-    return cnn.fit(model, DATA, validation=DATA, **options)
+    options = {"epochs": 2, "batch_size": 16, "progress": False, "validation": DATA} | options
+    return cnn.fit(model, data, **options)
 
 
 def kernel(result):
@@ -82,6 +83,48 @@ def test_what_a_run_keeps_of_its_loss_and_metrics():
     assert name_metrics(own) == {"a": "top-5", "c": "f1"}
 
 
+def test_pairs_and_lists_are_taken():
+    pair = (IMAGES, DATA.labels)
+    augment = [cnn.augment.random_flip, "digits"]
+    expected = fit(augment=cnn.augment.compose(*map(resolve_augment, augment)))
+    given = fit(data=pair, validation=list(pair), augment=augment)
+    np.testing.assert_array_equal(kernel(given), kernel(expected))
+    assert loss_of(given) == loss_of(expected)
+    named = cnn.Dataset(IMAGES, DATA.labels, ("a", "b", "c"))
+    few = (IMAGES[:2], DATA.labels[:2])  # has images of two classes of three
+    result = fit(data=named, validation=few, epochs=1)
+    measured = cnn.evaluate(result.model, named[:2])
+    assert result.history[-1].validation_loss == pytest.approx(measured.loss)
+    model = LAYERS.build((4, 4, 1), rngs=nnx.Rngs(0))
+    search = training.find_learning_rate(model, pair, highest=10.0, steps=20, augment=augment)
+    assert len(search.rates) > 0
+
+
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(64, 1), (10**9, 1), (64, 8)])
+def test_a_smaller_data_set_is_one_step(batch_size, accumulate):
+    """Every image counts once: the kernel after one step of gradient descent, by NumPy."""
+    model = LAYERS.build((4, 4, 1), rngs=nnx.Rngs(0))
+    started, events = [], []
+    result = fit(
+        model,
+        data=DATA[:10],
+        validation=None,
+        optimizer=optax.sgd(0.5),
+        epochs=1,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        callbacks=[started.append, lambda event: events.append(type(event).__name__)],
+    )
+    assert events.count("Stepped") == 1
+    assert started[0].batch_size == (16 if accumulate == 8 else 10)
+    pixels = IMAGES[:10].reshape(10, 16) / 255
+    before = np.asarray(model.dense_1.kernel[...], float)
+    logits = pixels @ before + np.asarray(model.dense_1.bias[...])
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    gradient = pixels.T @ (shares - np.eye(3)[DATA.labels[:10]]) / 10
+    np.testing.assert_allclose(kernel(result), before - 0.5 * gradient, rtol=1e-5, atol=1e-6)
+
+
 class Several(nnx.Module):
     def __init__(self):
         self.head = nnx.Linear(16, 3, rngs=nnx.Rngs(0))
@@ -110,8 +153,22 @@ WRONG = [
     ({"metrics": {"a": 3}}, TypeError, "metrics must map names to metrics"),
     ({"callbacks": print}, TypeError, "callbacks must be a sequence of functions of one event"),
     ({"callbacks": [3]}, TypeError, "such as [print]"),
+    ({"augment": 3}, TypeError, "augment must be a function (key, images) -> images, such as"),
+    ({"augment": ["flip"]}, ValueError, "there is no augmentation policy 'flip'. Known: none"),
+    ({"augment": [cnn.augment.random_flip, 3]}, TypeError, "Received: 3"),
+    ({"data": IMAGES}, TypeError, "data must be a Dataset, as cnn.Dataset(images, labels) and cn"),
+    ({"validation": IMAGES}, TypeError, "validation must be a Dataset"),
+    ({"data": ("cat.png", [1])}, TypeError, "predicted by jaxcnn predict. Received: the path 'ca"),
+    ({"model": LAYERS}, TypeError, "build the description, layer.build(input_shape, rngs=nnx.Rn"),
+    ({"model": "tiny_cnn"}, TypeError, "cnn.models.create('tiny_cnn').build(input_shape, rngs=nn"),
+    ({"model": nnx.Linear}, TypeError, "make an instance of the class, such as Linear(rngs="),
+    ({"model": print}, TypeError, "model must be an nnx.Module: such as that of layer.build("),
+    ({"model": LAYERS.abstract((4, 4, 1))}, TypeError, "model must hold arrays, and this one is"),
     ({"model": Several()}, TypeError, "such as self.model(x)[\"logits\"]. Received: dict with"),
 ]  # fmt: skip
+
+
+Flax = nnx.eval_shape(lambda: nnx.BatchNorm(1, rngs=nnx.Rngs(0)))
 
 
 @pytest.mark.parametrize(("options", "error", "message"), WRONG)
@@ -127,6 +184,20 @@ def test_a_run_is_a_folder(tmp_path):
     with pytest.raises(ValueError, match="run must be a folder, and is a file"):
         fit(run=path)
     assert path.read_text() == "a file"
+
+
+@pytest.mark.parametrize("model", [LAYERS, "tiny_cnn", LAYERS.abstract((4, 4, 1)), Flax])
+def test_what_is_no_module_or_abstract_is_told_everywhere(model, tmp_path):
+    for call in (
+        lambda: cnn.predict(model, IMAGES),
+        lambda: cnn.evaluate(model, DATA),
+        lambda: training.find_learning_rate(model, DATA, steps=20, batch_size=16),
+        lambda: cnn.make_training(model, optax.sgd(0.1)),
+        lambda: cnn.save(model, tmp_path / "model.safetensors"),
+    ):
+        with pytest.raises(TypeError, match=r"model must (be an nnx.Module: |hold arrays, and)"):
+            call()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_entries_tell_of_several_outputs():

@@ -167,11 +167,6 @@ def test_augmentation_is_used_and_told_the_epoch():
         ({"steps": 19}, ValueError, "steps must be at least 20. Received: steps=19"),
         ({"steps": 50.0}, TypeError, "steps must be an integer"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
-        (
-            {"batch_size": 65},
-            ValueError,
-            "batch_size must be at most the number of images. Received: batch_size=65 for 64",
-        ),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
         ({"optimizer": "sdg"}, ValueError, "there is no optimizer 'sdg'. Did you mean 'sgd'?"),
         (

@@ -371,11 +371,6 @@ FIT_ERRORS = [
     ({"epochs": 1.5}, TypeError, "epochs must be an integer. Received: epochs=1.5"),
     ({"batch_size": 0}, ValueError, "batch_size must be at least 1. Received: batch_size=0"),
     (
-        {"batch_size": 11},
-        ValueError,
-        "batch_size must be at most the number of images. Received: batch_size=11 for 10 images",
-    ),
-    (
         {"augment": "cifra"},
         ValueError,
         "there is no augmentation policy 'cifra'. Did you mean 'cifar'",
@@ -415,7 +410,7 @@ FIT_ERRORS = [
         r"x must have 1 channels on its last axis.*Received: shape \(1, 6, 5, 3\)",
     ),
     (
-        {"data": (DATA.images, DATA.labels)},
+        {"data": (DATA.images, DATA.labels, DATA)},
         TypeError,
         r"data must be a Dataset, as cnn.Dataset\(images, labels\) and .*of type tuple",
     ),
