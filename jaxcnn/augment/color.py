@@ -11,8 +11,10 @@ import jax.numpy as jnp
 from jaxcnn import arguments, checks
 from jaxcnn.augment.composition import each_image, uniform
 from jaxcnn.augment.positions import in_place
+from jaxcnn.other_names import explained
 
 
+@explained
 @in_place
 def color_jitter(
     key: jax.Array,
@@ -73,6 +75,7 @@ def color_jitter(
     return each_image(one, key, images)
 
 
+@explained
 @in_place
 def gaussian_noise(key: jax.Array, images: jax.Array, *, deviation: float = 0.05) -> jax.Array:
     """Add normal noise to every value, and clip the result to [0, 1].

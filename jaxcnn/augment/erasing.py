@@ -7,8 +7,10 @@ from jaxcnn import arguments, checks
 from jaxcnn.augment.composition import each_image, uniform
 from jaxcnn.augment.geometry import draw_sides
 from jaxcnn.augment.positions import in_place
+from jaxcnn.other_names import explained
 
 
+@explained
 @in_place
 def cutout(key: jax.Array, images: jax.Array, *, size: int = 8, fill: float = 0.0) -> jax.Array:
     """Erase a square from each image (DeVries and Taylor, 2017, arXiv 1708.04552).
@@ -48,6 +50,7 @@ def cutout(key: jax.Array, images: jax.Array, *, size: int = 8, fill: float = 0.
     return each_image(one, key, images)
 
 
+@explained
 @in_place
 def random_erasing(
     key: jax.Array,

@@ -7,8 +7,10 @@ from jax import lax
 from jaxcnn import arguments, checks
 from jaxcnn.augment.composition import Augmented
 from jaxcnn.augment.positions import check_alignment
+from jaxcnn.other_names import explained
 
 
+@explained
 def random_flip(
     key: jax.Array,
     images: jax.Array,

@@ -10,11 +10,13 @@ from jax.scipy.ndimage import map_coordinates
 from jaxcnn import arguments, checks, ops
 from jaxcnn.augment.composition import Augmented, each_image, uniform
 from jaxcnn.augment.positions import check_alignment, outside, with_channels
+from jaxcnn.other_names import explained
 
 # SciPy's names of the padding modes.
 _MODES = {"zeros": "constant", "reflect": "mirror", "replicate": "nearest", "circular": "wrap"}
 
 
+@explained
 def random_shift(
     key: jax.Array, images: jax.Array, *, pixels: int = 2, labels: jax.Array | None = None
 ) -> Augmented:
@@ -42,6 +44,7 @@ def random_shift(
     return random_crop(key, images, padding=pixels, mode="zeros", labels=labels)
 
 
+@explained
 def random_crop(
     key: jax.Array,
     images: jax.Array,
@@ -93,6 +96,7 @@ def random_crop(
     return shift(images), with_channels(lambda x: shift(x, fill), labels, images.ndim)
 
 
+@explained
 def random_resized_crop(
     key: jax.Array,
     images: jax.Array,
@@ -192,6 +196,7 @@ def draw_sides(
     return jnp.sqrt(jnp.stack([pixels / wide, pixels * wide]))
 
 
+@explained
 def random_affine(
     key: jax.Array,
     images: jax.Array,

@@ -10,11 +10,13 @@ from jaxcnn import arguments, checks
 from jaxcnn.augment import color
 from jaxcnn.augment.composition import Augmented, each_image
 from jaxcnn.augment.geometry import affine_matrix, check_mode, product, warp_both
+from jaxcnn.other_names import explained
 
 # The values at magnitude 10, as in the paper and in torchvision.
 _MOST_DEGREES, _MOST_SHEAR, _MOST_SHARE, _MOST_FACTOR = 30.0, 0.3, 0.45, 0.9
 
 
+@explained
 def rand_augment(
     key: jax.Array,
     images: jax.Array,

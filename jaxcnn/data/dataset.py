@@ -16,6 +16,7 @@ from jaxcnn import arguments, shapes
 from jaxcnn.data.array_blocks import blocks
 from jaxcnn.data.labels import LabelKind, check_labels, label_kind
 from jaxcnn.data.resizing import resize_images, resize_labels
+from jaxcnn.other_names import Explained
 
 # In memory, mapped from a file, or on the device.
 Images: TypeAlias = np.ndarray | jax.Array
@@ -33,7 +34,7 @@ _LAYOUTS = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
+class Dataset(Explained):
     """A set of labeled images, checked when it is created.
 
     Arrays are not copied: images may be mapped from a file larger than memory, as

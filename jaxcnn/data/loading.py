@@ -9,8 +9,10 @@ from jaxcnn.data import splits
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.undecoded import Form, Undecoded
 from jaxcnn.data.sources.switch import find_source
+from jaxcnn.other_names import explained
 
 
+@explained
 def load(
     source: Any,
     *,

@@ -32,6 +32,7 @@ from jaxcnn.layers.pooling import (
 from jaxcnn.layers.reshaping import (
     depth_to_space,
     flatten,
+    identity,
     pad,
     resize,
     space_to_depth,
@@ -57,6 +58,7 @@ __all__ = [
     "global_avg_pool",
     "global_max_pool",
     "group_norm",
+    "identity",
     "instance_norm",
     "layer_norm",
     "lp_pool",

@@ -12,6 +12,7 @@ from jaxcnn.layers.composition import Composite, LayerLike, serial
 from jaxcnn.layers.convolution import conv
 from jaxcnn.layers.layer import Step, as_layer
 from jaxcnn.layers.pooling import global_avg_pool
+from jaxcnn.layers.reshaping import identity
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,9 +58,4 @@ class squeeze_excite(Composite):
             conv(max(channels // self.ratio, 1), 1), self.activation,
             conv(channels, 1), self.gate,
         )  # fmt: skip
-        return parallel(input=identity, weights=weights, combine="multiply")
-
-
-def identity(x: jax.Array) -> jax.Array:
-    """Return ``x``."""
-    return x
+        return parallel(input=identity(), weights=weights, combine="multiply")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
@@ -9,7 +10,7 @@ import jax
 from flax import nnx
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.layer import Layer, Step, as_layer, error_path
+from jaxcnn.layers.layer import Layer, Step, as_layer
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.shapes.receptive import Fields, chain_fields, pointwise_fields
 
@@ -172,6 +173,30 @@ class remat(Layer):
     def __repr__(self) -> str:
         """Return the call that makes this description."""
         return f"remat({self.body!r})"
+
+
+@contextmanager
+def error_path(name: str) -> Iterator[None]:
+    """Put ``name`` before the message of an error, so that nested names form a path.
+
+    An error that is neither a TypeError nor a ValueError comes from a user's function: it keeps its
+    message and gets the path as a note.
+    """
+    try:
+        yield
+    except Exception as error:
+        inner, message = getattr(error, "location", ("", str(error)))
+        path = f"{name}/{inner}" if inner else name
+        if not isinstance(error, TypeError | ValueError):
+            if inner:
+                error.__notes__.pop()
+            error.add_note(f"in {path}")
+            vars(error)["location"] = path, message
+            raise
+        error_type = ValueError if isinstance(error, ValueError) else TypeError
+        with_path = error_type(f"{path}: {message}")
+        vars(with_path)["location"] = path, message  # for the level above
+        raise with_path from error
 
 
 def walk_child(

@@ -23,6 +23,7 @@ from jaxcnn.modules import Initializer
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.ops.convolution import check_features, check_groups, check_precision
 from jaxcnn.ops.padding import MODES, check_mode
+from jaxcnn.other_names import explained
 from jaxcnn.shapes.transposed import check_output_padding
 
 _PER_AXIS = ("kernel_size", "strides", "padding", "dilation", "output_padding")
@@ -242,6 +243,7 @@ class depthwise(_Correlation):
         return modules.Conv(channels, features, groups=channels, rngs=rngs, **options)
 
 
+@explained
 def separable(
     features: int,
     kernel_size: shapes.PerAxis,

@@ -3,7 +3,6 @@
 import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from flax import nnx
 from jaxcnn import arguments, modules, shapes
 from jaxcnn.layers import pickling
 from jaxcnn.modules.linear import check_rngs
+from jaxcnn.other_names import Explained
 from jaxcnn.shapes.receptive import Fields, pointwise_fields, window_fields
 from jaxcnn.shapes.window import check_causal
 
@@ -37,7 +37,7 @@ class Step:
     receptive_field: Fields
 
 
-class Layer(abc.ABC):
+class Layer(Explained, abc.ABC):
     """A description of a layer; shapes are without the batch.
 
     To add your own kind of layer, write a frozen dataclass with ``output_shape`` and ``build``.
@@ -227,42 +227,25 @@ def as_layer(layer: Layer | Callable[[jax.Array], jax.Array], name: str = "a lay
     """
     if isinstance(layer, Layer):
         return layer
-    if not callable(layer) or isinstance(layer, type | nnx.Module):
-        given = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
-        raise TypeError(
-            f"{name} must be a description such as conv(64, 3) or a plain function of an array. "
-            f"Received: {given}"
-        )
-    return function(layer)
+    if callable(layer) and not isinstance(layer, type | nnx.Module):
+        return function(layer)
+    given = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
+    hints: tuple[tuple[Any, str], ...] = (
+        (type, ". Call it, with its options"),
+        (nnx.Module, ", built already: compose descriptions, or modules in a module of your own"),
+        (str, ". Give the function itself, such as jax.nn.relu"),
+        (list | tuple, ". Give layers one by one, serial(*layers)"),
+    )
+    hint = next((text for kind, text in hints if isinstance(layer, kind)), "")
+    raise TypeError(
+        f"{name} must be a description such as conv(64, 3) or a plain function of an array. "
+        f"Received: {given}{hint}"
+    )
 
 
 def is_default(field: dataclasses.Field[Any], value: Any) -> bool:
     """Return whether a field of a description has the value that it has when it is not given."""
     return type(value) is type(field.default) and bool(value == field.default)
-
-
-@contextmanager
-def error_path(name: str) -> Iterator[None]:
-    """Put ``name`` before the message of an error, so that nested names form a path.
-
-    An error that is neither a TypeError nor a ValueError comes from a user's function: it keeps its
-    message and gets the path as a note.
-    """
-    try:
-        yield
-    except Exception as error:
-        inner, message = getattr(error, "location", ("", str(error)))
-        path = f"{name}/{inner}" if inner else name
-        if not isinstance(error, TypeError | ValueError):
-            if inner:
-                error.__notes__.pop()
-            error.add_note(f"in {path}")
-            vars(error)["location"] = path, message
-            raise
-        error_type = ValueError if isinstance(error, ValueError) else TypeError
-        with_path = error_type(f"{path}: {message}")
-        vars(with_path)["location"] = path, message  # for the level above
-        raise with_path from error
 
 
 def check_per_axis(layer: Layer, *names: str, minimum: int = 1) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
+import jax
+
 from jaxcnn import arguments, ops, shapes
 from jaxcnn.layers.layer import OpLayer, check_flags, check_per_axis, count_axes
 from jaxcnn.ops.padding import check_mode
@@ -23,6 +25,21 @@ class flatten(OpLayer):
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return the product of the sizes."""
         return shapes.flatten(input_shape)
+
+
+@dataclass(frozen=True, repr=False)
+class identity(OpLayer):
+    """Leave every value as it is, such as a branch that passes its input on.
+
+    >>> identity().output_shape((28, 28, 1))
+    (28, 28, 1)
+    """
+
+    op = staticmethod(jax.nn.identity)
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Return ``input_shape``."""
+        return shapes.check_shape(input_shape)
 
 
 @dataclass(frozen=True, repr=False)

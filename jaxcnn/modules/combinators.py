@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn import arguments
+from jaxcnn.other_names import Explained
 
 _M = TypeVar("_M", bound=nnx.Module)
 
@@ -35,7 +36,7 @@ class Function(nnx.Module):
         return self.function(x, **dict(self.options))
 
 
-class Serial(nnx.Module):
+class Serial(Explained, nnx.Module):
     """Modules called one after the other; each is an attribute under its name.
 
     >>> from jaxcnn.modules import Dense, Dropout

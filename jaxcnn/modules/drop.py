@@ -6,9 +6,10 @@ import jax
 from flax import nnx
 
 from jaxcnn import arguments, ops
+from jaxcnn.other_names import Explained
 
 
-class Dropout(nnx.Module):
+class Dropout(Explained, nnx.Module):
     """Dropout in training, the identity at inference; see :mod:`jaxcnn.ops.drop`.
 
     >>> import jax.numpy as jnp

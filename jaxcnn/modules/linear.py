@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 from jaxcnn import arguments, checks, ops, shapes
 from jaxcnn.ops.convolution import check_groups, to_hashable
 from jaxcnn.ops.padding import MODES
+from jaxcnn.other_names import Explained
 from jaxcnn.runtime import run_once
 from jaxcnn.shapes.transposed import check_output_padding
 
@@ -36,7 +37,7 @@ def he_normal(key: jax.Array, shape: shapes.Shape, dtype: DTypeLike) -> jax.Arra
     return _he_normal(key, shape, dtype)
 
 
-class _Affine(nnx.Module):
+class _Affine(Explained, nnx.Module):
     """A kernel, a bias, and the dtype of the computation."""
 
     def _create(

@@ -12,9 +12,10 @@ from jax.typing import DTypeLike
 from jaxcnn import arguments, checks, ops
 from jaxcnn.modules.linear import Initializer, check_rngs, zeros
 from jaxcnn.ops.normalization import normalize_examples, normalize_over_batch
+from jaxcnn.other_names import Explained
 
 
-class BatchNorm(nnx.BatchNorm):
+class BatchNorm(Explained, nnx.BatchNorm):
     """Batch normalization and its running statistics; see :func:`jaxcnn.ops.batch_norm`.
 
     In training it normalizes by the batch's mean and variance and moves the running ones towards
@@ -115,7 +116,7 @@ class BatchNorm(nnx.BatchNorm):
         running[...] = self.momentum * old + (1 - self.momentum) * batch
 
 
-class _Normalized:
+class _Normalized(Explained):
     """The call of Flax's normalizations, the same in training and at inference."""
 
     num_features: int

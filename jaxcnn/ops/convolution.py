@@ -12,8 +12,10 @@ from jaxcnn.ops.primitives.channels import spread
 from jaxcnn.ops.primitives.conv_plain import swap_channels
 from jaxcnn.ops.primitives.conv_strategy import Convolution
 from jaxcnn.ops.primitives.convolution import convolve, input_gradient
+from jaxcnn.other_names import explained
 
 
+@explained
 def conv(
     x: jax.Array,
     kernel: jax.Array,
@@ -96,6 +98,7 @@ def conv(
     return _add_bias(y, bias)
 
 
+@explained
 def conv_transpose(
     x: jax.Array,
     kernel: jax.Array,

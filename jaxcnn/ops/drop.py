@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn import arguments, checks
+from jaxcnn.other_names import explained
 
 
+@explained
 def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
     """Set each value to 0 with probability ``rate`` and scale the others by 1 / (1 − rate).
 
@@ -32,6 +34,7 @@ def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
     return _drop(key, x, rate, x.shape)
 
 
+@explained
 def spatial_dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
     """Drop whole feature maps, and scale the others by 1 / (1 − rate).
 
@@ -59,6 +62,7 @@ def spatial_dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
     return _drop(key, x, rate, (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1]))
 
 
+@explained
 def drop_path(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
     """Drop whole examples, and scale the others by 1 / (1 − rate).
 

@@ -5,8 +5,10 @@ import math
 import jax
 
 from jaxcnn import checks
+from jaxcnn.other_names import explained
 
 
+@explained
 def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     """Multiply each example by ``kernel`` and add ``bias``: y = x·W + b.
 

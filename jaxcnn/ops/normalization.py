@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 from jaxcnn import arguments, checks
 from jaxcnn.ops.primitives.channels import spread, total
 from jaxcnn.ops.primitives.summation import accumulator
+from jaxcnn.other_names import explained
 
 
 def batch_moments(x: jax.Array, *, axis_name: str | None = None) -> tuple[jax.Array, jax.Array]:
@@ -39,6 +40,7 @@ def batch_moments(x: jax.Array, *, axis_name: str | None = None) -> tuple[jax.Ar
     return mean, variance
 
 
+@explained
 def batch_norm(
     x: jax.Array,
     scale: jax.Array | None,

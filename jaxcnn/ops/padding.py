@@ -7,11 +7,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn import arguments, checks, shapes
+from jaxcnn.other_names import explained
 from jaxcnn.shapes.numbers import is_below
 
 MODES = ("zeros", "reflect", "replicate", "circular")  # PyTorch's words
 
 
+@explained
 def pad(
     x: jax.Array,
     widths: int | Sequence[int] | Sequence[shapes.Pair],

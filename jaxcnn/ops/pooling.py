@@ -13,8 +13,10 @@ from jaxcnn import arguments, checks, shapes
 from jaxcnn.ops.primitives.maximum import window_max
 from jaxcnn.ops.primitives.slices import are_few, offset_slices, split_passes
 from jaxcnn.ops.primitives.summation import accumulator, window_sum
+from jaxcnn.other_names import explained
 
 
+@explained
 def max_pool(
     x: jax.Array,
     window: shapes.PerAxis,
@@ -57,6 +59,7 @@ def max_pool(
     return window_max(x, resolved)
 
 
+@explained
 def avg_pool(
     x: jax.Array,
     window: shapes.PerAxis,
@@ -102,6 +105,7 @@ def avg_pool(
     return (total / counts.astype(total.dtype)).astype(x.dtype)
 
 
+@explained
 def sum_pool(
     x: jax.Array,
     window: shapes.PerAxis,
@@ -139,6 +143,7 @@ def sum_pool(
     return _sum(x, resolved).astype(x.dtype)
 
 
+@explained
 def lp_pool(
     x: jax.Array,
     window: shapes.PerAxis,

@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 
 from jaxcnn import arguments
+from jaxcnn.other_names import explained
 from jaxcnn.shapes.numbers import Padding, PerAxis, Shape, check_shape, image_shape, per_axis
 from jaxcnn.shapes.pooling import pool_windows
 from jaxcnn.shapes.transposed import transposed_windows
 from jaxcnn.shapes.window import windows
 
 
+@explained
 def conv_shape(
     input_shape: Sequence[int],
     features: int,
@@ -55,6 +57,7 @@ def conv_shape(
     return (*resolved.output_sizes, features)
 
 
+@explained
 def conv_transpose_shape(
     input_shape: Sequence[int],
     features: int,
@@ -117,6 +120,7 @@ def conv_transpose_shape(
     return (*resolved.output_sizes, features)
 
 
+@explained
 def pool_shape(
     input_shape: Sequence[int],
     window: PerAxis,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxcnn import arguments
+from jaxcnn.other_names import explained
 from jaxcnn.shapes.equation_text import axis_names, both_text, equations, span_text
 from jaxcnn.shapes.numbers import (
     Padding,
@@ -30,6 +31,7 @@ def extent(window: int, dilation: int) -> int:
     return dilation * (window - 1) + 1
 
 
+@explained
 def output_size(
     size: int,
     window: int,

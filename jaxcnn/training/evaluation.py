@@ -14,6 +14,7 @@ from flax import nnx
 from jaxcnn import arguments, modules
 from jaxcnn.augment.positions import VOID
 from jaxcnn.data.dataset import Dataset, Images, as_dataset, check_images
+from jaxcnn.other_names import explained
 from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy
@@ -53,6 +54,7 @@ class Evaluation:
     metrics: dict[str, Any]
 
 
+@explained
 def evaluate(
     model: nnx.Module,
     data: Dataset | tuple[Images, np.ndarray],
@@ -89,6 +91,7 @@ def evaluate(
     )
 
 
+@explained
 def predict(
     model: nnx.Module,
     images: Images | Dataset,

@@ -17,6 +17,7 @@ from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import GivenAugment
 from jaxcnn.data.dataset import Dataset, Images, as_dataset
 from jaxcnn.data.decoding.framing import Framing
+from jaxcnn.other_names import explained
 from jaxcnn.training.callbacks import history_csv
 from jaxcnn.training.early_stopping import Monitor
 from jaxcnn.training.evaluation_step import make_eval_step
@@ -28,7 +29,7 @@ from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.named_losses import loss_to_json, resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, name_metrics, resolve_metrics
-from jaxcnn.training.options import TrainingOptions, make_options, show_options
+from jaxcnn.training.options import TrainingOptions, show_options
 from jaxcnn.training.output_activation import remember_activation
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.progress_bar import Progress
@@ -57,6 +58,7 @@ class FitResult:
     epoch: int
 
 
+@explained
 @show_options(TrainingOptions)
 def fit(
     model: nnx.Module,
@@ -132,7 +134,7 @@ def fit(
       ValueError: an argument is out of range or contradicts another; the model does not fit the
         data; `run` was started with other arguments, is damaged, or is in use.
     """
-    chosen = make_options(TrainingOptions, fit, options)
+    chosen = TrainingOptions(**options)
     data = as_dataset("data", data)
     if validation is not None:
         validation = as_dataset("validation", validation, data.class_names)

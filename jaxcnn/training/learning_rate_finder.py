@@ -15,6 +15,7 @@ from jaxcnn import arguments
 from jaxcnn.augment.named_policies import GivenAugment
 from jaxcnn.data.batching import Batch, steps_per_epoch
 from jaxcnn.data.dataset import Dataset, Images, as_dataset
+from jaxcnn.other_names import explained
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.optimizers import make_optimizer
@@ -46,6 +47,7 @@ class LearningRateSearch(NamedTuple):
     suggestion: float
 
 
+@explained
 def find_learning_rate(
     model: nnx.Module,
     data: Dataset | tuple[Images, np.ndarray],

@@ -15,6 +15,7 @@ import optax
 import optax.contrib
 
 from jaxcnn import arguments
+from jaxcnn.other_names import explained
 from jaxcnn.training.optimizer_update import DescribedOptimizer
 from jaxcnn.training.schedules import allow_promotion, check_owner
 
@@ -31,6 +32,7 @@ _BETAS = {
 _MUON_RMS = 0.2
 
 
+@explained
 def make_optimizer(
     name: str,
     *,

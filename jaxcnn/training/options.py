@@ -6,14 +6,13 @@ A recipe's ``[training]`` table is a :class:`TrainingOptions`; :func:`jaxcnn.fit
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from jaxcnn import arguments
 from jaxcnn.training.mixed_precision import PRECISIONS
 
-T = TypeVar("T", bound="StepOptions")
 T_Function = TypeVar("T_Function", bound=Callable[..., Any])
 
 # An option whose value may differ when a run is resumed.
@@ -138,26 +137,6 @@ class TrainingOptions(StepOptions):
         names = [f.name for f in dataclasses.fields(TrainingOptions)]
         changeable = {f.name for f in dataclasses.fields(self) if "may_change" in f.metadata}
         return {name: getattr(self, name) for name in names if name not in changeable}
-
-
-def make_options(kind: type[T], function: Callable[..., Any], options: Mapping[str, Any]) -> T:
-    """Return options from the keyword arguments of a function.
-
-    Args:
-      kind: The dataclass of the options.
-      function: The function, decorated with :func:`show_options`.
-      options: Values by name.
-
-    Raises:
-      TypeError: there is no option of that name, or a value has the wrong type.
-      ValueError: a value is out of range.
-    """
-    known = {f.name for f in dataclasses.fields(kind)}
-    for name in options:
-        if name not in known:
-            hint = arguments.nearest(name, inspect.signature(function).parameters)
-            raise TypeError(f"{function.__name__} has no argument {name!r}. {hint}")
-    return kind(**options)
 
 
 def show_options(kind: type[StepOptions]) -> Callable[[T_Function], T_Function]:

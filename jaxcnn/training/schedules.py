@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import optax
 
 from jaxcnn import arguments
+from jaxcnn.other_names import explained
 
 SCHEDULES = ("constant", "cosine", "linear", "one_cycle", "piecewise")
 
 
+@explained
 def make_schedule(
     name: str,
     *,

@@ -12,6 +12,7 @@ from flax import nnx
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import GivenAugment
 from jaxcnn.data.batching import Batch
+from jaxcnn.other_names import explained
 from jaxcnn.runtime import training_options
 from jaxcnn.training.forward import Forward, Inputs
 from jaxcnn.training.gradient_accumulation import accumulate
@@ -19,7 +20,7 @@ from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss, measure
 from jaxcnn.training.named_losses import resolve_loss
 from jaxcnn.training.optimizer_update import update_params
-from jaxcnn.training.options import StepOptions, make_options, show_options
+from jaxcnn.training.options import StepOptions, show_options
 from jaxcnn.training.parameter_tree import ArrayTree
 from jaxcnn.training.state import Metrics, TrainState, initial_state
 
@@ -39,6 +40,7 @@ class Training(NamedTuple):
     step: TrainStep
 
 
+@explained
 @show_options(StepOptions)
 def make_training(
     model: nnx.Module,
@@ -88,7 +90,7 @@ def make_training(
       TypeError: an argument has the wrong type, or there is no such argument.
       ValueError: an option is out of range, or there is no augmentation policy of that name.
     """
-    chosen = make_options(StepOptions, make_training, options)
+    chosen = StepOptions(**options)
     forward = Forward.of(
         model,
         augment=augment,

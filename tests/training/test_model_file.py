@@ -111,7 +111,9 @@ def test_a_file_from_elsewhere_calls_nothing(tmp_path):
 
 
 def test_what_cannot_be_saved_is_said_before_a_file_is_written(tmp_path):
-    with pytest.raises(TypeError, match=r"model must be an nnx\.Module.*Received: dense\(2\)"):
+    with pytest.raises(
+        TypeError, match=r"model must be an nnx\.Module.*Received: model=dense\(2\)"
+    ):
         cnn.save(cnn.dense(2), tmp_path / "model.safetensors")
     model = cnn.serial(cnn.dense(2)).build((4,), rngs=nnx.Rngs(0))
     with pytest.raises(
