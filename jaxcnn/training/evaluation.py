@@ -84,7 +84,7 @@ def evaluate(
     resolved, loss = resolve_metrics(metrics), resolve_loss(loss)
     step = make_eval_step(model, loss=loss, metrics=resolved)
     if warning := describe_double_activation(loss, check_fits(model, data)):
-        warnings.warn(warning, stacklevel=2)
+        warnings.warn(warning, stacklevel=3)  # at the call of evaluate
     state = placement.put_state(inference_state(model))
     return evaluate_state(
         step, state, data, batch_size=batch_size, metrics=resolved, placement=placement

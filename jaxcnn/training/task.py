@@ -79,7 +79,7 @@ class Task:
     def _check_ending(self, ending: str | None) -> None:
         """Warn of a softmax before a loss that contains one, and note what predictions need."""
         if warning := describe_double_activation(self.loss, ending):
-            warnings.warn(warning, stacklevel=5)  # at the call of fit
+            warnings.warn(warning, stacklevel=6)  # at the call of fit
         activation = activation_of_loss(self.loss, self.data.kind) if ending is None else "none"
         object.__setattr__(self, "activation", activation)
 
