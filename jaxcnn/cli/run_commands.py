@@ -97,6 +97,7 @@ def evaluate(
         source,
         split=split,
         image_size=image_size,
+        aspect=described.framing.aspect,
         channels=channels if channels in (1, 3) else None,
         on_error=on_error or own.get("on_error", "raise"),
         value_range=described.framing.value_range,
@@ -152,7 +153,7 @@ def predict(
     misfits = [framing.misfit(picture) if frame else None for picture in read]
     images = np.stack([framing.apply(picture, guess=frame) for picture in read])
     unlabeled = datasets.Dataset(images, np.zeros((len(images), 1), np.float32))
-    resized = unlabeled.resize(described.input_shape[:2]).images
+    resized = unlabeled.resize(described.input_shape[:2], aspect=framing.aspect).images
     predictions = training.predict(model, resized, activation=activation)
     if predictions.ndim > 2:
         raise ValueError(

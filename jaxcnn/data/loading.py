@@ -7,7 +7,8 @@ from typing import Any
 from jaxcnn import arguments, shapes
 from jaxcnn.data import splits
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.decoding.undecoded import Form, Undecoded
+from jaxcnn.data.decoding.undecoded import FileNames, Form, Undecoded
+from jaxcnn.data.resizing import check_aspect
 from jaxcnn.data.sources.switch import find_source
 from jaxcnn.other_names import explained
 
@@ -18,6 +19,7 @@ def load(
     *,
     split: str | None = None,
     image_size: int | Sequence[int] | None = None,
+    aspect: str = "squash",
     channels: int | None = None,
     on_error: str = "raise",
     value_range: Sequence[float] | None = None,
@@ -82,8 +84,11 @@ def load(
         not have one class each; slices take their share of every class. ``None`` means
         ``"train"`` for names, paths and sources with splits, and ``"all"`` for other arrays and
         records.
-      image_size: Resize uint8 images (bilinear, without cropping) to ``(H, W)``, or to a square.
-        Required if pictures have several sizes.
+      image_size: Resize uint8 images (bilinear) to ``(H, W)``, or to a square. Required if
+        pictures have several sizes.
+      aspect: What becomes of pictures whose ratio of width to height is not that of `image_size`:
+        ``"squash"`` changes it, ``"crop"`` takes the largest centered part that has it, ``"pad"``
+        adds black on two sides.
       channels: Decode pictures to 1 (gray) or 3 (RGB) channels; ``None`` means gray if all are.
         Arrays are not converted, and must have this number of channels.
       value_range: The values ``(low, high)`` that become 0 and 255, of gray pictures of 16 or 32
@@ -103,13 +108,36 @@ def load(
       ValueError: There is no such set, split or file, it is not prepared, or its contents do
         not make a data set; the message gives the fix.
     """
-    form = _check_form(image_size, channels, on_error, cache_dir, value_range)
+    form = _check_form(image_size, aspect, channels, on_error, cache_dir, value_range)
     opened = find_source(source, data_dir).open_source(source, data_dir)
     if isinstance(opened, Undecoded):
         return opened.decode(split, form)
     divided = isinstance(source, str | Path) or isinstance(opened, splits.Divided)
     default = "train" if divided else "all"
     return _convert(splits.cut(opened, split or default), form)
+
+
+def load_named(
+    source: str | Path,
+    *,
+    split: str,
+    image_size: int | Sequence[int] | None,
+    aspect: str,
+    channels: int | None,
+    on_error: str,
+    value_range: Sequence[float] | None,
+    data_dir: str | Path | None,
+    cache_dir: str | Path | None,
+) -> tuple[Dataset, FileNames]:
+    """Return a split as :func:`load`, and the function from a row of it to the image's name.
+
+    The name of a picture in a folder is its path; another image is named by its number.
+    """
+    form = _check_form(image_size, aspect, channels, on_error, cache_dir, value_range)
+    opened = find_source(source, data_dir).open_source(source, data_dir)
+    if isinstance(opened, Undecoded):
+        return opened.decode_named(split, form)
+    return _convert(splits.cut(opened, split), form), lambda row: f"image {row} of {split}"
 
 
 def examples(
@@ -133,7 +161,7 @@ def examples(
       TypeError: As for :func:`load`.
       ValueError: As for :func:`load`.
     """
-    form = _check_form(image_size, None, on_error, None)
+    form = _check_form(image_size, "squash", None, on_error, None)
     opened = find_source(source, data_dir).open_source(source, data_dir)
     if isinstance(opened, Undecoded):
         return opened.decode_first(count, form)
@@ -144,6 +172,7 @@ def examples(
 
 def _check_form(
     image_size: int | Sequence[int] | None,
+    aspect: str,
     channels: int | None,
     on_error: str,
     cache_dir: str | Path | None,
@@ -165,7 +194,7 @@ def _check_form(
                 f"value_range must have low below high. "
                 f"Received: value_range={arguments.shown(value_range)}"
             )
-    return Form(size, channels, skip, value_range, cache_dir)
+    return Form(size, check_aspect(aspect), channels, skip, value_range, cache_dir)
 
 
 def _convert(data: Dataset, form: Form) -> Dataset:
@@ -175,4 +204,4 @@ def _convert(data: Dataset, form: Form) -> Dataset:
             "channels must be the number of channels of arrays, because only pictures are "
             f"converted. Received: channels={form.channels} for images {data.images.shape}"
         )
-    return data if form.image_size is None else data.resize(form.image_size)
+    return data if form.image_size is None else data.resize(form.image_size, aspect=form.aspect)

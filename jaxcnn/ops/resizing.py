@@ -5,11 +5,7 @@ import jax
 from jaxcnn import arguments, checks, shapes
 from jaxcnn.ops.primitives.interpolation import KERNELS, Interpolation, interpolate
 from jaxcnn.ops.primitives.summation import accumulator
-<<<<<<< HEAD
-=======
 from jaxcnn.other_names import explained
-from jaxcnn.runtime import traces_plain
->>>>>>> 77af29f (Tell in every call what a name of Keras or PyTorch is called here; add the layer identity)
 from jaxcnn.shapes.layers import move_blocks_to_channels, move_channels_to_blocks
 
 METHODS = ("nearest", *KERNELS)

@@ -94,7 +94,10 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
         options=training,
     )
     framing = Framing.measure(
-        stored, any_size=known.image_shape is None, value_range=recipe.data.value_range
+        stored,
+        any_size=known.image_shape is None,
+        value_range=recipe.data.value_range,
+        aspect=recipe.data.aspect,
     )
     return Assembly(recipe, network, task, test, framing, fresh)
 
@@ -158,6 +161,7 @@ def _load(given: DataOptions, known: Description) -> tuple[Dataset, Dataset, Dat
     load = functools.partial(
         datasets.load,
         given.source,
+        aspect=given.aspect,
         on_error=given.on_error,
         value_range=given.value_range,
         data_dir=given.data_dir,
@@ -167,4 +171,5 @@ def _load(given: DataOptions, known: Description) -> tuple[Dataset, Dataset, Dat
     stored = load(split=given.train, image_size=size if known.image_shape is None else None)
     check_class_per_image(stored.labels, "jaxcnn train")
     test = load(split=given.test, image_size=size)
-    return stored, stored.resize(size), datasets.match_classes(test, stored.class_names)
+    resized = stored.resize(size, aspect=given.aspect)
+    return stored, resized, datasets.match_classes(test, stored.class_names)

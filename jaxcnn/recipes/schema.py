@@ -71,6 +71,8 @@ class DataOptions:
         four fifths of it where nothing else is for testing.
       test: Held-out split; ``None`` means the set's own, or a fifth of ``train``.
       image_size: Height and width to which images are resized; ``None`` means the model's own.
+      aspect: What becomes of pictures of another ratio of width to height: ``"squash"`` changes it,
+        ``"crop"`` takes the largest centered part, ``"pad"`` adds black on two sides.
       value_range: Values of gray pictures of 16 or 32 bits that become 0 and 255, such as
         ``[0, 4095]``; ``None`` means the whole range of 16 bits.
       on_error: Treatment of a picture that cannot be read: ``"raise"`` or ``"skip"``.
@@ -86,6 +88,7 @@ class DataOptions:
     train: str | None = None
     test: str | None = None
     image_size: tuple[int, int] | None = None
+    aspect: Literal["squash", "crop", "pad"] = "squash"
     value_range: tuple[float, float] | None = None
     on_error: Literal["raise", "skip"] = "raise"
     augment: str = "auto"

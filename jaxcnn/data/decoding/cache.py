@@ -28,7 +28,7 @@ from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.record_decoding import Block, Records
 
 # Part of every key: increase it to invalidate all caches.
-_FORMAT = 2
+_FORMAT = 3
 # Pictures of 16 bits whose values all stay below this (13 bits) hold data of fewer bits.
 _DARK = 1 << 13
 _LOCK = ".lock"
@@ -47,14 +47,14 @@ class Decoded:
       labels: ``(N,)`` class numbers.
       class_names: One per class, of all splits.
       sizes: Number of images of each split, in the order of the rows.
-      skipped: The error of each record that was left out.
+      skipped: Number and error of each record that was left out, by number.
     """
 
     images: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
     sizes: dict[str, int]
-    skipped: list[str]
+    skipped: list[tuple[int, str]]
 
     def take(self, rows: slice | np.ndarray) -> Dataset:
         """Return the images and labels of these rows; a slice is a view."""
@@ -148,7 +148,7 @@ def decode_temporarily(
 
 
 def _form(records: Records, splits: Iterable[str]) -> str:
-    form = records.image_size, records.channels, records.value_range
+    form = records.image_size, records.aspect, records.channels, records.value_range
     return digest(map(str, [_FORMAT, *form, *splits]))
 
 
@@ -173,7 +173,8 @@ def _open_whole(folder: Path) -> Decoded | None:
         if info["files"] != _files(folder):
             return None  # a file has been written to since
         names = tuple(info["class_names"])
-        return Decoded(images, labels, names, info["splits"], info["skipped"])
+        skipped = [(row, error) for row, error in info["skipped"]]
+        return Decoded(images, labels, names, info["splits"], skipped)
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None  # the caller decodes it again
 
@@ -243,11 +244,11 @@ def _warn_of_dark(largest: Sequence[int], name: str) -> None:
 
 def _write_images(
     file: BinaryIO, blocks: Iterator[Block], largest: list[int]
-) -> tuple[np.ndarray, np.ndarray, list[int], list[str]]:
+) -> tuple[np.ndarray, np.ndarray, list[int], list[tuple[int, str]]]:
     """Write all images as one ``.npy``; return them mapped, with labels, rows and skips."""
     labels: list[Any] = []
     rows: list[int] = []
-    skipped: list[str] = []
+    skipped: list[tuple[int, str]] = []
     file.seek(0)
     file.truncate()  # a first attempt may have been stopped by a color picture after gray ones
     for block in blocks:

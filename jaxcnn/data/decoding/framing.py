@@ -44,6 +44,7 @@ class Framing:
       any_size: Whether pictures of any size belong to the set, and are resized to `shape`.
       value_range: Values of pictures of more than 8 bits that become black and white.
       is_pixels: Whether the images are pixels: uint8, or floating point in 0…1.
+      aspect: Treatment of pictures of another aspect ratio, as :func:`jaxcnn.data.load` took it.
     """
 
     shape: shapes.Shape
@@ -54,10 +55,16 @@ class Framing:
     any_size: bool = False
     value_range: ValueRange = None
     is_pixels: bool = True
+    aspect: str = "squash"
 
     @classmethod
     def measure(
-        cls, data: Dataset, *, any_size: bool = False, value_range: ValueRange = None
+        cls,
+        data: Dataset,
+        *,
+        any_size: bool = False,
+        value_range: ValueRange = None,
+        aspect: str = "squash",
     ) -> "Framing":
         """Measure the framing of a data set.
 
@@ -71,8 +78,13 @@ class Framing:
           data: The images as stored, before any resizing.
           any_size: Whether the pictures that they were decoded from may have other sizes.
           value_range: As :func:`jaxcnn.data.load` took it.
+          aspect: As :func:`jaxcnn.data.load` took it.
         """
-        known: dict[str, Any] = {"any_size": any_size, "value_range": value_range}
+        known: dict[str, Any] = {
+            "any_size": any_size,
+            "value_range": value_range,
+            "aspect": aspect,
+        }
         shape = data.image_shape
         images = np.asarray(data.images[:: -(-len(data) // _MOST_MEASURED)])
         if images.dtype != np.uint8:
@@ -150,7 +162,8 @@ class Framing:
         height, width, channels = self.shape
         if not guess or self.misfit(picture) is None:
             converted = picture.convert("L" if channels == 1 else "RGB")
-            return np.asarray(resize_picture(converted, (height, width))).reshape(self.shape)
+            resized = resize_picture(converted, (height, width), self.aspect)
+            return np.asarray(resized).reshape(self.shape)
         assert self.background is not None  # otherwise every picture fits
         levels = np.asarray(picture.convert("L"), float)
         differences = np.abs(levels - _border(levels))

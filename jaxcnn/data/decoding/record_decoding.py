@@ -55,14 +55,14 @@ class Block:
       images: ``(n, *shape)``.
       labels: One per image.
       rows: Record number of each image.
-      skipped: The error of each record that could not be read.
+      skipped: Number and error of each record that could not be read.
       largest: The largest value of each 16-bit picture without a known range.
     """
 
     images: np.ndarray
     labels: list[Any]
     rows: list[int]
-    skipped: list[str]
+    skipped: list[tuple[int, str]]
     largest: list[int]
 
 
@@ -78,6 +78,7 @@ class Records:
       source: The records.
       name: Their name in errors.
       image_size: ``(H, W)`` to which each picture is resized (bilinear); ``None`` keeps the size.
+      aspect: Treatment of pictures of another aspect ratio.
       channels: 1 or 3, to which pictures are converted; ``None`` means color if any has color.
       skip: Whether a picture that cannot be read is left out.
       value_range: Values of pictures of more than 8 bits that become black and white.
@@ -87,6 +88,7 @@ class Records:
     source: RecordSequence
     name: str
     image_size: tuple[int, int] | None = None
+    aspect: str = "squash"
     channels: int | None = None
     skip: bool = False
     value_range: ValueRange = None
@@ -168,6 +170,12 @@ class Records:
         size = self.image_size if self.draft else None
         return Record(read_record(image, name, self.value_range, size), label, name)
 
+    def file_name(self, row: int) -> str:
+        """Return the path of the picture with this number, or else that number in words."""
+        record = self.source[row]
+        image = record.get("image") if isinstance(record, Mapping) else record[0]
+        return str(image) if isinstance(image, str | Path) else f"record {row} of {self.name}"
+
     def _read_or_skip(self, row: int) -> Record | str:
         """Return a record, or the error of its picture if unreadable pictures are left out."""
         try:
@@ -193,7 +201,7 @@ class Records:
         for row in rows:
             record = self._read_or_skip(row)
             if isinstance(record, str):
-                block.skipped.append(record)
+                block.skipped.append((row, record))
                 continue
             if (self.channels, channels, _channels(record.image)) == (None, 1, 3):
                 raise MixedChannels
@@ -221,7 +229,9 @@ class Records:
                         f"only uint8 arrays (height, width, 1 or 3) can be pictures of {channels} "
                         f"channels. Received: {image.dtype} {image.shape} in {record.name}"
                     )
-                return image if size is None else resize_images(image[None], size)[0]
+                if size is None:
+                    return image
+                return resize_images(image[None], size, self.aspect)[0]
             if image.shape == (*(size or image.shape[:2]), channels):
                 return image
             image = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
@@ -229,7 +239,7 @@ class Records:
         if image.mode != mode:
             image = image.convert(mode)
         if size is not None:
-            image = resize_picture(image, size)
+            image = resize_picture(image, size, self.aspect)
         # As np.asarray(image) does, in half the time.
         return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, -1)
 

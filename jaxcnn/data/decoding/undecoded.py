@@ -4,6 +4,9 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
 
 from jaxcnn import shapes
 from jaxcnn.data import splits
@@ -18,6 +21,8 @@ from jaxcnn.data.decoding.record_decoding import (
     unreadable,
 )
 
+# The file name of an image by its row.
+FileNames: TypeAlias = Callable[[int], str]
 # Records without a folder are recognized by their number and this many of them.
 _SAMPLE = 16
 
@@ -28,6 +33,7 @@ class Form:
 
     Attributes:
       image_size: ``(H, W)`` to which images are resized; ``None`` keeps the size.
+      aspect: Treatment of pictures of another aspect ratio: one of ``resizing.ASPECTS``.
       channels: 1 or 3, to which pictures are converted; ``None`` means color if any has color.
       skip: Whether a picture that cannot be read is left out.
       value_range: Values of pictures of more than 8 bits that become black and white.
@@ -35,6 +41,7 @@ class Form:
     """
 
     image_size: tuple[int, int] | None = None
+    aspect: str = "squash"
     channels: int | None = None
     skip: bool = False
     value_range: ValueRange = None
@@ -83,8 +90,12 @@ class Undecoded:
           ValueError: There is no such split, it is empty, or a picture cannot be read.
         """
         if self.sizes.keys() == {"all"}:  # records without splits
-            return splits.cut(self._decode([splits.Part("all")], form), split or "all")
-        return self._decode(splits.parse(split or "train", self.sizes), form)
+            return splits.cut(self._decode([splits.Part("all")], form)[0], split or "all")
+        return self._decode(splits.parse(split or "train", self.sizes), form)[0]
+
+    def decode_named(self, split: str, form: Form) -> tuple[Dataset, FileNames]:
+        """Return a split as :meth:`decode`, and the function from its rows to their file names."""
+        return self._decode(splits.parse(split, self.sizes), form)
 
     def decode_first(self, count: int, form: Form) -> Dataset:
         """Return the first images of ``"train"``, or else of the first split, without a cache.
@@ -100,9 +111,9 @@ class Undecoded:
         split = "train" if "train" in self.sizes else next(iter(self.sizes))
         first = First(self.open_split(split), count)
         few = Undecoded(self.name, {split: len(first)}, lambda split: first, self.class_names)
-        return few._decode([splits.Part(split)], form)
+        return few._decode([splits.Part(split)], form)[0]
 
-    def _decode(self, parts: Sequence[splits.Part], form: Form) -> Dataset:
+    def _decode(self, parts: Sequence[splits.Part], form: Form) -> tuple[Dataset, FileNames]:
         channels = form.channels or self.channels
         requested = dict.fromkeys(part.name for part in parts)
         separate = self.class_names and channels and not self.whole
@@ -114,6 +125,7 @@ class Undecoded:
             joined,
             self.name,
             form.image_size,
+            form.aspect,
             channels,
             form.skip,
             form.value_range,
@@ -122,9 +134,10 @@ class Undecoded:
         )
         decoded = self._decode_or_find(records, sizes, form.cache_dir)
         if decoded.skipped and not form.skip:
-            raise unreadable(decoded.skipped[0])
+            raise unreadable(decoded.skipped[0][1])
         if decoded.skipped:
-            listed = "; ".join(decoded.skipped[:3]) + "; …" * (len(decoded.skipped) > 3)
+            first = [error for _, error in decoded.skipped[:3]]
+            listed = "; ".join(first) + "; …" * (len(decoded.skipped) > 3)
             warnings.warn(
                 f"{len(decoded.skipped)} of {len(joined)} images in {self.name} are left out: "
                 f"{listed}",
@@ -135,7 +148,13 @@ class Undecoded:
             raise ValueError(
                 f"the split holds none of the {len(decoded.labels)} images of {self.name}"
             )
-        return decoded.take(rows)
+
+        def file_name(row: int) -> str:
+            left_out = [number for number, _ in decoded.skipped]
+            kept = np.delete(np.arange(len(joined)), left_out)
+            return records.file_name(int(kept[rows][row]))
+
+        return decoded.take(rows), file_name
 
     def _decode_or_find(
         self, records: Records, sizes: dict[str, int], cache_dir: str | Path | None
