@@ -72,6 +72,13 @@ def evaluate(
     on_error: OnError | None = None,
     data_dir: DataDir = None,
     cache_dir: CacheDir = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the confusion matrix, results per class and mistakes by file here.",
+        ),
+    ] = None,
 ) -> None:
     """Evaluate a trained model on held-out images, each counted once.
 
@@ -81,7 +88,9 @@ def evaluate(
 
     from jaxcnn import data as datasets
     from jaxcnn import training
+    from jaxcnn.cli.mistakes import write_mistakes
     from jaxcnn.cli.run_table import LOSSES_OF_LABELS
+    from jaxcnn.data.loading import load_named
     from jaxcnn.training import run_folder
     from jaxcnn.training.named_losses import loss_from_json
 
@@ -93,7 +102,7 @@ def evaluate(
     folder = data_dir or own.get("data_dir")
     split = split or own.get("test") or datasets.describe(source, data_dir=folder).test
     *image_size, channels = described.input_shape
-    test_set = datasets.load(
+    test_set, name_of = load_named(
         source,
         split=split,
         image_size=image_size,
@@ -115,6 +124,9 @@ def evaluate(
         rows["accuracy"] = f"{result.accuracy:.2%}"
     rows |= {name: format_value(value) for name, value in result.metrics.items()}
     print_table(list(rows.items()))
+    if out is not None:
+        print(f"\nWriting the mistakes into {out}")
+        write_mistakes(out, model, test_set, name_of)
 
 
 def predict(
