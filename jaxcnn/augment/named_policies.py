@@ -43,6 +43,12 @@ _POLICIES: dict[str, Augment] = {
         partial(rand_augment, num_ops=2, magnitude=5),
         partial(cutout, size=16),
     ),
+    # Milder than that of ImageNet, whose smallest part of 8 % needs a million images.
+    "pictures": compose(
+        partial(random_resized_crop, scale=(0.5, 1.0)),
+        random_flip,
+        partial(color_jitter, brightness=0.2, contrast=0.2, saturation=0.2),
+    ),
     "imagenet": compose(
         random_resized_crop,
         random_flip,
@@ -89,9 +95,10 @@ def named(name: str) -> Augment:
       name: One of :func:`names`: ``"digits"`` and ``"mnist"`` shift by up to 2 pixels;
         ``"digits_long"`` shifts, rotates, scales and shears; ``"fashion_mnist"`` shifts and
         flips; ``"svhn"`` crops; ``"cifar"`` flips, crops and cuts out; ``"cifar_long"`` adds
-        RandAugment; ``"airbench"`` flips in alternate epochs and crops; ``"imagenet"`` crops,
-        resizes, flips and changes colors; ``"none"`` changes nothing. The name of a data set,
-        such as ``"cifar10"``, stands for its policy, see :func:`default_name`.
+        RandAugment; ``"airbench"`` flips in alternate epochs and crops; ``"pictures"`` and,
+        more strongly, ``"imagenet"`` crop, resize, flip and change colors; ``"none"`` changes
+        nothing. The name of a data set, such as ``"cifar10"``, stands for its policy, see
+        :func:`default_name`.
 
     Raises:
       TypeError: `name` is not a string.

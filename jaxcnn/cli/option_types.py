@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from jaxcnn import arguments
+
 MODEL_HELP = "A model of `jaxcnn models`, or one of your own as package.module:network."
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 RecipeName = Annotated[
@@ -22,6 +24,25 @@ CacheDir = Annotated[
     Path | None, typer.Option(help="Folder for decoded pictures, if not beside their folder.")
 ]
 OnError = Annotated[
-    str, typer.Option(help="Whether to raise or to skip a picture that cannot be read.")
+    str,
+    typer.Option(
+        help="raise: a picture that cannot be read is an error that names it; skip: it is left "
+        "out, with a warning that counts them."
+    ),
 ]
 Plot = Annotated[Path, typer.Option("--plot", help="File of the plot, such as a PNG.")]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return height and width of ``128``, ``96x128`` or ``96,128``.
+
+    Raises:
+      ValueError: the text is none of these.
+    """
+    parts = text.lower().replace("×", "x").replace(",", "x").split("x")
+    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
+        raise ValueError(
+            "--image-size must be one number, or height and width, such as 128 or 96x128. "
+            f"Received: {arguments.shown(text)}"
+        )
+    return int(parts[0]), int(parts[-1])

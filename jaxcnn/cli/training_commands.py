@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from jaxcnn.cli.option_types import (
     OnError,
     Plot,
     RecipeName,
+    parse_size,
 )
 
 
@@ -24,10 +25,33 @@ def train(
         str | None,
         typer.Option(help="A folder of pictures, a .npz file, or a name in `jaxcnn data list`."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak of the learning rate.")] = None,
+    image_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Resize images to a square such as 128, or to HEIGHTxWIDTH.",
+            show_default="the recipe's",
+        ),
+    ] = None,
+    aspect: Annotated[
+        str | None,
+        typer.Option(help="squash, crop or pad pictures of another ratio of width to height."),
+    ] = None,
     augment: Annotated[str | None, typer.Option(help="Name of an augmentation policy.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the data; with --resume of a whole run, more.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="sgd, adam, adamw, lion or muon; each has rates of its own.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the learning rate.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Compute in float32, bfloat16 or float16.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="End after so many epochs without improvement.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
     assignments: Assignments = None,
     out: Annotated[
@@ -35,47 +59,81 @@ def train(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run.")] = False,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Resume an unfinished run.")
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Resume an unfinished run; with --epochs, train any run on to that many.",
+        ),
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the run's folder alone.")] = False,
     on_error: OnError | None = None,
     data_dir: DataDir = None,
     cache_dir: CacheDir = None,
 ) -> None:
-    """Train a model, and keep the run in a folder."""
+    """Train a model, and keep the run in a folder.
+
+    Without a recipe and a model, they are chosen by the data: the recipe pictures for photographs,
+    digits for small gray images.
+    """
     from jaxcnn import recipes
     from jaxcnn.training import run_folder
 
+    size = None if image_size is None else parse_size(image_size)
     options = {
         "--model": ("model.name", model),
         "--data": ("data.source", data),
         "--data-dir": ("data.data_dir", data_dir and str(data_dir)),
         "--cache-dir": ("data.cache_dir", cache_dir and str(cache_dir)),
+        "--image-size": ("data.image_size", size),
+        "--aspect": ("data.aspect", aspect),
         "--on-error": ("data.on_error", on_error),
         "--augment": ("data.augment", augment),
+        "--optimizer": ("optimizer.name", optimizer),
         "--learning-rate": ("optimizer.learning_rate", learning_rate),
         "--epochs": ("training.epochs", epochs),
         "--batch-size": ("training.batch_size", batch_size),
+        "--precision": ("training.precision", precision),
+        "--patience": ("training.patience", patience),
         "--seed": ("training.seed", seed),
     }
     given = {flag: option for flag, option in options.items() if option[1] is not None}
-    if resume is None:
-        # Options and assignments may depend on one another, so they are checked together.
-        chosen = recipes.read(
-            recipe or "digits", options=dict(given.values()), assignments=assignments or ()
-        )
-        recipes.train(chosen, out, overwrite=overwrite)
-        return
-    others = {"RECIPE": recipe, "--set": assignments, "--out": out, "--overwrite": overwrite}
-    received = [*(flag for flag, value in others.items() if value), *given]
-    if received:
-        raise ValueError(
-            "--resume uses the run's own recipe; no option can be changed. "
-            f"Received: {', '.join(received)}"
-        )
-    if run_folder.is_finished(resume):
-        print(f"The run in {resume} has ended; there is nothing to resume.")
+    if resume is not None:
+        others = {"RECIPE": recipe, "--set": assignments, "--out": out, "--overwrite": overwrite}
+        received = [flag for flag, value in others.items() if value]
+        received += [flag for flag in given if flag != "--epochs"]
+        if received:
+            raise ValueError(
+                "--resume uses the run's own recipe; no option can be changed but --epochs. "
+                f"Received: {', '.join(received)}"
+            )
+        if run_folder.is_finished(resume) and epochs is None:
+            print(
+                f"The run in {resume} has ended; there is nothing to resume. To train it further, "
+                "give --epochs"
+            )
+            return
+        trained = recipes.resume(resume, epochs=epochs, progress=not quiet)
     else:
-        recipes.resume(resume)
+        chosen: dict[str, Any] = {}
+        if data is not None and recipe is None and model is None and not _names_model(assignments):
+            choice = recipes.choose(data, image_size=size, data_dir=data_dir)
+            recipe, chosen = choice.recipe, dict(choice.options)
+            if not quiet:
+                print(choice.reason, end="\n\n")
+        # Options and assignments may depend on one another, so they are checked together.
+        read = recipes.read(
+            recipe or "digits",
+            options=chosen | dict(given.values()),
+            assignments=assignments or (),
+            flags={name: flag for flag, (name, _) in given.items()},
+        )
+        trained = recipes.train(read, out, overwrite=overwrite, progress=not quiet)
+    if quiet:
+        print(trained.folder)
+
+
+def _names_model(assignments: list[str] | None) -> bool:
+    return any(each.strip().startswith("model") for each in assignments or ())
 
 
 def list_recipes(
@@ -83,10 +141,10 @@ def list_recipes(
 ) -> None:
     """List the recipes that come with jaxcnn, or print one."""
     from jaxcnn import recipes
-    from jaxcnn.recipes.toml_options import dump
+    from jaxcnn.recipes.toml_comments import dump_commented
 
     if name is not None:
-        print(dump(recipes.read(name)), end="")
+        print(dump_commented(recipes.read(name)), end="")
         return
     files = recipes.recipe_files()
     width = max(map(len, files))

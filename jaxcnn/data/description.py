@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxcnn import shapes
+import numpy as np
+
+from jaxcnn import arguments, shapes
+from jaxcnn.data.decoding.pictures import UnreadablePicture, picture_shape
 from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.sources.switch import find_source
 from jaxcnn.data.splits import Divided, members
 
+# Pictures whose sizes are read to tell those of a set.
+_SAMPLE = 32
 # Names of splits for testing, in order of preference.
 _HELD_OUT = ("test", "val", "valid", "validation")
 
@@ -72,3 +77,31 @@ def describe(source: Any, *, data_dir: str | Path | None = None) -> Description:
         shape = data.labels.shape[1:]
         return Description(kind.KIND, sizes, data.class_names, data.image_shape, shape)
     return Description(kind.KIND, opened.sizes, opened.class_names, opened.image_shape)
+
+
+def typical_shape(source: str | Path, *, data_dir: str | Path | None = None) -> shapes.Shape:
+    """Return the median ``(H, W)`` of some pictures of several sizes, and their channels.
+
+    Only the headers of the files are read. The channels are 3 if any picture has color.
+
+    Args:
+      source: A name or a path whose description has no ``image_shape``.
+      data_dir: As for :func:`describe`.
+
+    Raises:
+      ValueError: None of these pictures can be read.
+    """
+    opened = find_source(source, data_dir).open_source(source, data_dir)
+    assert isinstance(opened, Undecoded)
+    records = opened.open_split(next(iter(opened.sizes)))
+    rows = np.unique(np.linspace(0, len(records) - 1, _SAMPLE).astype(int)).tolist()
+    shapes_found, problem = [], "no record has a file"
+    for row in rows:
+        try:
+            shapes_found.append(picture_shape(records[row]["image"]))
+        except UnreadablePicture as error:
+            problem = str(error)
+    if not shapes_found:
+        raise ValueError(f"no picture of {arguments.shown(str(source))} can be read: {problem}")
+    heights, widths, channels = zip(*shapes_found, strict=True)
+    return int(np.median(heights)), int(np.median(widths)), max(channels)

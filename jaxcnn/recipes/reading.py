@@ -22,6 +22,7 @@ def read(
     *,
     options: Mapping[str, Any] | None = None,
     assignments: Sequence[str] = (),
+    flags: Mapping[str, str] | None = None,
 ) -> Recipe:
     """Return a recipe.
 
@@ -29,6 +30,7 @@ def read(
       source: The path of a TOML file, or the name of a recipe that comes with the package.
       options: Options to change by dotted name, such as ``{"training.epochs": 5}``.
       assignments: Options to change as text, such as ``"optimizer.learning_rate=0.01"``.
+      flags: What a user typed for one of `options`, such as ``--epochs``; errors name it.
 
     Raises:
       TypeError: a value is not of its type.
@@ -46,9 +48,8 @@ def read(
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
     _check_version(text, path.name)
-    return override(
-        parse(text, Recipe, source=path.name, upgrade=_upgrade), assignments, options=options
-    )
+    recipe = parse(text, Recipe, source=path.name, upgrade=_upgrade)
+    return override(recipe, assignments, options=options, flags=flags)
 
 
 def _upgrade(values: dict[str, Any]) -> dict[str, Any]:

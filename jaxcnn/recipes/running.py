@@ -8,7 +8,7 @@ from typing import Any
 
 from flax import nnx
 
-from jaxcnn import training
+from jaxcnn import arguments, training
 from jaxcnn.data import Dataset
 from jaxcnn.insight import summarize
 from jaxcnn.recipes.assembly import Assembly, assemble, model_options
@@ -19,9 +19,12 @@ from jaxcnn.training import run_folder
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.training.fitting import FitResult, run_task
 from jaxcnn.training.history import Epoch
+from jaxcnn.training.history_file import read_history
 from jaxcnn.training.metrics import confusion_matrix
 from jaxcnn.training.named_losses import loss_to_json
 from jaxcnn.training.named_metrics import name_metrics
+
+_EPOCHS = {"training.epochs": "epochs"}
 
 
 @dataclass(frozen=True)
@@ -90,13 +93,20 @@ def train(
 def resume(
     folder: str | Path,
     *,
+    epochs: int | None = None,
     callbacks: Sequence[training.Callback] = (),
     progress: bool = True,
 ) -> TrainedRun:
     """Resume the training of a recipe from its last checkpoint, as ``jaxcnn train --resume``.
 
+    With `epochs`, a run that has ended is trained on. Under a constant learning rate it becomes,
+    bit for bit on CPU, the run that had been begun with so many epochs; any other schedule follows
+    the new number only from the next epoch on, which a line says.
+
     Args:
-      folder: Folder of the unfinished run.
+      folder: Folder of the run.
+      epochs: Passes over the data from the beginning, more than the run has; ``None`` means those
+        of its recipe.
       callbacks: Functions that receive every event; see :mod:`jaxcnn.training.events`.
       progress: Whether to print the summary of the model, the progress and the result.
 
@@ -106,12 +116,47 @@ def resume(
     Raises:
       FloatingPointError: a loss or gradient was not finite.
       OSError: the folder cannot be written to.
-      ValueError: there is no run, it has ended, or it is damaged.
+      ValueError: there is no run, it is damaged, it has ended and `epochs` is not given or not
+        more than it has, or it ended early for lack of improvement.
     """
-    if run_folder.is_finished(folder):
-        raise ValueError(f"the run in {str(folder)!r} has ended; there is nothing to resume")
-    assembly = assemble(read_recipe(folder), resumes=run_folder.can_resume(folder))
-    return _run(assembly, Path(folder), callbacks, progress)
+    recipe, folder = read_recipe(folder), Path(folder)
+    if epochs is None:
+        if run_folder.is_finished(folder):
+            raise ValueError(
+                f"the run in {str(folder)!r} has ended; there is nothing to resume. To train it "
+                "further, give epochs"
+            )
+        assembly = assemble(recipe, resumes=run_folder.can_resume(folder))
+        return _run(assembly, folder, callbacks, progress)
+    longer, note = _lengthen(recipe, folder, epochs)
+    assembly = assemble(longer, resumes=True)
+    if progress and note:
+        print(note, end="\n\n")
+    with run_folder.reopen_run(folder, dump(assembly.recipe)):
+        return _run(assembly, folder, callbacks, progress)
+
+
+def _lengthen(recipe: Recipe, folder: Path, epochs: int) -> tuple[Recipe, str]:
+    """Return the recipe of a run with more epochs, and a line about its learning rate."""
+    done, planned = len(read_history(folder)), recipe.training.epochs
+    epochs = arguments.check_integer("epochs", epochs, minimum=1)
+    if epochs <= done:
+        raise ValueError(f"epochs must be more than the {done} of the run. Received: {epochs}")
+    if run_folder.is_finished(folder) and done < planned:
+        raise ValueError(
+            f"the run in {str(folder)!r} ended after {done} of {planned} epochs, as "
+            f"patience={recipe.training.patience} asks; more epochs do not change that"
+        )
+    if not run_folder.can_resume(folder):
+        raise ValueError(f"the run in {str(folder)!r} has no checkpoint to go on from")
+    longer = override(recipe, (), options={"training.epochs": epochs}, flags=_EPOCHS)
+    schedule = recipe.optimizer.schedule
+    if schedule == "constant":
+        return longer, ""
+    return longer, (
+        f"From epoch {done + 1} on the learning rate follows {schedule} over {epochs} epochs; "
+        f"before, it followed it over {planned}. A run begun with {epochs} epochs would differ"
+    )
 
 
 def read_recipe(folder: str | Path) -> Recipe:
@@ -180,7 +225,8 @@ def _draw_plots(folder: Path, result: FitResult, data: Dataset) -> None:
     """Draw the plots of a finished run; one that fails is a warning, and the others are drawn."""
     from jaxcnn.insight import plots  # Matplotlib is loaded only to draw
 
-    probabilities = training.predict(result.model, data.images)
+    # A model may have outputs beyond the classes of the data.
+    probabilities = training.predict(result.model, data.images)[:, : len(data.class_names)]
     matrix = confusion_matrix(data.labels, probabilities.argmax(axis=1), len(data.class_names))
     drawings: dict[str, Callable[[], Any]] = {
         "learning_curves": lambda: plots.learning_curves(result.history),

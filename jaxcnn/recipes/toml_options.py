@@ -87,6 +87,7 @@ def override(
     assignments: Iterable[str],
     *,
     options: Mapping[str, Any] | None = None,
+    flags: Mapping[str, str] | None = None,
     source: str = "--set",
 ) -> T:
     """Return a dataclass with some options changed, all at once.
@@ -104,6 +105,8 @@ def override(
         counts. The value is TOML, or else a string without quotes; the bare word ``none`` empties
         what may be ``None``. An array is set as a whole.
       options: Options by dotted name, with plain values; an assignment to one of them wins.
+      flags: What a user typed for one of `options`, such as ``--rate``, by the dotted name; errors
+        name it.
       source: Text before an assignment, for errors.
 
     Raises:
@@ -113,6 +116,7 @@ def override(
     changes: dict[Place, Any] = {
         tuple(name.split(".")): new for name, new in (options or {}).items()
     }
+    typed: dict[Place, str] = {tuple(name.split(".")): flag for name, flag in (flags or {}).items()}
     texts = {place: f"{dotted(place)}={new}" for place, new in changes.items()}
     for assignment in assignments:
         try:
@@ -120,13 +124,16 @@ def override(
         except ValueError as error:
             raise ValueError(f"{source} {printable(assignment)}: {error}") from None
         texts[option], changes[option] = printable(assignment), new
+        typed.pop(option, None)
 
     def where(place: Place) -> str:
-        related = [
-            text for option, text in texts.items() if option[: len(place)] == place[: len(option)]
-        ]
+        if place in typed:  # the error names it
+            return ""
         # A check may name an option that was not set, but no longer fits one that was.
-        return f"{' '.join([source, *(related or texts.values())])}: "
+        related = [each for each in texts if each[: len(place)] == place[: len(each)]] or texts
+        given = [f"{typed[each]} {changes[each]}" for each in related if each in typed]
+        assigned = [texts[each] for each in related if each not in typed]
+        return f"{' '.join([*given, source, *assigned] if assigned else given)}: "
 
     values = _plain(value)
     for option, new in changes.items():
@@ -135,8 +142,8 @@ def override(
             if not isinstance(table.get(key), dict):
                 table[key] = {}
             table = table[key]
-        table[option[-1]] = new
-    return _Reader(type(value), where).read(values)
+        table[option[-1]] = _plain(new)
+    return _Reader(type(value), where, typed).read(values)
 
 
 def dump(value: object) -> str:
@@ -164,10 +171,15 @@ class _Reader:
     Attributes:
       kind: The outermost dataclass.
       where: Maps a place to the beginning of an error about it.
+      typed: What a user typed for a place, where it is not the dotted name.
     """
 
     kind: type
     where: Callable[[Place], str]
+    typed: Mapping[Place, str] = dataclasses.field(default_factory=dict)
+
+    def name(self, place: Place) -> str:
+        return self.typed.get(place) or dotted(place)
 
     def read(self, values: dict[str, Any]) -> Any:
         try:
@@ -201,7 +213,7 @@ class _Reader:
             elif place:
                 message = f": {message}"
             raised = TypeError if isinstance(error, TypeError) else ValueError
-            raise raised(f"{self.where(place)}{dotted(place)}{message}") from error
+            raise raised(f"{self.where(place)}{self.name(place)}{message}") from error
 
     def value(self, value: Any, kind: Any, place: Place) -> Any:
         if value is None:
@@ -245,7 +257,7 @@ class _Reader:
             rule = f"one of {', '.join(map(shown, choices))}"
             raise self.wrong(ValueError, rule, value, place)
         hint = arguments.nearest(value, choices)
-        raise ValueError(f"{self.where(place)}there is no {dotted(place)} {value!r}. {hint}")
+        raise ValueError(f"{self.where(place)}there is no {self.name(place)} {value!r}. {hint}")
 
     def scalar(self, value: Any, kinds: tuple[type, ...], place: Place) -> Any:
         if not set(kinds) <= set(_SCALARS):
@@ -266,7 +278,7 @@ class _Reader:
             raise self.wrong(TypeError, rule, value, place)
 
     def wrong(self, error: type[Exception], rule: str, value: Any, place: Place) -> Exception:
-        name, received = dotted(place), shown(value)
+        name, received = self.name(place), shown(value)
         return error(f"{self.where(place)}{name} must be {rule}. Received: {received}")
 
     def unknown(self, key: str, names: Iterable[str], place: Place) -> str:

@@ -133,6 +133,32 @@ def start_run(folder: str | Path, recipe: str, *, overwrite: bool = False) -> It
                     folder.parent.rmdir()
 
 
+@contextmanager
+def reopen_run(folder: str | Path, recipe: str) -> Iterator[None]:
+    """Mark a run as unfinished under another recipe, to train it on.
+
+    If that fails before its first checkpoint, the run is as it was.
+
+    Args:
+      folder: Folder of the run.
+      recipe: Text of the recipe.
+    """
+    folder = Path(folder)
+    acquire_lock(folder).release()
+    files = [path for path in (folder / RECIPE, folder / _DESCRIPTION) if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    checkpoints = _checkpoints(folder)
+    # In this order, a run whose process is killed in between has ended, or can be resumed.
+    (folder / _DESCRIPTION).unlink(missing_ok=True)
+    write_whole(folder / RECIPE, recipe.encode())
+    try:
+        yield
+    finally:
+        if not is_finished(folder) and _checkpoints(folder) == checkpoints:
+            for path, content in before.items():
+                write_whole(path, content)
+
+
 def finish_run(folder: str | Path, run: Run, model: nnx.Module) -> None:
     """Write ``model.safetensors`` and, last, ``run.json`` into the folder of a run.
 
@@ -161,7 +187,7 @@ def is_finished(folder: str | Path) -> bool:
 
 def can_resume(folder: str | Path) -> bool:
     """Return whether the run in a folder has a checkpoint."""
-    return any((Path(folder) / CHECKPOINTS).glob("*[0-9]"))
+    return bool(_checkpoints(folder))
 
 
 def find_runs(folder: str | Path) -> list[Path]:
@@ -268,6 +294,10 @@ def _read_description(folder: str | Path) -> dict[str, Any]:
     if not isinstance(description, dict):
         raise ValueError(f"{str(path)!r} is damaged: it must hold one object")
     return description
+
+
+def _checkpoints(folder: str | Path) -> set[str]:
+    return {path.name for path in (Path(folder) / CHECKPOINTS).glob("*[0-9]")}
 
 
 def _old(folder: Path) -> Path:

@@ -222,10 +222,10 @@ BAD = [
     (["train", "--data", "fashion_mnist", "--data-dir", "nowhere"], "is not prepared"),
     (["train", "--data", "missing.npz"], "there is no file"),
     (["train", "--epoch", "1"], "--epochs"),
-    (["train", "--epochs", "0"], "epochs must be at least 1"),
+    (["train", "--epochs", "0"], "--epochs must be at least 1"),
     (["train", "--epochs", "many"], "--epochs"),
-    (["train", "--learning-rate", "-1"], "learning_rate must be above 0"),
-    (["train", "--seed", "-1"], "seed must be at least 0"),
+    (["train", "--learning-rate", "-1"], "--learning-rate must be above 0"),
+    (["train", "--seed", "-1"], "--seed must be at least 0"),
     (["train", "--augment", "cifra"], "Did you mean 'cifar'?"),
     (["data", "show", "digits"], "--augment"),
     (

@@ -80,6 +80,38 @@ def test_an_interrupted_recipe_is_resumed(archive, tmp_path):
         np.testing.assert_array_equal(array, weights[1][name])
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_a_finished_run_is_trained_on(schedule, archive, tmp_path, capsys):
+    """With a constant rate to the very run that had been begun with more epochs."""
+    changes = [*small(archive), f"optimizer.schedule={schedule}", "training.ema=0.9"]
+    recipes.train(
+        "digits", tmp_path / "run", assignments=[*changes, "training.epochs=1"], progress=False
+    )
+    with pytest.raises(ValueError, match="epochs must be more than the 1 of the run"):
+        recipes.resume(tmp_path / "run", epochs=1)
+    before = {file: file.read_bytes() for file in (tmp_path / "run").glob("r*.*")}
+
+    def fail(event):
+        if isinstance(event, cnn.training.Started):
+            raise RuntimeError("no memory")
+
+    with pytest.raises(RuntimeError, match="no memory"):
+        recipes.resume(tmp_path / "run", epochs=3, callbacks=[fail], progress=False)
+    assert {file: file.read_bytes() for file in (tmp_path / "run").glob("r*.*")} == before
+    capsys.readouterr()
+    longer = recipes.resume(tmp_path / "run", epochs=3)
+    note = "From epoch 2 on the learning rate follows cosine over 3 epochs"
+    assert (note in capsys.readouterr().out) == (schedule == "cosine")
+    assert [row.epoch for row in longer.history] == [1, 2, 3]
+    assert recipes.read_recipe(tmp_path / "run").training.epochs == 3
+    whole = recipes.train(
+        "digits", tmp_path / "whole", assignments=[*changes, "training.epochs=3"], progress=False
+    )
+    weights = [run_folder.read_weights(run.folder) for run in (whole, longer)]
+    same = all(np.array_equal(array, weights[1][name]) for name, array in weights[0].items())
+    assert same == (schedule == "constant")
+
+
 def test_errors_come_before_long_work(tmp_path):
     with pytest.raises(ValueError, match=r"there is no recipe 'digit'\. Did you mean 'digits'"):
         recipes.train("digit", tmp_path / "run")

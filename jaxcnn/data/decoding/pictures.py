@@ -93,6 +93,21 @@ def read_picture(
         raise UnreadablePicture(f"{name} is not a picture that can be read: {reason}") from error
 
 
+def picture_shape(file: str | Path | bytes) -> tuple[int, int, int]:
+    """Return height, width and channels of a picture, 1 or 3, from its header, as it is stored.
+
+    Raises:
+      UnreadablePicture: There is no such file, or its header cannot be read.
+    """
+    source = io.BytesIO(file) if isinstance(file, bytes) else file
+    try:
+        with Image.open(source, formats=FORMATS) as picture:
+            return picture.height, picture.width, 1 if _is_gray(picture.mode) else 3
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        name = "a picture" if isinstance(file, bytes) else arguments.shown(str(file))
+        raise UnreadablePicture(f"{name} cannot be read: {error}") from error
+
+
 def plain(picture: Image.Image, value_range: ValueRange = None) -> Image.Image:
     """Return a picture upright, in 8 bits of gray (L) or color (RGB), with transparency on white.
 
@@ -121,12 +136,16 @@ def plain(picture: Image.Image, value_range: ValueRange = None) -> Image.Image:
         return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
     if picture.mode.startswith("I") or picture.mode == "F":
         return _to_eight_bits(picture, value_range, transparent)
-    mode = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
+    mode = "L" if _is_gray(picture.mode) else "RGB"
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture)
     return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _is_gray(mode: str) -> bool:
+    return mode in ("1", "L", "LA", "La", "F") or mode.startswith("I")
 
 
 def _to_eight_bits(
