@@ -131,6 +131,16 @@ def cache_programs(folder: str | Path | None = None) -> Path:
     return Path(folder)
 
 
+def printable(text: object) -> str:
+    """Return a text with ``?`` in place of what the encoding of the standard output lacks.
+
+    A table or a class name should not end a training because the output is a file in cp1252, as it
+    is on Windows, or latin-1.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return str(text).encode(encoding, "replace").decode(encoding)
+
+
 def keep_freed_memory() -> bool:
     """Keep freed memory in this process, so that its next step can use it.
 

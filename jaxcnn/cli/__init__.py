@@ -1,5 +1,5 @@
 """The command line."""
 
-from jaxcnn.cli.app import main
+from jaxcnn.cli.interruption import main
 
 __all__ = ["main"]

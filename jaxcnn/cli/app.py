@@ -1,5 +1,6 @@
 """The command line: ``jaxcnn train | evaluate | predict | summary | models | runs | data | …``."""
 
+import io
 import os
 import sys
 import warnings
@@ -28,6 +29,9 @@ app.add_typer(data_commands.app, name="data")
 
 def main() -> None:
     """Run the command line; an error of the user's is one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what an encoding lacks is printed as ?
+            stream.reconfigure(errors="replace")
     try:
         if sys.argv[1:] and not {"--help", "--version"} & set(sys.argv):  # which start at once
             _prepare()
@@ -43,8 +47,22 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         message = f"{error.filename or 'a file'}: {error.strerror or error}"
+    except Exception as error:
+        _end_if_out_of_memory(error)
+        raise
     print("Error:", " ".join(message.split()), file=sys.stderr)
     sys.exit(2)
+
+
+def _end_if_out_of_memory(error: Exception) -> None:
+    """End the process with one line if memory was not enough."""
+    from jaxcnn.training.out_of_memory import is_out_of_memory
+
+    if is_out_of_memory(error):
+        first, *_ = str(error).splitlines() or ["the computer has no more memory"]
+        notes = getattr(error, "__notes__", ())
+        print("Error: out of memory:", ". ".join([first.rstrip("."), *notes]), file=sys.stderr)
+        sys.exit(1)
 
 
 def _prepare() -> None:

@@ -15,6 +15,7 @@ from jaxcnn.recipes.assembly import Assembly, assemble, model_options
 from jaxcnn.recipes.reading import read
 from jaxcnn.recipes.schema import Recipe
 from jaxcnn.recipes.toml_options import dump, override
+from jaxcnn.runtime import printable
 from jaxcnn.training import run_folder
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.training.fitting import FitResult, run_task
@@ -131,7 +132,7 @@ def resume(
     longer, note = _lengthen(recipe, folder, epochs)
     assembly = assemble(longer, resumes=True)
     if progress and note:
-        print(note, end="\n\n")
+        _say(f"{note}\n")
     with run_folder.reopen_run(folder, dump(assembly.recipe)):
         return _run(assembly, folder, callbacks, progress)
 
@@ -179,7 +180,7 @@ def _run(
 ) -> TrainedRun:
     """Train to the end, from the last checkpoint if there is one, and finish the run."""
     recipe, task, test = assembly.recipe, assembly.task, assembly.test
-    say = print if progress else (lambda *_: None)
+    say = _say if progress else (lambda text: None)
     say(summarize(assembly.network, task.data.image_shape))
     if assembly.fresh:
         say(f"\nNot from {recipe.model.weights}: {', '.join(assembly.fresh)}")
@@ -219,6 +220,10 @@ def _run(
     say(f"\n{correct}, {seconds:.0f} s")
     say(f"The run is in {folder}")
     return TrainedRun(folder, recipe, result.model, result.history, evaluation)
+
+
+def _say(text: object) -> None:
+    print(printable(text), flush=True)
 
 
 def _draw_plots(folder: Path, result: FitResult, data: Dataset) -> None:

@@ -20,7 +20,7 @@ from jaxcnn.training.named_losses import LOSSES
 from jaxcnn.training.named_metrics import METRICS
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.options import TrainingOptions
-from jaxcnn.training.schedules import check_schedule, check_warmup, make_schedule
+from jaxcnn.training.schedules import check_schedule, check_steps, check_warmup, make_schedule
 
 VERSION = 2
 _MIXES = {"none": None, "mixup": mixup, "cutmix": cutmix}
@@ -167,7 +167,7 @@ class OptimizerOptions:
         schedule = make_schedule(
             self.schedule,
             peak=self.learning_rate,
-            steps=epochs * steps_per_epoch,
+            steps=check_steps(epochs, steps_per_epoch),
             warmup_steps=round(self.warmup_epochs * steps_per_epoch),
             final=self.final,
             boundaries=self.boundaries,

@@ -23,6 +23,7 @@ from jaxcnn.training.metrics import Metric
 from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.named_losses import resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
+from jaxcnn.training.out_of_memory import advise_on_memory
 from jaxcnn.training.output_activation import (
     check_output,
     choose_activation,
@@ -85,10 +86,11 @@ def evaluate(
     step = make_eval_step(model, loss=loss, metrics=resolved)
     if warning := describe_double_activation(loss, check_fits(model, data)):
         warnings.warn(warning, stacklevel=3)  # at the call of evaluate
-    state = placement.put_state(inference_state(model))
-    return evaluate_state(
-        step, state, data, batch_size=batch_size, metrics=resolved, placement=placement
-    )
+    with advise_on_memory(batch_size, trains=False):
+        state = placement.put_state(inference_state(model))
+        return evaluate_state(
+            step, state, data, batch_size=batch_size, metrics=resolved, placement=placement
+        )
 
 
 @explained
@@ -135,13 +137,12 @@ def predict(
     size = _rows_of_a_step(len(images), batch_size, placement)
     images = np.asarray(images)  # a slice of an array on the device is a program of its own
     outputs = [np.asarray(activate(jnp.zeros((0, *shape[1:]), jnp.float32)))]
-    for start in range(0, len(images), size):
-        rows = images[start : start + size]
-        filled = np.resize(rows, (size, *rows.shape[1:]))
-        predicted = forward(state.params, state.statistics, placement.put_rows(filled)).astype(
-            jnp.float32
-        )
-        outputs.append(np.asarray(activate(predicted))[: len(rows)])
+    with advise_on_memory(batch_size, trains=False):
+        for start in range(0, len(images), size):
+            rows = images[start : start + size]
+            filled = placement.put_rows(np.resize(rows, (size, *rows.shape[1:])))
+            predicted = forward(state.params, state.statistics, filled).astype(jnp.float32)
+            outputs.append(np.asarray(activate(predicted))[: len(rows)])
     return np.concatenate(outputs)
 
 

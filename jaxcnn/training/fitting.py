@@ -30,6 +30,7 @@ from jaxcnn.training.measurement import Loss
 from jaxcnn.training.named_losses import loss_to_json, resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, name_metrics, resolve_metrics
 from jaxcnn.training.options import TrainingOptions, show_options
+from jaxcnn.training.out_of_memory import advise_on_memory
 from jaxcnn.training.output_activation import remember_activation
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.progress_bar import Progress
@@ -194,6 +195,7 @@ def run_task(
             checkpoints,
             interruption,
         )
+        opened.enter_context(advise_on_memory(options.batch_size, trains=True))
         position = loop.run(first if checkpoints is None else checkpoints.resume(first))
         chosen, epoch = position.state, len(position.history)
         if options.restore_best:

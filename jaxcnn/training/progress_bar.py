@@ -4,6 +4,7 @@ import html
 import math
 import time
 
+from jaxcnn.runtime import printable
 from jaxcnn.training.events import Ended, EpochEnded, Event, Started, Stepped
 from jaxcnn.training.history import Epoch
 
@@ -44,7 +45,7 @@ class Progress:
             case EpochEnded():
                 line = _line(event.history[-1], self._run.epochs)
                 if self._notebook is None:
-                    self._bar.console.print(line)
+                    self._bar.console.print(printable(line))
                 else:
                     self._notebook.add(line)
             case Started():
@@ -80,7 +81,7 @@ class Progress:
         left = (run.epochs * run.steps_per_epoch - event.step) * run.batch_size / rate
         line = f"{label}  step {step + 1}/{run.steps_per_epoch}  {measured}  {left:.0f} s left"
         if self._notebook is None:
-            self._console.print(line)
+            self._console.print(printable(line))
         else:
             self._notebook.show(line)
 

@@ -11,7 +11,24 @@ import optax
 from jaxcnn import arguments
 from jaxcnn.other_names import explained
 
+# JAX and Optax count steps as int32.
+_MOST_STEPS = 2**31 - 1
 SCHEDULES = ("constant", "cosine", "linear", "one_cycle", "piecewise")
+
+
+def check_steps(epochs: int, steps_per_epoch: int) -> int:
+    """Return the number of steps of a training.
+
+    Raises:
+      ValueError: there are more.
+    """
+    most = _MOST_STEPS // steps_per_epoch
+    if epochs > most:
+        raise ValueError(
+            f"epochs must be at most {most:,} with {steps_per_epoch:,} steps in each, because "
+            f"steps are counted in 32 bits. Received: epochs={epochs}"
+        )
+    return epochs * steps_per_epoch
 
 
 @explained

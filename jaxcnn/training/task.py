@@ -30,6 +30,7 @@ from jaxcnn.training.options import TrainingOptions
 from jaxcnn.training.output_activation import activation_of_loss, describe_double_activation
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.resumption import Position
+from jaxcnn.training.schedules import check_steps
 from jaxcnn.training.state import TrainState, initial_state
 
 _DEFAULT_LEARNING_RATE = 3e-3
@@ -63,6 +64,7 @@ class Task:
 
     def __post_init__(self) -> None:
         """Check that model, data and options go together."""
+        check_steps(self.options.epochs, self.steps_per_epoch)
         _check_several_classes(self.data)
         _check_metric_names(self.metrics, self.validation)
         self.monitor  # noqa: B018  # its rules are checked when it is made

@@ -4,6 +4,8 @@ import sys
 from types import TracebackType
 from typing import Any
 
+from jaxcnn.runtime import printable
+
 
 class Display:
     """Progress bars, one per task."""
@@ -53,4 +55,4 @@ class Display:
     def line(self, text: str) -> None:
         """Print a permanent line."""
         if self._enabled:
-            self._console.print(text, markup=False)
+            self._console.print(printable(text), markup=False)
