@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
-.PHONY: train test test-long test-exhaustive test-peers test-peers-long bench clean
+.PHONY: train test test-long test-exhaustive test-peers test-peers-long test-conformance bench clean
 
 train: .venv/.installed
 	$(BIN)/jaxcnn train --out runs/digits --overwrite
@@ -31,6 +31,10 @@ test-peers: .venv/.installed-peers
 test-peers-long: .venv/.installed-peers
 	$(BIN)/python -m pytest -v $(TEST_OPTIONS) tests/peers --hypothesis-profile=peers_long
 
+# The peers' own suites: ONNX's node cases and PyTorch's OpInfo; prints a table of both.
+test-conformance: .venv/.installed-conformance
+	$(BIN)/python -m pytest -q -s tests/conformance
+
 # Every benchmark against PyTorch, Keras, Flax and Equinox: 20 to 40 minutes on two idle cores.
 bench: .venv/.installed-bench
 	$(BIN)/python examples/benchmarks/bench.py bench.json
@@ -46,6 +50,10 @@ bench: .venv/.installed-bench
 
 .venv/.installed-peers: .venv/.installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[peers]'
+	touch $@
+
+.venv/.installed-conformance: .venv/.installed-peers
+	$(BIN)/python -m pip install --quiet --editable '.[conformance]'
 	touch $@
 
 .venv/.installed-bench: .venv/.installed-peers

@@ -1,0 +1,305 @@
+"""Node cases of ONNX: the inputs and outputs of its backend tests.
+
+`pytest -s tests/conformance` prints the table. Each function here maps the inputs and attributes of
+a node to a call of ours; what a case asks for and no call gives is counted by its reason.
+"""
+
+import functools
+import math
+import warnings
+from collections import defaultdict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from onnx import helper
+from onnx.backend.test.loader import load_model_tests
+from outcomes import (
+    NotExpressible,
+    as_32_bits,
+    assert_close,
+    first,
+    kernel_of,
+    last,
+    transposed_kernel_of,
+)
+
+import jaxcnn as cnn
+from jaxcnn import ops
+from jaxcnn.training import cross_entropy
+
+
+def window_options(axes, *, strides=None, pads=None, auto_pad=b"NOTSET", dilations=None):
+    words = {b"SAME_UPPER": "SAME", b"SAME_LOWER": "SAME_LOWER", b"VALID": "VALID"}
+    pads = pads or [0] * (2 * axes)
+    pairs = tuple(zip(pads[:axes], pads[axes:], strict=True))
+    return {
+        "strides": tuple(strides or [1] * axes),
+        "padding": words.get(auto_pad, pairs),
+        "dilation": tuple(dilations or [1] * axes),
+    }
+
+
+def conv(x, weights, bias=None, *, kernel_shape=None, group=1, **window):
+    options = window_options(x.ndim - 2, **window)
+    return first(ops.conv(last(x), kernel_of(weights), bias, groups=group, **options))
+
+
+def conv_transpose(
+    x, weights, bias=None, *, kernel_shape=None, group=1, output_padding=None, output_shape=None,
+    **window,
+):  # fmt: skip
+    axes = x.ndim - 2
+    options = window_options(axes, **window)
+    if output_shape:
+        beyond = [
+            size - ((n - 1) * stride + (k - 1) * dilation + 1)
+            for size, n, k, stride, dilation in zip(
+                output_shape, x.shape[2:], weights.shape[2:], options["strides"],
+                options["dilation"], strict=True,
+            )
+        ]  # fmt: skip
+        output_padding = beyond
+    elif not isinstance(options["padding"], str):
+        output_padding = output_padding or [0] * axes
+    y = ops.conv_transpose(
+        last(x), transposed_kernel_of(weights, group), bias, groups=group,
+        output_padding=output_padding and tuple(output_padding), **options,
+    )  # fmt: skip
+    return first(y)
+
+
+def max_pool(x, *, kernel_shape, ceil_mode=0, storage_order=0, outputs=1, **window):
+    if outputs == 2:
+        raise NotExpressible("the positions of the maxima")
+    options = window_options(len(kernel_shape), **window)
+    return first(ops.max_pool(last(x), tuple(kernel_shape), ceil_mode=bool(ceil_mode), **options))
+
+
+def average_pool(x, *, kernel_shape, ceil_mode=0, count_include_pad=0, **window):
+    y = ops.avg_pool(
+        last(x), tuple(kernel_shape), ceil_mode=bool(ceil_mode),
+        count_include_pad=bool(count_include_pad), **window_options(len(kernel_shape), **window),
+    )  # fmt: skip
+    return first(y)
+
+
+def lp_pool(x, *, kernel_shape, p=2, **window):
+    return first(
+        ops.lp_pool(last(x), tuple(kernel_shape), p, **window_options(len(kernel_shape), **window))
+    )
+
+
+def global_average_pool(x):
+    return first(ops.global_avg_pool(last(x), keepdims=True))
+
+
+def global_max_pool(x):
+    return first(ops.global_max_pool(last(x), keepdims=True))
+
+
+def batch_normalization(
+    x, scale, bias, mean, variance, *, epsilon=1e-5, momentum=0.9, training_mode=0, outputs=1
+):
+    layer = cnn.batch_norm(epsilon=epsilon, momentum=momentum)
+    model = layer.build(last(x).shape[1:], rngs=nnx.Rngs(0))
+    values = {"scale": scale, "bias": bias, "mean": mean, "var": variance}
+    for name, value in values.items():
+        getattr(model, name)[...] = jnp.asarray(value)
+    y = first(model(last(x), train=bool(training_mode)))
+    return (y, model.mean[...], model.var[...]) if training_mode else y
+
+
+def normalized(layer, x, scale, bias=None):
+    model = layer.build(x.shape[1:], rngs=nnx.Rngs(0))
+    model.scale[...] = jnp.asarray(scale)
+    if bias is not None:
+        model.bias[...] = jnp.asarray(bias)
+    return model(x)
+
+
+def instance_normalization(x, scale, bias, *, epsilon=1e-5):
+    return first(normalized(cnn.instance_norm(epsilon=epsilon), last(x), scale, bias))
+
+
+def group_normalization(x, scale, bias, *, num_groups, epsilon=1e-5):
+    return first(normalized(cnn.group_norm(num_groups, epsilon=epsilon), last(x), scale, bias))
+
+
+def rows(x, axis):
+    """The axes that are normalized together as the channels of one position."""
+    axis %= x.ndim
+    return jnp.asarray(x).reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
+
+
+def layer_normalization(x, scale, bias, *, axis=-1, epsilon=1e-5, outputs=1):
+    # The two further outputs are those of the expansion into other nodes.
+    layer = cnn.layer_norm(epsilon=epsilon)
+    return normalized(layer, rows(x, axis), scale.reshape(-1), bias.reshape(-1)).reshape(x.shape)
+
+
+def rms_normalization(x, scale, *, axis=-1, epsilon=1e-5):
+    layer = cnn.rms_norm(epsilon=epsilon)
+    return normalized(layer, rows(x, axis), scale.reshape(-1)).reshape(x.shape)
+
+
+def upsample(x, scales, *, mode):
+    assert mode == b"nearest"
+    return first(ops.upsample(last(x), tuple(int(scale) for scale in scales[2:])))
+
+
+def pad(x, pads, value=None, axes=None, *, mode=b"constant"):
+    axes = range(x.ndim) if axes is None else [axis % x.ndim for axis in axes]
+    widths = [(0, 0)] * x.ndim
+    for axis, low, high in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
+        widths[axis] = (int(low), int(high))
+    words = {b"constant": "zeros", b"edge": "replicate", b"wrap": "circular"}
+    options = {"mode": words.get(mode, mode.decode()), "value": 0 if value is None else value}
+    return ops.pad(jnp.asarray(x)[None, ..., None], widths, **options)[0, ..., 0]
+
+
+def regroup(x, block, *, to_depth):
+    """Exchange what varies fastest in the channels: the input's channels, or the block."""
+    order = (-1, block**2) if to_depth else (block**2, -1)
+    return x.reshape(*x.shape[:-1], *order).swapaxes(-1, -2).reshape(x.shape)
+
+
+def depth_to_space(x, *, blocksize, mode=b"DCR"):
+    x = last(x) if mode == b"DCR" else regroup(last(x), blocksize, to_depth=True)
+    return first(ops.depth_to_space(x, blocksize))
+
+
+def space_to_depth(x, *, blocksize, mode=b"DCR"):
+    y = ops.space_to_depth(last(x), blocksize)
+    return first(y if mode == b"DCR" else regroup(y, blocksize, to_depth=False))
+
+
+def flatten(x, *, axis=1):
+    axis %= x.ndim
+    return ops.flatten(jnp.asarray(x).reshape(math.prod(x.shape[:axis]), *x.shape[axis:]))
+
+
+def gemm(a, b, c=None, *, alpha=1.0, beta=1.0, transA=0, transB=0):  # ONNX's names
+    a, b = a.T if transA else a, b.T if transB else b
+    per_feature = c is not None and c.shape in {(1, b.shape[1]), (b.shape[1],)}
+    bias = jnp.asarray(beta * c.reshape(-1), jnp.float32) if per_feature else None
+    y = ops.dense(jnp.asarray(alpha * a), jnp.asarray(b), bias)
+    if c is None or per_feature:
+        return y
+    return y + jnp.broadcast_to(jnp.asarray(beta * c, y.dtype), y.shape)
+
+
+def matmul(a, b):
+    if b.ndim != 2 or a.ndim != 2:
+        raise NotExpressible("products of other than two axes")
+    return ops.dense(a, b)
+
+
+def reduced(losses, weights, reduction):
+    if reduction == b"none":
+        return losses
+    return losses.sum() if reduction == b"sum" else losses.sum() / weights.sum()
+
+
+def softmax_cross_entropy(
+    logits, labels, weights=None, *, reduction=b"mean", ignore_index=None, outputs=1
+):
+    """Ours is a mean for each example; each position is an example of its own here."""
+    x = last(logits)
+    flat = x.reshape(-1, x.shape[-1])
+    counted = labels != ignore_index
+    # Any class number outside the classes is left out.
+    numbers = jnp.asarray(np.where(counted, labels, -1).reshape(-1))
+    losses = cross_entropy(flat, numbers, class_weights=weights).reshape(labels.shape)
+    per_class = np.ones(x.shape[-1], np.float32) if weights is None else weights
+    z = reduced(losses, np.where(counted, per_class[np.where(counted, labels, 0)], 0), reduction)
+    return (z, first(jax.nn.log_softmax(x))) if outputs == 2 else z
+
+
+def negative_log_likelihood(logarithms, labels, weights=None, **options):
+    raise NotExpressible("a loss of given logarithms")
+
+
+def dropout(x, ratio=0.5, training=False, *, seed=None, outputs=1, **options):
+    ratio = options.get("ratio", ratio)
+    if training and ratio:
+        raise NotExpressible("the peer's random numbers")
+    model = cnn.dropout(float(ratio)).build(x.shape, rngs=nnx.Rngs(0))
+    y = model(x[None], train=bool(training), key=jax.random.key(0))[0]
+    return (y, np.ones(x.shape, bool)) if outputs == 2 else y
+
+
+NODES = {
+    "AveragePool": average_pool,
+    "BatchNormalization": batch_normalization,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "DepthToSpace": depth_to_space,
+    "Dropout": dropout,
+    "Flatten": flatten,
+    "Gemm": gemm,
+    "GlobalAveragePool": global_average_pool,
+    "GlobalMaxPool": global_max_pool,
+    "GroupNormalization": group_normalization,
+    "InstanceNormalization": instance_normalization,
+    "LayerNormalization": layer_normalization,
+    "LpPool": lp_pool,
+    "MatMul": matmul,
+    "MaxPool": max_pool,
+    "Pad": pad,
+    "RMSNormalization": rms_normalization,
+    "SoftmaxCrossEntropyLoss": softmax_cross_entropy,
+    "SpaceToDepth": space_to_depth,
+    "Upsample": upsample,
+}
+
+# The cases that no call of ours expresses, by reason.
+LEFT_OUT = {
+    "Dropout": {
+        "the peer's random numbers": 4,
+    },
+    "MatMul": {
+        "products of other than two axes": 6,
+    },
+    "MaxPool": {
+        "the positions of the maxima": 2,
+    },
+}
+
+
+@functools.cache
+def cases():
+    """The cases of each kind of node; those that expand a node into others are not among them."""
+    by_kind = defaultdict(list)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for case in load_model_tests(kind="node"):
+            if len(case.model.graph.node) == 1:
+                by_kind[case.model.graph.node[0].op_type].append(case)
+    return by_kind
+
+
+def compiled(function, x, *others, **attributes):
+    """Compile the call as a whole: by operations it would be many programs."""
+    return jax.jit(lambda x: function(x, *others, **attributes))(x)
+
+
+def run(case):
+    (node,) = case.model.graph.node
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    if len(node.output) > 1:
+        attributes["outputs"] = len(node.output)
+    for inputs, outputs in case.data_sets:
+        given = iter(map(as_32_bits, inputs))
+        arguments = [next(given) if name else None for name in node.input]
+        ours = compiled(NODES[node.op_type], *arguments, **attributes)
+        ours = ours if isinstance(ours, tuple) else (ours,)
+        for our, their in zip(ours, outputs, strict=False):
+            assert_close(our, as_32_bits(their), case.rtol, case.atol, case.name)
+
+
+@pytest.mark.parametrize("kind", NODES)
+def test_values(kind, table):
+    table.count(kind, cases()[kind], LEFT_OUT.get(kind, {}), run)

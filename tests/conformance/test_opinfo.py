@@ -1,0 +1,557 @@
+"""OpInfo of PyTorch: its sample, reference and error inputs, against its own values.
+
+`pytest -s tests/conformance` prints the table. Each function here maps the arguments of a function
+of `torch.nn.functional` to a call of ours; what an input asks for and no call gives is counted by
+its reason. Operations with more than `MOST` inputs are tried on that many, drawn by chance.
+"""
+
+import inspect
+import math
+import random
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+from outcomes import (
+    NotExpressible,
+    as_32_bits,
+    assert_close,
+    first,
+    kernel_of,
+    last,
+    transposed_kernel_of,
+)
+from torch.testing._internal.common_methods_invocations import op_db
+
+from jaxcnn import modules, ops, training
+
+MOST = 60
+
+
+def images(x, axes, function):
+    """Call a function of ours, channels last, with a batch."""
+    if x.ndim not in {axes + 1, axes + 2}:
+        raise NotExpressible("the number of axes, which we read off the input")
+    if x.ndim == axes + 1:
+        return first(function(last(x[None])))[0]
+    return first(function(last(x)))
+
+
+def windowed(kernel_size, stride=None, padding=0, dilation=1):
+    return per_axis(kernel_size), {
+        "strides": None if stride in (None, ()) else per_axis(stride),
+        "padding": per_axis(padding),
+        "dilation": per_axis(dilation),
+    }
+
+
+def max_pool(axes):
+    def run(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+            return_indices=False):  # fmt: skip
+        if return_indices:
+            raise NotExpressible("the positions of the maxima")
+        window, options = windowed(kernel_size, stride, padding, dilation)
+        if type(padding) is type(window) is int and window < 2 * padding <= 2 * dilation * window:
+            raise NotExpressible("an error for padding over half the window, which we take")
+        if 0 in x.shape[: x.ndim - axes] and x.ndim == axes + 1:
+            raise NotExpressible("an error for no channels, which we take")
+        return images(x, axes, lambda x: ops.max_pool(x, window, ceil_mode=ceil_mode, **options))
+
+    return run
+
+
+def avg_pool(axes):
+    def run(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+            divisor_override=None):  # fmt: skip
+        window, options = windowed(kernel_size, stride, padding)
+        options["ceil_mode"] = ceil_mode
+        if divisor_override is None:
+            options["count_include_pad"] = count_include_pad
+            return images(x, axes, lambda x: ops.avg_pool(x, window, **options))
+        if divisor_override == 0:
+            raise NotExpressible("a divisor, which is an operation of its own")
+        return images(x, axes, lambda x: ops.sum_pool(x, window, **options)) / divisor_override
+
+    return run
+
+
+def adaptive_pool(op, axes):
+    def run(x, output_size, return_indices=False):
+        if return_indices:
+            raise NotExpressible("the positions of the maxima of an adaptive pool")
+        if isinstance(output_size, tuple) and len(output_size) == axes:
+            given = zip(output_size, x.shape[-axes:], strict=True)
+            output_size = tuple(n if new is None else new for new, n in given)
+        return images(x, axes, lambda x: op(x, output_size))
+
+    return run
+
+
+def conv(axes):
+    def run(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        if padding == "same" and stride not in (1, (1,) * axes):
+            raise NotExpressible('an error for "same" with strides, which we have')
+        return images(
+            x, axes, lambda x: ops.conv(
+                x, kernel_of(weight), bias, strides=per_axis(stride), padding=per_axis(padding),
+                dilation=per_axis(dilation), groups=groups,
+            ),
+        )  # fmt: skip
+
+    return run
+
+
+def per_axis(option):
+    """PyTorch takes a sequence of one number for all axes."""
+    return option[0] if isinstance(option, tuple) and len(option) == 1 else option
+
+
+def conv_transpose(axes):
+    def run(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+        beyond = np.broadcast_to(output_padding, axes)
+        if (beyond >= np.broadcast_to(stride, axes)).any():
+            raise NotExpressible("output_padding of the stride or more, below the dilation")
+        return images(
+            x, axes, lambda x: ops.conv_transpose(
+                x, transposed_kernel_of(weight, groups), bias, strides=per_axis(stride),
+                padding=per_axis(padding), output_padding=per_axis(output_padding),
+                dilation=per_axis(dilation), groups=groups,
+            ),
+        )  # fmt: skip
+
+    return run
+
+
+def normalized(module, x, weight, bias=None, eps=1e-5, **options):
+    """Call one of our modules with a scale and a bias; without a bias PyTorch's is 0."""
+    if eps is not None and eps < 0:
+        raise NotExpressible("a negative epsilon")
+    channels = x.shape[-1]
+    model = module(channels, epsilon=eps, use_scale=weight is not None, rngs=nnx.Rngs(0), **options)
+    if weight is not None:
+        model.scale[...] = weight
+    if bias is not None:
+        model.bias[...] = bias
+    return model(x)
+
+
+def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
+    return first(normalized(modules.GroupNorm, last(x), weight, bias, eps, num_groups=num_groups))
+
+
+def instance_norm(x, running_mean=None, running_var=None, weight=None, bias=None,
+                  use_input_stats=True, momentum=0.1, eps=1e-5):  # fmt: skip
+    return first(normalized(modules.InstanceNorm, last(x), weight, bias, eps))
+
+
+def rows(x, shape, *others):
+    """The axes that are normalized together as the channels of one position."""
+    if not shape or x.shape[-len(shape) :] != tuple(shape):
+        raise NotExpressible("the shape of what is normalized, which we read off the input")
+    if any(other is not None and other.shape != tuple(shape) for other in others):
+        raise NotExpressible("the shape of what is normalized, which we read off the input")
+    flat = [None if other is None else other.reshape(-1) for other in others]
+    return x.reshape(-1, math.prod(shape)), *flat
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    flat = rows(x, normalized_shape, weight, bias)
+    return normalized(modules.LayerNorm, *flat, eps).reshape(x.shape)
+
+
+def rms_norm(x, normalized_shape, weight=None, eps=None):
+    eps = float(jnp.finfo(x.dtype).eps) if eps is None else eps
+    flat = rows(x, normalized_shape, weight)
+    return normalized(modules.RMSNorm, *flat, None, eps).reshape(x.shape)
+
+
+def batch_norm(x, mean, variance, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    if x.ndim == 1:
+        raise NotExpressible("an input without channels")
+    if eps < 0:
+        raise NotExpressible("a negative epsilon")
+    moments = ops.batch_moments(last(x)) if training else (mean, variance)
+    return first(ops.batch_norm(last(x), weight, bias, *moments, epsilon=eps))
+
+
+def pad(x, widths, mode="constant", value=None):
+    pairs = list(zip(widths[::2], widths[1::2], strict=True))[::-1]
+    if any(width < 0 for pair in pairs for width in pair):
+        raise NotExpressible("negative widths")
+    word = "zeros" if mode == "constant" else mode
+    others = x.ndim - len(pairs)
+    flat = x.reshape(math.prod(x.shape[:others]), *x.shape[others:], 1)
+    y = ops.pad(flat, pairs, mode=word, value=value or 0)
+    return y.reshape(*x.shape[:others], *y.shape[1:-1])
+
+
+def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=None,
+                recompute_scale_factor=None, antialias=False):  # fmt: skip
+    if mode in {"bicubic", "nearest"}:
+        raise NotExpressible(f"the kernel of {mode!r}")
+    if align_corners:
+        raise NotExpressible("aligned corners")
+    if mode == "area":
+        sizes = size or tuple(int(n * scale_factor) for n in x.shape[2:])
+        return first(ops.adaptive_avg_pool(last(x), sizes))
+    if size is None:
+        raise NotExpressible("a factor that is not whole")
+    word = "nearest" if mode == "nearest-exact" else "linear"
+    return first(ops.resize(last(x), tuple(size), method=word, antialias=antialias))
+
+
+def linear(x, weight, bias=None):
+    if weight.ndim != 2:
+        raise NotExpressible("a kernel without features")
+    others = x.shape[:-1]
+    y = ops.dense(x.reshape(math.prod(others), x.shape[-1]), weight.T, bias)
+    return y.reshape(*others, y.shape[-1])
+
+
+def dropout(op):
+    def run(x, p=0.5, training=True, inplace=False):
+        if p == 1:
+            raise NotExpressible("a rate of 1")
+        if not training:
+            return modules.Dropout(p)(x)
+        if p:
+            raise NotExpressible("the peer's random numbers")
+        return op(jax.random.key(0), x[None], 0.0)[0]
+
+    return run
+
+
+def regroup(x, block, *, to_depth):
+    """Exchange what varies fastest in the channels: the input's channels, or the block."""
+    order = (x.shape[-1] // block**2, block**2)
+    split = x.reshape(*x.shape[:-1], *(order if to_depth else order[::-1]))
+    return split.swapaxes(-1, -2).reshape(x.shape)
+
+
+def pixel_shuffle(x, upscale_factor):
+    y = regroup(last(x), upscale_factor, to_depth=True)
+    return first(ops.depth_to_space(y, upscale_factor))
+
+
+def pixel_unshuffle(x, downscale_factor):
+    y = ops.space_to_depth(last(x), downscale_factor)
+    return first(regroup(y, downscale_factor, to_depth=False))
+
+
+def reduced(losses, reduction, weight=None):
+    if reduction not in {"none", "sum", "mean"}:
+        raise NotExpressible("reductions, which are operations of their own")
+    losses = losses if weight is None else losses * jnp.broadcast_to(weight, losses.shape)
+    return {"none": lambda x: x, "sum": jnp.sum, "mean": jnp.mean}[reduction](losses)
+
+
+def elementwise(loss, x, target, **options):
+    """The loss of each number: ours is a mean for each example."""
+    if x.shape != target.shape:
+        loss(x, target)  # refused
+    return loss(x.reshape(-1, 1), target.reshape(-1, 1), **options).reshape(x.shape)
+
+
+def mse_loss(x, target, reduction="mean"):
+    return reduced(elementwise(training.squared_error, x, target), reduction)
+
+
+def huber_loss(x, target, reduction="mean", delta=1.0):
+    return reduced(elementwise(training.huber, x, target, delta=delta), reduction)
+
+
+def smooth_l1_loss(x, target, reduction="mean", beta=1.0):
+    if beta == 0:
+        raise NotExpressible("the absolute error")
+    return reduced(elementwise(training.huber, x, target, delta=beta) / beta, reduction)
+
+
+def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", pos_weight=None):
+    if pos_weight is not None:
+        raise NotExpressible("weights of the positive examples")
+    return reduced(elementwise(training.binary_cross_entropy, x, target), reduction, weight)
+
+
+def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    if weight is not None and np.any(weight < 0):
+        raise NotExpressible("negative class weights")
+    if weight is not None and label_smoothing:
+        raise NotExpressible("class weights of the smoothed part")
+    if x.ndim == 1:
+        x, target = x[None], target[None]
+        batched = False
+    else:
+        batched = True
+    x = last(x)
+    shares = target.ndim == x.ndim and jnp.issubdtype(target.dtype, jnp.floating)
+    if shares:
+        labels = last(target).reshape(-1, x.shape[-1])
+        divisor = len(labels)
+    else:
+        counted = target != ignore_index
+        labels = jnp.where(counted, target, -1).reshape(-1)
+        weights = jnp.ones(x.shape[-1]) if weight is None else weight
+        divisor = jnp.where(labels >= 0, weights[labels], 0).sum()
+    losses = training.cross_entropy(
+        x.reshape(-1, x.shape[-1]), labels, label_smoothing=label_smoothing, class_weights=weight
+    )
+    if reduction == "none":
+        losses = losses.reshape(x.shape[:-1])
+        return losses if batched else losses[0]
+    return losses.sum() if reduction == "sum" else losses.sum() / divisor
+
+
+FUNCTIONS = {
+    "cross_entropy": cross_entropy,
+    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+    "mse_loss": mse_loss,
+    "huber_loss": huber_loss,
+    "smooth_l1_loss": smooth_l1_loss,
+    "group_norm": group_norm,
+    "instance_norm": instance_norm,
+    "layer_norm": layer_norm,
+    "rms_norm": rms_norm,
+    "batch_norm": batch_norm,
+    "pad": pad,
+    "interpolate": interpolate,
+    "linear": linear,
+    "dropout": dropout(ops.dropout),
+    "dropout2d": dropout(ops.spatial_dropout),
+    "dropout3d": dropout(ops.spatial_dropout),
+    "pixel_shuffle": pixel_shuffle,
+    "pixel_unshuffle": pixel_unshuffle,
+}
+for axes in (1, 2, 3):
+    FUNCTIONS |= {
+        f"avg_pool{axes}d": avg_pool(axes),
+        f"max_pool{axes}d": max_pool(axes),
+        f"adaptive_avg_pool{axes}d": adaptive_pool(ops.adaptive_avg_pool, axes),
+        f"adaptive_max_pool{axes}d": adaptive_pool(ops.adaptive_max_pool, axes),
+        f"conv{axes}d": conv(axes),
+        f"conv_transpose{axes}d": conv_transpose(axes),
+    }
+
+PREFIX = "nn.functional."
+OPERATIONS = {
+    f"{info.name.removeprefix(PREFIX)} {info.variant_test_name}".rstrip(): info
+    for info in op_db
+    if info.name.startswith(PREFIX) and info.name.removeprefix(PREFIX) in FUNCTIONS
+}
+
+# The inputs that no call of ours expresses, by reason.
+LEFT_OUT = {
+    "adaptive_max_pool1d": {
+        "the positions of the maxima of an adaptive pool": 4,
+    },
+    "adaptive_max_pool2d": {
+        "the positions of the maxima of an adaptive pool": 12,
+    },
+    "adaptive_max_pool3d": {
+        "the positions of the maxima of an adaptive pool": 10,
+    },
+    "batch_norm": {
+        "an input without channels": 2,
+    },
+    "batch_norm without_cudnn": {
+        "an input without channels": 2,
+    },
+    "binary_cross_entropy_with_logits": {
+        "weights of the positive examples": 6,
+    },
+    "conv_transpose2d": {
+        "output_padding of the stride or more, below the dilation": 2,
+    },
+    "conv_transpose3d": {
+        "output_padding of the stride or more, below the dilation": 2,
+    },
+    "cross_entropy": {
+        "negative class weights": 6,
+    },
+    "dropout": {
+        "a rate of 1": 6,
+        "the peer's random numbers": 4,
+    },
+    "dropout2d": {
+        "a rate of 1": 4,
+        "the peer's random numbers": 3,
+    },
+    "dropout3d": {
+        "a rate of 1": 4,
+        "the peer's random numbers": 3,
+    },
+    "group_norm": {
+        "a negative epsilon": 4,
+    },
+    "interpolate bicubic": {
+        "the kernel of 'bicubic'": 28,
+    },
+    "interpolate bilinear": {
+        "a factor that is not whole": 8,
+        "aligned corners": 8,
+    },
+    "interpolate linear": {
+        "a factor that is not whole": 8,
+        "aligned corners": 6,
+    },
+    "interpolate nearest": {
+        "the kernel of 'nearest'": 23,
+    },
+    "interpolate nearest-exact": {
+        "a factor that is not whole": 12,
+    },
+    "interpolate trilinear": {
+        "a factor that is not whole": 8,
+        "aligned corners": 8,
+    },
+    "layer_norm": {
+        "a negative epsilon": 1,
+    },
+    "max_pool1d": {
+        "the positions of the maxima": 28,
+    },
+    "max_pool2d": {
+        "the positions of the maxima": 33,
+    },
+    "max_pool3d": {
+        "the positions of the maxima": 26,
+    },
+    "pad circular": {
+        "negative widths": 1,
+    },
+    "pad constant": {
+        "empty axes": 2,
+        "negative widths": 4,
+    },
+    "pad reflect": {
+        "negative widths": 1,
+    },
+    "pad replicate": {
+        "negative widths": 1,
+    },
+    "pad replicate_negative": {
+        "negative widths": 6,
+    },
+    "pixel_shuffle": {
+        "empty axes": 2,
+    },
+    "pixel_unshuffle": {
+        "empty axes": 2,
+    },
+    "rms_norm": {
+        "a negative epsilon": 1,
+    },
+    "smooth_l1_loss": {
+        "the absolute error": 1,
+    },
+}
+
+ERRORS_LEFT_OUT = {
+    "adaptive_avg_pool2d": {
+        "the number of axes, which we read off the input": 1,
+    },
+    "adaptive_avg_pool3d": {
+        "the number of axes, which we read off the input": 1,
+    },
+    "adaptive_max_pool2d": {
+        "the number of axes, which we read off the input": 1,
+    },
+    "adaptive_max_pool3d": {
+        "the number of axes, which we read off the input": 1,
+    },
+    "avg_pool2d": {
+        "a divisor, which is an operation of its own": 1,
+    },
+    "avg_pool3d": {
+        "a divisor, which is an operation of its own": 1,
+        "the number of axes, which we read off the input": 1,
+    },
+    "conv3d": {
+        'an error for "same" with strides, which we have': 1,
+    },
+    "huber_loss": {
+        "reductions, which are operations of their own": 1,
+    },
+    "max_pool1d": {
+        "an error for no channels, which we take": 2,
+        "the number of axes, which we read off the input": 4,
+        "the positions of the maxima": 6,
+    },
+    "max_pool2d": {
+        "the positions of the maxima": 4,
+    },
+    "max_pool3d": {
+        "an error for no channels, which we take": 1,
+        "the positions of the maxima": 4,
+    },
+    "rms_norm": {
+        "the shape of what is normalized, which we read off the input": 3,
+    },
+}
+
+
+def arguments(info, sample):
+    """The arguments, tensors as arrays."""
+    signature = inspect.signature(FUNCTIONS[info.name.removeprefix(PREFIX)])
+
+    def array(value):
+        return as_32_bits(value.detach().numpy()) if torch.is_tensor(value) else value
+
+    given = [array(sample.input), *map(array, sample.args)]
+    named = {name: array(value) for name, value in sample.kwargs.items()}
+    bound = signature.bind(*given, **named)
+    return bound.args, bound.kwargs
+
+
+def call(info, sample):
+    """Compile the call as a whole: by operations it would be many programs."""
+    (x, *others), options = arguments(info, sample)
+    function = FUNCTIONS[info.name.removeprefix(PREFIX)]
+    return jax.jit(lambda x: function(x, *others, **options))(x)
+
+
+def has_empty_axis(sample):
+    return 0 in sample.input.shape
+
+
+def samples(info):
+    """All inputs, or `MOST` of them drawn by chance."""
+    everything = list(info.reference_inputs("cpu", torch.float32))
+    return random.Random(0).sample(everything, min(MOST, len(everything)))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_values(name, table):
+    info = OPERATIONS[name]
+
+    def run(sample):
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            theirs = info.op(sample.input.clone(), *sample.args, **sample.kwargs)
+        try:
+            ours = call(info, sample)
+        except ValueError as error:
+            if has_empty_axis(sample):
+                raise NotExpressible("empty axes") from error
+            raise
+        ours, theirs = (y if isinstance(y, tuple) else (y,) for y in (ours, theirs))
+        for our, their in zip(ours, theirs, strict=True):
+            assert_close(our, as_32_bits(their.numpy()), 3e-5, 1e-6, name)
+
+    table.count(name, samples(info), LEFT_OUT.get(name, {}), run)
+
+
+@pytest.mark.parametrize("name", [n for n, i in OPERATIONS.items() if i.error_inputs_func])
+def test_errors(name, table):
+    """What PyTorch refuses, ours refuses by a ValueError or a TypeError."""
+    info = OPERATIONS[name]
+
+    def run(error):
+        with pytest.raises((ValueError, TypeError)):
+            call(info, error.sample_input)
+
+    errors = list(info.error_inputs("cpu"))
+    table.count(f"{name}: errors", errors, ERRORS_LEFT_OUT.get(name, {}), run)
