@@ -17,6 +17,7 @@ from jaxcnn.layers.normalization import (
     group_norm,
     instance_norm,
     layer_norm,
+    local_response_norm,
     rms_norm,
 )
 from jaxcnn.layers.pooling import (
@@ -30,6 +31,7 @@ from jaxcnn.layers.pooling import (
     sum_pool,
 )
 from jaxcnn.layers.reshaping import (
+    channel_shuffle,
     depth_to_space,
     flatten,
     identity,
@@ -46,6 +48,7 @@ __all__ = [
     "adaptive_max_pool",
     "avg_pool",
     "batch_norm",
+    "channel_shuffle",
     "conv",
     "conv_transpose",
     "dense",
@@ -61,6 +64,7 @@ __all__ = [
     "identity",
     "instance_norm",
     "layer_norm",
+    "local_response_norm",
     "lp_pool",
     "max_pool",
     "pad",

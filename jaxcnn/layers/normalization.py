@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.layer import Layer, check_dtypes, check_flags
+from jaxcnn import arguments, modules, ops, shapes
+from jaxcnn.layers.layer import Layer, OpLayer, check_dtypes, check_flags
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.modules.normalization import check_axis_name
+from jaxcnn.ops.normalization import check_local_response
 
 
 @dataclass(frozen=True, repr=False)
@@ -174,6 +175,38 @@ class instance_norm(_Norm):
 
     def _values(self, shape: shapes.Shape) -> int:
         return math.prod(shape[:-1])
+
+
+@dataclass(frozen=True, repr=False)
+class local_response_norm(OpLayer):
+    """Divide by a power of the squares of nearby channels; see :func:`ops.local_response_norm`.
+
+    >>> local_response_norm(5).output_shape((28, 28, 32))
+    (28, 28, 32)
+
+    Attributes:
+      size: Number of channels in the mean of the squares, at least 1.
+      alpha: Factor of the mean, at least 0.
+      beta: Exponent, at least 0.
+      k: Added to the mean, at least 0.
+    """
+
+    op = staticmethod(ops.local_response_norm)
+
+    size: int
+    _: KW_ONLY
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        check_local_response(self.size, self.alpha, self.beta, self.k)
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Return ``input_shape``."""
+        return shapes.check_shape(input_shape)
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,7 +8,7 @@ import jax
 from jaxcnn import arguments, ops, shapes
 from jaxcnn.layers.layer import OpLayer, check_flags, check_per_axis, count_axes
 from jaxcnn.ops.padding import check_mode
-from jaxcnn.ops.resizing import METHODS
+from jaxcnn.ops.resizing import METHODS, check_shuffled
 from jaxcnn.shapes.receptive import Fields
 
 
@@ -44,13 +44,14 @@ class identity(OpLayer):
 
 @dataclass(frozen=True, repr=False)
 class pad(OpLayer):
-    """Add a border around the spatial axes; see :func:`jaxcnn.ops.pad`.
+    """Add a border around the spatial axes, or crop; see :func:`jaxcnn.ops.pad`.
 
     >>> pad(((1, 1), (0, 2)), mode="reflect").output_shape((28, 28, 1))
     (30, 30, 1)
 
     Attributes:
-      widths: An int, one int per spatial axis, or one ``(low, high)`` per spatial axis.
+      widths: An int, one int per spatial axis, or one ``(low, high)`` per spatial axis;
+        negative ones crop.
       mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
       value: Value of the border in mode ``"zeros"``.
     """
@@ -66,18 +67,19 @@ class pad(OpLayer):
         """Check the mode, its value and the widths."""
         super().__post_init__()
         check_mode("mode", self.mode, arguments.check_number("value", self.value), (), ())
-        shapes.pad_widths("widths", self.widths, count_axes(self, "widths"))
+        shapes.pad_widths("widths", self.widths, count_axes(self, "widths"), minimum=None)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return ``(*padded, channels)``."""
-        *spatial, channels = shapes.image_shape(input_shape)
-        pairs = shapes.pad_widths("widths", self.widths, len(spatial))
+        padded = shapes.pad_shape(input_shape, self.widths)
+        spatial = input_shape[:-1]
+        pairs = shapes.pad_widths("widths", self.widths, len(spatial), minimum=None)
         check_mode("mode", self.mode, self.value, spatial, pairs)
-        return (*(size + sum(pair) for size, pair in zip(spatial, pairs, strict=True)), channels)
+        return padded
 
     def receptive_field(self, input_shape: Sequence[int]) -> Fields:
         """Return fields of one position, the first of which is in the border."""
-        pairs = shapes.pad_widths("widths", self.widths, len(input_shape) - 1)
+        pairs = shapes.pad_widths("widths", self.widths, len(input_shape) - 1, minimum=None)
         return tuple(shapes.ReceptiveField(1, 1, -low) for low, _ in pairs)
 
 
@@ -141,6 +143,37 @@ class upsample(OpLayer):
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return ``(*spatial · scale, channels)``."""
         return shapes.upsample_shape(input_shape, self.scale)
+
+
+@dataclass(frozen=True, repr=False)
+class channel_shuffle(OpLayer):
+    """Mix the channels of groups; see :func:`jaxcnn.ops.channel_shuffle`.
+
+    >>> channel_shuffle(2).output_shape((28, 28, 4))
+    (28, 28, 4)
+
+    Attributes:
+      groups: Number of groups, at least 1; it divides the channels.
+    """
+
+    op = staticmethod(ops.channel_shuffle)
+
+    groups: int
+
+    def __post_init__(self) -> None:
+        """Check the number of groups."""
+        super().__post_init__()
+        arguments.check_integer("groups", self.groups, minimum=1)
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Return ``input_shape``, whose channels must be divisible by the groups."""
+        shape = shapes.image_shape(input_shape)
+        check_shuffled(self.groups, shape[-1])
+        return shape
+
+    def receptive_field(self, input_shape: Sequence[int]) -> Fields:
+        """Return fields of one position."""
+        return (shapes.ReceptiveField(1, 1, 0),) * (len(input_shape) - 1)
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,10 +10,10 @@ from jaxcnn.ops.convolution import conv, conv_transpose
 from jaxcnn.ops.drop import drop_path, dropout, spatial_dropout
 from jaxcnn.ops.filters import KERNELS, filter_image
 from jaxcnn.ops.linear import dense, flatten
-from jaxcnn.ops.normalization import batch_moments, batch_norm
+from jaxcnn.ops.normalization import batch_moments, batch_norm, local_response_norm
 from jaxcnn.ops.padding import pad
 from jaxcnn.ops.pooling import avg_pool, lp_pool, max_pool, sum_pool
-from jaxcnn.ops.resizing import depth_to_space, resize, space_to_depth, upsample
+from jaxcnn.ops.resizing import channel_shuffle, depth_to_space, resize, space_to_depth, upsample
 
 __all__ = [
     "KERNELS",
@@ -22,6 +22,7 @@ __all__ = [
     "avg_pool",
     "batch_moments",
     "batch_norm",
+    "channel_shuffle",
     "conv",
     "conv_transpose",
     "dense",
@@ -32,6 +33,7 @@ __all__ = [
     "flatten",
     "global_avg_pool",
     "global_max_pool",
+    "local_response_norm",
     "lp_pool",
     "max_pool",
     "pad",

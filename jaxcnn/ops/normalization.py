@@ -1,5 +1,6 @@
 """Normalization over a batch, and over the parts of each example."""
 
+import functools
 import math
 
 import jax
@@ -155,6 +156,67 @@ def normalize_examples(
     if bias is not None:
         y += spread(bias.astype(y.dtype), y)
     return y.astype(x.dtype if dtype is None else dtype)
+
+
+def local_response_norm(
+    x: jax.Array,
+    size: int,
+    *,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 1.0,
+) -> jax.Array:
+    """Divide each value by a power of the squares around it: y = x / (k + α·mean(x²))^β.
+
+    The mean is over ``size`` channels, from ⌊size/2⌋ before to ⌊(size − 1)/2⌋ after the channel;
+    channels that do not exist count as 0. These are the α of PyTorch and ONNX; TensorFlow's
+    multiplies the sum. (Krizhevsky et al., 2012.)
+
+    >>> import jax.numpy as jnp
+    >>> local_response_norm(jnp.array([[3., 4.]]), 1, alpha=1, beta=0.5, k=0)
+    Array([[1., 1.]], dtype=float32)
+
+    Args:
+      x: ``(batch, …, channels)``, floating point; halves are computed in float32.
+      size: Number of channels in the mean, at least 1.
+      alpha: Factor of the mean, at least 0.
+      beta: Exponent, at least 0.
+      k: Added to the mean, at least 0; with 0, a position of zeros gives NaN.
+
+    Returns:
+      The shape of ``x``.
+
+    Raises:
+      TypeError: ``x`` is not floating point, or an option is not a number.
+      ValueError: an option is out of its range, or ``x`` has fewer than two axes.
+    """
+    x = _check_input(x)
+    size, alpha, beta, k = check_local_response(size, alpha, beta, k)
+    wide = x.astype(accumulator(x))
+    squares = jnp.square(wide)
+    border = [(0, 0)] * (x.ndim - 1) + [(size // 2, (size - 1) // 2)]
+    padded = jnp.pad(squares, border)
+    channels = x.shape[-1]
+    parts = (padded[..., start : start + channels] for start in range(size))
+    mean = functools.reduce(jnp.add, parts) / size
+    return (wide / (k + alpha * mean) ** beta).astype(x.dtype)
+
+
+def check_local_response(
+    size: int, alpha: float, beta: float, k: float
+) -> tuple[int, float, float, float]:
+    """Return the options of :func:`local_response_norm` as Python's numbers.
+
+    Raises:
+      TypeError: an option is not a number.
+      ValueError: an option is out of its range.
+    """
+    return (
+        arguments.check_integer("size", size, minimum=1),
+        arguments.check_number("alpha", alpha, minimum=0),
+        arguments.check_number("beta", beta, minimum=0),
+        arguments.check_number("k", k, minimum=0),
+    )
 
 
 def _center(x: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -8,6 +8,7 @@ from jax import lax
 
 from jaxcnn import arguments, checks, shapes
 from jaxcnn.other_names import explained
+from jaxcnn.shapes.layers import padded_sizes
 from jaxcnn.shapes.numbers import is_below
 
 MODES = ("zeros", "reflect", "replicate", "circular")  # PyTorch's words
@@ -21,7 +22,7 @@ def pad(
     mode: str = "zeros",
     value: float = 0.0,
 ) -> jax.Array:
-    """Add a border around the spatial axes.
+    """Add a border around the spatial axes, or crop where a width is negative.
 
     >>> pad(jnp.ones((1, 2, 2, 1)), 1)[0, :, :, 0]
     Array([[0., 0., 0., 0.],
@@ -37,14 +38,14 @@ def pad(
     Args:
       x: ``(batch, *spatial, channels)``.
       widths: An int (both sides of all axes), one int per spatial axis, or one ``(low, high)``
-        per spatial axis; at least 0. ``"reflect"`` needs less than the axis's size,
-        ``"circular"`` at most that.
+        per spatial axis. A negative width crops after the other side is padded. ``"reflect"``
+        needs less than the axis's size, ``"circular"`` at most that.
       mode: ``"zeros"`` (or another ``value``), ``"reflect"`` (mirrored at the edge pixel, which
         is not repeated), ``"replicate"`` (the edge pixel) or ``"circular"`` (the other end).
       value: Content of the border with ``"zeros"``; 0 with the other modes.
 
     Returns:
-      ``(batch, *padded, channels)``.
+      ``(batch, *padded, channels)``; see :func:`jaxcnn.shapes.pad_shape`.
 
     Raises:
       TypeError: a width is not an integer.
@@ -52,9 +53,20 @@ def pad(
     """
     x = checks.array("x", x)
     checks.images("x", x)
-    pairs = shapes.pad_widths("widths", widths, x.ndim - 2)
+    pairs = shapes.pad_widths("widths", widths, x.ndim - 2, minimum=None)
     value = arguments.check_number("value", value)
     check_mode("mode", mode, value, x.shape[1:-1], pairs)
+    padded = padded_sizes(x.shape[1:-1], pairs)
+    added = [(max(low, 0), max(high, 0)) for low, high in pairs]
+    y = _add_border(x, added, mode, value)
+    starts = [max(-low, 0) for low, _ in pairs]
+    if padded == y.shape[1:-1]:
+        return y
+    ends = [start + size for start, size in zip(starts, padded, strict=True)]
+    return y[:, *map(slice, starts, ends)]
+
+
+def _add_border(x: jax.Array, pairs: Sequence[shapes.Pair], mode: str, value: float) -> jax.Array:
     borders = ((0, 0), *pairs, (0, 0))
     if mode == "zeros":
         return jnp.pad(x, borders, constant_values=jnp.asarray(value, x.dtype))

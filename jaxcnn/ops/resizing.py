@@ -158,3 +158,45 @@ def depth_to_space(x: jax.Array, block: int) -> jax.Array:
     for axis, size in enumerate(shape[:-1], start=1):
         y = y.reshape(*y.shape[:axis], size, *y.shape[axis + 2 :])
     return y
+
+
+def channel_shuffle(x: jax.Array, groups: int) -> jax.Array:
+    """Interleave the channels of groups, so that the next grouped convolution mixes them.
+
+    Channel j of group i becomes channel j·groups + i. (Zhang et al., 2018, arXiv 1707.01083.)
+
+    >>> import jax.numpy as jnp
+    >>> channel_shuffle(jnp.arange(6.).reshape(1, 1, 6), 2)[0, 0]
+    Array([0., 3., 1., 4., 2., 5.], dtype=float32)
+
+    Args:
+      x: ``(batch, *spatial, channels)``.
+      groups: Number of groups, at least 1; it divides the channels.
+
+    Returns:
+      The shape of ``x``.
+
+    Raises:
+      TypeError: ``groups`` is not an integer.
+      ValueError: ``groups`` does not divide the channels, or ``x`` has no spatial axis.
+    """
+    x = checks.array("x", x)
+    checks.images("x", x)
+    groups = check_shuffled(groups, x.shape[-1])
+    split = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
+    return split.swapaxes(-1, -2).reshape(x.shape)
+
+
+def check_shuffled(groups: int, channels: int) -> int:
+    """Return the number of groups, which must divide the channels, as an int.
+
+    Raises:
+      TypeError: ``groups`` is not an integer.
+      ValueError: ``groups`` is below 1 or does not divide the channels.
+    """
+    groups = arguments.check_integer("groups", groups, minimum=1)
+    if channels % groups:
+        raise ValueError(
+            f"groups must divide the channels. Received: groups={groups}, channels={channels}"
+        )
+    return groups

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 
 from jaxcnn import arguments
 from jaxcnn.other_names import explained
-from jaxcnn.shapes.numbers import Padding, PerAxis, Shape, check_shape, image_shape, per_axis
+from jaxcnn.shapes.numbers import (
+    Padding,
+    Pair,
+    PerAxis,
+    Shape,
+    check_shape,
+    image_shape,
+    is_below,
+    pad_widths,
+    per_axis,
+)
 from jaxcnn.shapes.pooling import pool_windows
 from jaxcnn.shapes.transposed import transposed_windows
 from jaxcnn.shapes.window import windows
@@ -196,6 +206,36 @@ def upsample_shape(input_shape: Sequence[int], scale: PerAxis) -> Shape:
     *spatial, channels = image_shape(input_shape)
     scales = per_axis("scale", scale, len(spatial))
     return (*(size * factor for size, factor in zip(spatial, scales, strict=True)), channels)
+
+
+def pad_shape(input_shape: Sequence[int], widths: int | Sequence[int] | Sequence[Pair]) -> Shape:
+    """Return the shape with a border of these widths around it; negative widths crop.
+
+    >>> pad_shape((28, 28, 3), ((1, 2), (-4, 0)))
+    (31, 24, 3)
+
+    Args:
+      input_shape: ``(*spatial, channels)``, without the batch.
+      widths: An int, one int per spatial axis, or one ``(low, high)`` per spatial axis.
+
+    Raises:
+      TypeError: a width is not a whole number.
+      ValueError: there is not one entry per spatial axis, or nothing would be left of an axis.
+    """
+    *spatial, channels = image_shape(input_shape)
+    pairs = pad_widths("widths", widths, len(spatial), minimum=None)
+    return (*padded_sizes(spatial, pairs), channels)
+
+
+def padded_sizes(spatial: Sequence[int], pairs: Sequence[Pair]) -> Shape:
+    """Return the sizes of the padded axes, which may be symbolic."""
+    sizes = tuple(size + low + high for size, (low, high) in zip(spatial, pairs, strict=True))
+    if any(is_below(size, 1) for size in sizes):
+        raise ValueError(
+            "widths must leave at least one position on every axis. "
+            f"Received: widths={tuple(pairs)} for sizes {tuple(spatial)}"
+        )
+    return sizes
 
 
 def space_to_depth_shape(input_shape: Sequence[int], block: int) -> Shape:

@@ -53,7 +53,12 @@ def is_below(size: int, minimum: int) -> bool:
 
 
 def pad_widths(
-    name: str, value: int | Sequence[int] | Sequence[Pair], axes: int, *, words: Sequence[str] = ()
+    name: str,
+    value: int | Sequence[int] | Sequence[Pair],
+    axes: int,
+    *,
+    words: Sequence[str] = (),
+    minimum: int | None = 0,
 ) -> Pairs:
     """Return ``(low, high)`` for each spatial axis from an int, one int or one pair per axis.
 
@@ -64,13 +69,14 @@ def pad_widths(
 
     Args:
       name: What the widths are, for the error.
-      value: An int, one int per axis, or one ``(low, high)`` per axis; at least 0.
+      value: An int, one int per axis, or one ``(low, high)`` per axis.
       axes: The number of spatial axes.
       words: What the caller takes besides, for the errors.
+      minimum: The smallest number allowed; ``None`` allows negative ones.
 
     Raises:
       TypeError: a number is not whole.
-      ValueError: a number below 0, not one entry per axis, or a word.
+      ValueError: a number below `minimum`, not one entry per axis, or a word.
     """
     plain = arguments.as_python(value)
     listed = "".join(f"{word!r}, " for word in words)
@@ -83,7 +89,7 @@ def pad_widths(
         raise ValueError(rule)
     if not arguments.is_sequence(plain):
         try:
-            return ((arguments.check_integer(name, value, minimum=0),) * 2,) * axes
+            return ((arguments.check_integer(name, value, minimum=minimum),) * 2,) * axes
         except TypeError:
             raise TypeError(rule) from None
     pairs = [
@@ -92,7 +98,7 @@ def pad_widths(
     ]
     if len(pairs) != axes or any(len(pair) != 2 for pair in pairs):
         raise ValueError(rule)
-    numbers = _whole_numbers(name, [width for pair in pairs for width in pair], value, 0)
+    numbers = _whole_numbers(name, [width for pair in pairs for width in pair], value, minimum)
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
@@ -117,7 +123,7 @@ def padding_of(padding: Padding, axes: int, *, words: Sequence[str] = PADDINGS) 
     return pad_widths("padding", padding, axes, words=words)  # type: ignore[arg-type]
 
 
-def _whole_numbers(name: str, values: Sequence[Any], received: Any, minimum: int) -> Shape:
+def _whole_numbers(name: str, values: Sequence[Any], received: Any, minimum: int | None) -> Shape:
     try:
         return tuple(arguments.check_integer(name, value, minimum=minimum) for value in values)
     except TypeError:

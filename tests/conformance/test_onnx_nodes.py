@@ -145,6 +145,10 @@ def rms_normalization(x, scale, *, axis=-1, epsilon=1e-5):
     return normalized(layer, rows(x, axis), scale.reshape(-1)).reshape(x.shape)
 
 
+def lrn(x, *, size, alpha=1e-4, beta=0.75, bias=1.0):
+    return first(ops.local_response_norm(last(x), size, alpha=alpha, beta=beta, k=bias))
+
+
 def upsample(x, scales, *, mode):
     assert mode == b"nearest"
     return first(ops.upsample(last(x), tuple(int(scale) for scale in scales[2:])))
@@ -244,6 +248,7 @@ NODES = {
     "GlobalMaxPool": global_max_pool,
     "GroupNormalization": group_normalization,
     "InstanceNormalization": instance_normalization,
+    "LRN": lrn,
     "LayerNormalization": layer_normalization,
     "LpPool": lp_pool,
     "MatMul": matmul,

@@ -180,13 +180,19 @@ def batch_norm(x, mean, variance, weight=None, bias=None, training=False, moment
 
 def pad(x, widths, mode="constant", value=None):
     pairs = list(zip(widths[::2], widths[1::2], strict=True))[::-1]
-    if any(width < 0 for pair in pairs for width in pair):
-        raise NotExpressible("negative widths")
     word = "zeros" if mode == "constant" else mode
     others = x.ndim - len(pairs)
     flat = x.reshape(math.prod(x.shape[:others]), *x.shape[others:], 1)
     y = ops.pad(flat, pairs, mode=word, value=value or 0)
     return y.reshape(*x.shape[:others], *y.shape[1:-1])
+
+
+def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
+    return first(ops.local_response_norm(last(x), size, alpha=alpha, beta=beta, k=k))
+
+
+def channel_shuffle(x, groups):
+    return first(ops.channel_shuffle(last(x), groups))
 
 
 def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=None,
@@ -319,6 +325,8 @@ FUNCTIONS = {
     "pad": pad,
     "interpolate": interpolate,
     "linear": linear,
+    "local_response_norm": local_response_norm,
+    "channel_shuffle": channel_shuffle,
     "dropout": dropout(ops.dropout),
     "dropout2d": dropout(ops.spatial_dropout),
     "dropout3d": dropout(ops.spatial_dropout),
@@ -425,15 +433,6 @@ LEFT_OUT = {
     "pad constant": {
         "empty axes": 2,
         "negative widths": 4,
-    },
-    "pad reflect": {
-        "negative widths": 1,
-    },
-    "pad replicate": {
-        "negative widths": 1,
-    },
-    "pad replicate_negative": {
-        "negative widths": 6,
     },
     "pixel_shuffle": {
         "empty axes": 2,

@@ -38,6 +38,19 @@ def images(draw, channels=channel_counts):
     return whole_numbers(draw(seeds), shape, draw(dtypes), most=8)
 
 
+@fewer
+@given(images(), st.integers(1, 6), st.sampled_from([0.5, 0.75]))
+def test_local_response_norm(x, size, beta):
+    options = {"alpha": 0.5, "beta": beta, "k": 2.0}
+
+    def torch_norm(x):
+        y = F.local_response_norm(first(x).float(), size, **options)
+        return last(y).to(x.dtype)
+
+    result = run_ours(lambda x: cnn.ops.local_response_norm(x, size, **options), x)
+    assert_same(result, run_torch(torch_norm, x), TOLERANCE[str(x.dtype)])
+
+
 def weights(x):
     channels = x.shape[-1]
     return (

@@ -36,10 +36,16 @@ def images(draw, axes=ranks, least=1):
 
 @given(images(), st.sampled_from(["zeros", "reflect", "replicate", "circular"]), st.data())
 def test_pad_against_torch(x, mode, data):
+    """A negative width crops; in two of PyTorch's modes it is checked against the axis first."""
     widths = pairs(data.draw, x.ndim - 2, 4)
     limit = {"reflect": -1, "circular": 0}.get(mode, 9)
     widths = tuple(
         (min(low, n + limit), min(high, n + limit))
+        for (low, high), n in zip(widths, x.shape[1:-1], strict=True)
+    )
+    crop = data.draw(st.integers(0, 5))
+    widths = tuple(
+        (low - min(crop, n + low + high - 1) if mode in {"zeros", "replicate"} else low, high)
         for (low, high), n in zip(widths, x.shape[1:-1], strict=True)
     )
 
@@ -87,6 +93,18 @@ def test_linear_resize_against_torch(x, data):
 
     ours = run_ours(lambda x: ops.resize(x, size, antialias=False), x)
     assert_same(ours, run_torch(torch_resize, x), ROUNDED["float32"])
+
+
+@fewer
+@given(images(), st.integers(1, 4))
+def test_channel_shuffle_against_torch(x, groups):
+    x = jnp.repeat(x, groups, axis=-1)
+
+    def torch_shuffle(x):
+        return last(F.channel_shuffle(first(x), groups))
+
+    ours = run_ours(lambda x: ops.channel_shuffle(x, groups), x)
+    assert_same(ours, run_torch(torch_shuffle, x), 0)
 
 
 @fewer
