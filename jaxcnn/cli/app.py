@@ -50,7 +50,7 @@ def main() -> None:
     except Exception as error:
         _end_if_out_of_memory(error)
         raise
-    print("Error:", " ".join(message.split()), file=sys.stderr)
+    print("Error:", " ".join(map(str.strip, message.splitlines())), file=sys.stderr)
     sys.exit(2)
 
 

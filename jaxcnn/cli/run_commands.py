@@ -96,7 +96,7 @@ def evaluate(
 
     described, model = run_folder.read_run(run), training.load(run)
     own = {} if data or described.data is None else described.data
-    source = data or own.get("source")
+    source = data or (own.get("source") and run_folder.locate_data(own["source"], run))
     if source is None:
         raise ValueError(f"the run in {str(run)!r} does not name its data: give --data")
     folder = data_dir or own.get("data_dir")

@@ -67,7 +67,7 @@ def _cells(folder: Path) -> tuple[str, ...]:
     if (folder / run_folder.RECIPE).is_file():
         recipe = recipes.read_recipe(folder)
         epochs = f"{len(history)}/{recipe.training.epochs}"
-        start = (recipe.model.name, recipe.data.source, epochs)
+        start = (recipe.model.name, _short_path(recipe.data.source), epochs)
     if run_folder.is_finished(folder):
         run = run_folder.read_run(folder)
         note = "" if run.model else "made with fit"
@@ -82,3 +82,9 @@ def _cells(folder: Path) -> tuple[str, ...]:
         "" if accuracy is None else f"{accuracy:.2%}",
     )
     return (*start, *measured, seconds, note)
+
+
+def _short_path(source: str) -> str:
+    """Return a path within the current folder relative to it."""
+    path = Path(source)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else source

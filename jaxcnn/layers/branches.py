@@ -110,7 +110,7 @@ class parallel(Composite):
     combine: str
 
     def __init__(
-        self, *branches: LayerLike, combine: str = "concat", **named_branches: LayerLike
+        self, /, *branches: LayerLike, combine: str = "concat", **named_branches: LayerLike
     ) -> None:
         """Compose ``branches``, followed by ``named_branches``.
 

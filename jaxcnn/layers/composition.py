@@ -46,6 +46,10 @@ class Composite(Layer):
         return last.receptive_field
 
 
+# Attributes of the modules, and the first arguments of their class and of its metaclass.
+_RESERVED = ("names", "call_order", "combine", "description", "input_shape", "self", "cls")
+
+
 @dataclass(frozen=True, repr=False, init=False)
 class serial(Composite):
     """Layers one after the other; children are named by kind and number, or by keyword.
@@ -65,6 +69,7 @@ class serial(Composite):
 
     def __init__(
         self,
+        /,
         *layers: LayerLike,
         **named_layers: LayerLike,
     ) -> None:
@@ -225,8 +230,7 @@ def name_children(layers: Sequence[LayerLike], named_layers: Mapping[str, LayerL
     """Return the children with their names: kind and number, or the keyword."""
     children: dict[str, Layer] = dict(_numbered(map(as_layer, layers)))
     for name, named in named_layers.items():
-        reserved = ("names", "call_order", "combine", "description", "input_shape")
-        if name in children or hasattr(modules.Serial, name) or name in reserved:
+        if name in children or hasattr(modules.Serial, name) or name in _RESERVED:
             raise ValueError(f"the layer name {name!r} is taken; choose another")
         children[name] = as_layer(named)
     if not children:

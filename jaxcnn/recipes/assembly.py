@@ -144,14 +144,27 @@ def _decide(recipe: Recipe, known: Description) -> Recipe:
     if shape is None:  # pictures of several sizes
         shape = models.input_shape(recipe.model.name)
     height, width, *_ = shape
+    # The run is used from other folders too.
+    source = given.source
+    if known.kind in ("folder", "archive"):
+        source = _absolute(source)
     data = dataclasses.replace(
         given,
+        source=source,
+        data_dir=given.data_dir and _absolute(given.data_dir),
+        cache_dir=given.cache_dir and _absolute(given.cache_dir),
         train=given.train or known.train,
         test=given.test or known.test,
         image_size=(height, width),
         augment=augmentations.default_name(given.source) if is_auto else given.augment,
     )
     return dataclasses.replace(recipe, data=data)
+
+
+def _absolute(path: str) -> str:
+    if "://" in path:  # a bucket, which TensorFlow Datasets opens
+        return path
+    return str(Path(path).expanduser().absolute())
 
 
 def _load(given: DataOptions, known: Description) -> tuple[Dataset, Dataset, Dataset]:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,8 @@ def resume(
         more than it has, or it ended early for lack of improvement.
     """
     recipe, folder = read_recipe(folder), Path(folder)
+    source = run_folder.locate_data(recipe.data.source, folder)
+    recipe = replace(recipe, data=replace(recipe.data, source=source))
     if epochs is None:
         if run_folder.is_finished(folder):
             raise ValueError(
@@ -192,7 +194,7 @@ def _run(
         result = run_task(task, folder, callbacks=callbacks, progress=progress)
     except (KeyboardInterrupt, SystemExit):
         if run_folder.can_resume(folder):
-            say(f"\nThe training is saved. Resume it: jaxcnn train --resume {folder}")
+            say(f"\nThe training is saved. Resume it: {run_folder.resume_command(folder)}")
         raise
     seconds = sum(row.seconds for row in result.history)  # of a resumed run, all of it
     evaluation = training.evaluate(result.model, test, loss=task.loss, metrics=task.metrics)

@@ -9,6 +9,7 @@ describes the run: it is written last, and marks the run as finished.
 import dataclasses
 import hashlib
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -82,7 +83,8 @@ def check_new_folder(folder: str | Path, *, overwrite: bool = False) -> None:
         return
     is_started = (folder / RECIPE).is_file()
     if not overwrite:
-        hint = "" if is_finished(folder) or not is_started else " It is unfinished: --resume it."
+        hint = f" It is unfinished. Resume it: {resume_command(folder)}"
+        hint = "" if is_finished(folder) or not is_started else hint
         raise ValueError(
             f"{str(folder)!r} exists already. Choose another folder, or overwrite the run in it."
             + hint
@@ -190,6 +192,33 @@ def can_resume(folder: str | Path) -> bool:
     return bool(_checkpoints(folder))
 
 
+def resume_command(folder: str | Path) -> str:
+    """Return the line for the shell that resumes a run.
+
+    >>> resume_command("runs/my first")
+    "jaxcnn train --resume 'runs/my first'"
+    """
+    return shlex.join(["jaxcnn", "train", "--resume", str(folder)])
+
+
+def locate_data(source: str, folder: str | Path) -> str:
+    """Return where the data of a run is, which older runs name relative to where they were made.
+
+    That is the current folder, or else the nearest one around the run in which there is such a
+    path.
+
+    Args:
+      source: The source of the data as the run names it.
+      folder: Folder of the run.
+    """
+    path = Path(source)
+    if not path.is_absolute() and not path.exists():
+        for place in Path(folder).absolute().parents:
+            if (place / path).exists():
+                return str(place / path)
+    return source
+
+
 def find_runs(folder: str | Path) -> list[Path]:
     """Return the folders of all runs directly within a folder, sorted."""
     files = (RECIPE, HISTORY, _DESCRIPTION)
@@ -278,8 +307,7 @@ def _read_description(folder: str | Path) -> dict[str, Any]:
     if not path.is_file():
         if (path.parent / RECIPE).is_file():
             raise ValueError(
-                f"the run in {str(folder)!r} has not ended. Resume it: jaxcnn train --resume "
-                f"{folder}"
+                f"the run in {str(folder)!r} has not ended. Resume it: {resume_command(folder)}"
             )
         if (path.parent / HISTORY).is_file():
             raise ValueError(

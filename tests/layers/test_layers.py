@@ -180,7 +180,7 @@ def test_paths_of_nested_layers():
     ]
 
 
-@pytest.mark.parametrize("name", ["relu_1", "names", "eval", "train", "__call__"])
+@pytest.mark.parametrize("name", ["relu_1", "names", "eval", "train", "__call__", "cls", "self"])
 def test_name_clashes(name):
     with pytest.raises(ValueError, match=f"the layer name '{name}' is taken; choose another"):
         serial(relu, **{name: dense(3)})

@@ -109,7 +109,9 @@ def test_an_error_after_a_checkpoint_leaves_what_can_go_on(tmp_path):
     message = "the run in .* has not ended. Resume it: jaxcnn train --resume .*a"
     with pytest.raises(ValueError, match=message):
         run_folder.load(tmp_path / "a")
-    with pytest.raises(ValueError, match=r"exists already.*It is unfinished: --resume it"):
+    with pytest.raises(
+        ValueError, match=r"exists already.*It is unfinished. Resume it: jaxcnn train --resume "
+    ):
         run_folder.check_new_folder(tmp_path / "a")
 
 

@@ -100,7 +100,11 @@ def _unknown_name(name: str | Path) -> ValueError:
     close = difflib.get_close_matches(str(name), near) or difflib.get_close_matches(
         str(name), tfds.list_builders(with_community_datasets=False)
     )
-    hint = arguments.nearest(str(name), close or near)
+    # Without a similar one, the names of the files there would help nobody.
+    hint = arguments.nearest(str(name), close or ["digits", *CATALOG])
+    path = Path(os.path.expanduser(name))
+    if not close and len(path.parts) > 1 and not path.is_absolute():
+        hint = f"The current folder is {os.getcwd()!r}. {hint}"
     return ValueError(
         f"there is no folder, .npz archive or data set {arguments.shown(str(name))}. {hint}"
     )
