@@ -8,6 +8,14 @@ import typer
 from jaxcnn import arguments
 
 MODEL_HELP = "A model of `jaxcnn models`, or one of your own as package.module:network."
+OwnNetwork = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODULE:NETWORK",
+        help="The network of a run that does not describe it, because it holds functions of yours.",
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 RecipeName = Annotated[
     str | None,

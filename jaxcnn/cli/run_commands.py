@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jaxcnn.cli.option_types import CacheDir, DataDir, OnError, Plot, RunFolder
+from jaxcnn.cli.option_types import CacheDir, DataDir, OnError, OwnNetwork, Plot, RunFolder
 from jaxcnn.cli.tables import format_value, print_table
 
 
@@ -79,6 +79,7 @@ def evaluate(
             help="Write the confusion matrix, results per class and mistakes by file here.",
         ),
     ] = None,
+    model: OwnNetwork = None,
 ) -> None:
     """Evaluate a trained model on held-out images, each counted once.
 
@@ -89,12 +90,13 @@ def evaluate(
     from jaxcnn import data as datasets
     from jaxcnn import training
     from jaxcnn.cli.mistakes import write_mistakes
-    from jaxcnn.cli.run_table import LOSSES_OF_LABELS
+    from jaxcnn.cli.run_table import LOSSES_OF_LABELS, load_trained
     from jaxcnn.data.loading import load_named
     from jaxcnn.training import run_folder
     from jaxcnn.training.named_losses import loss_from_json
 
-    described, model = run_folder.read_run(run), training.load(run)
+    described = run_folder.read_run(run)
+    trained = load_trained(run, described, model)
     own = {} if data or described.data is None else described.data
     source = data or (own.get("source") and run_folder.locate_data(own["source"], run))
     if source is None:
@@ -115,7 +117,7 @@ def evaluate(
     )
     test_set = datasets.match_classes(test_set, described.class_names)
     loss = loss_from_json(described.loss or {"name": LOSSES_OF_LABELS[test_set.kind]})
-    result = training.evaluate(model, test_set, loss=loss, metrics=described.measures)
+    result = training.evaluate(trained, test_set, loss=loss, metrics=described.measures)
     rows = {"data": f"{source} ({split}, {result.examples:,} images)"}
     rows["loss"] = f"{result.loss:.4f}"
     if described.loss is None:
@@ -126,7 +128,7 @@ def evaluate(
     print_table(list(rows.items()))
     if out is not None:
         print(f"\nWriting the mistakes into {out}")
-        write_mistakes(out, model, test_set, name_of)
+        write_mistakes(out, trained, test_set, name_of)
 
 
 def predict(
@@ -146,6 +148,7 @@ def predict(
         str,
         typer.Option(help="softmax, sigmoid, none, or auto: that of the training's loss."),
     ] = "auto",
+    model: OwnNetwork = None,
 ) -> None:
     """Print the most probable class of each picture, and its probability.
 
@@ -156,17 +159,18 @@ def predict(
 
     from jaxcnn import data as datasets
     from jaxcnn import training
-    from jaxcnn.cli.run_table import answer
+    from jaxcnn.cli.run_table import answer, load_trained
     from jaxcnn.training import run_folder
 
-    described, model = run_folder.read_run(run), training.load(run)
+    described = run_folder.read_run(run)
+    trained = load_trained(run, described, model)
     framing = described.framing
     read = [framing.read(path) for path in pictures]
     misfits = [framing.misfit(picture) if frame else None for picture in read]
     images = np.stack([framing.apply(picture, guess=frame) for picture in read])
     unlabeled = datasets.Dataset(images, np.zeros((len(images), 1), np.float32))
     resized = unlabeled.resize(described.input_shape[:2], aspect=framing.aspect).images
-    predictions = training.predict(model, resized, activation=activation)
+    predictions = training.predict(trained, resized, activation=activation)
     if predictions.ndim > 2:
         raise ValueError(
             f"the run in {str(run)!r} predicts a class at every position of a picture: use "

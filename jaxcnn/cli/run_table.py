@@ -5,12 +5,14 @@ import math
 from pathlib import Path
 
 import numpy as np
+from flax import nnx
 
-from jaxcnn import recipes
+from jaxcnn import models, recipes, training
 from jaxcnn.cli.tables import flatten_tables
 from jaxcnn.training import run_folder
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.history_file import read_history
+from jaxcnn.training.run_description import Run
 
 # For runs whose loss is a function of their own.
 LOSSES_OF_LABELS = {
@@ -26,10 +28,21 @@ def answer(row: np.ndarray, names: tuple[str, ...], *, shows_all: bool) -> str:
     row = np.atleast_1d(row)
     if len(names) > len(row) or not names:  # a regression, or classes that have no names
         return "  ".join(f"{value:.4g}" for value in row)
+    # A model may have outputs beyond the classes of the data.
+    names = (*names, *(f"output {number}" for number in range(len(names), len(row))))
     if not shows_all:
         return f"{names[row.argmax()]}  {row.max():.1%}"
     found = [index for index in np.argsort(-row) if row[index] > 0.5]
     return "  ".join(f"{names[index]} {row[index]:.1%}" for index in found) or "none"
+
+
+def load_trained(folder: Path, run: Run, model: str | None) -> nnx.Module:
+    """Return the trained model of a run, built by the description of that name if one is given."""
+    if model is None:
+        return training.load(folder)
+    takes_classes = "num_classes" in models.option_names(model)
+    options = run.options or ({"num_classes": len(run.class_names)} if takes_classes else {})
+    return training.load(folder, into=models.create(model, **options).abstract(run.input_shape))
 
 
 def result_of(folder: Path, history: tuple[Epoch, ...]) -> dict[str, float]:
@@ -53,8 +66,8 @@ def row_of(folder: Path) -> tuple[str, ...]:
     """Return a run's row of the table; of a damaged run, an error message."""
     try:
         return (folder.name, *_cells(folder))
-    except (OSError, TypeError, ValueError) as error:
-        return (folder.name, *[""] * 6, str(error))
+    except Exception as error:  # whatever one run holds, the others are listed
+        return (folder.name, *[""] * 6, " ".join(str(error).split()) or type(error).__name__)
 
 
 def _cells(folder: Path) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from jaxcnn.training.history_file import read_history
 from jaxcnn.training.metrics import confusion_matrix
 from jaxcnn.training.named_losses import loss_to_json
 from jaxcnn.training.named_metrics import name_metrics
+from jaxcnn.training.run_description import Run
 
 _EPOCHS = {"training.epochs": "epochs"}
 
@@ -198,7 +199,7 @@ def _run(
         raise
     seconds = sum(row.seconds for row in result.history)  # of a resumed run, all of it
     evaluation = training.evaluate(result.model, test, loss=task.loss, metrics=task.metrics)
-    run = run_folder.Run(
+    run = Run(
         model=recipe.model.name,
         options=model_options(recipe, len(task.data.class_names)),
         input_shape=task.data.image_shape,

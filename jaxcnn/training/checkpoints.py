@@ -208,8 +208,8 @@ def verify(folder: Path) -> None:
     try:
         text = (folder / _MANIFEST).read_text(encoding="utf-8")
         expected = json.loads(text)["files"]
-        whole = text == _sealed(expected)
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = text == _sealed(expected) and isinstance(expected, dict)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise damaged(f"{_MANIFEST} is not as it was written")

@@ -35,7 +35,8 @@ from jaxcnn.training.output_activation import remember_activation
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.progress_bar import Progress
 from jaxcnn.training.resumption import Position, open_checkpoints
-from jaxcnn.training.run_folder import HISTORY, Run, finish_run
+from jaxcnn.training.run_description import Run
+from jaxcnn.training.run_folder import HISTORY, finish_run
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.task import Task
 from jaxcnn.training.training_step import compile_step

@@ -36,7 +36,7 @@ def read_history(folder: str | Path) -> tuple[Epoch, ...]:
             return tuple(_read_epoch(row) for row in csv.DictReader(file))
     except OSError as error:
         raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, csv.Error) as error:
         raise ValueError(f"{str(path)!r} is damaged: {error}") from error
 
 

@@ -137,18 +137,20 @@ def _build(data: bytes, path: Path) -> nnx.Module:
     if not is_described(data):
         raise ValueError(
             f"{str(path)!r} is of a hand-made module: pass one of the same structure, "
-            "cnn.load(path, into=model)"
+            "cnn.load(path, into=model), or on the command line --model package.module:network"
         )
     try:
         description = json.loads(_metadata(data)[_METADATA])
         network = layer_from_json(description["network"])
         return network.abstract(shapes.check_shape(description["input_shape"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{str(path)!r} is damaged: {error}") from error
 
 
 def _metadata(data: bytes) -> dict[str, str]:
     """Return the metadata, which stand in the header: its length in 8 bytes, then JSON."""
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    found: dict[str, str] = header.get("__metadata__") or {}
-    return found
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return dict(header.get("__metadata__") or {})
+    except (AttributeError, RecursionError, TypeError, ValueError):
+        return {}  # `read_arrays` reports what is damaged

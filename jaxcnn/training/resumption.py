@@ -67,8 +67,14 @@ class RunCheckpoints:
           ValueError: the run was started with other options, or every checkpoint is damaged.
         """
         newest = self.checkpoints.newest(first.state, check=self._check)
-        if newest is None:
-            return first
+        try:
+            return first if newest is None else self._position(newest)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"a checkpoint in {str(self.folder)!r} is damaged: {error!r}"
+            ) from error
+
+    def _position(self, newest: Checkpoint) -> Position:
         progress = newest.progress
         sums: dict[str, Any] = {
             name: None if value is None else np.float64(value)
@@ -136,7 +142,10 @@ class RunCheckpoints:
         return position.state, len(position.history)
 
     def _check(self, progress: dict[str, Any]) -> None:
-        check_same("options", progress["options"], dict(self.fingerprint))
+        saved = progress.get("options") if isinstance(progress, dict) else None
+        if not isinstance(saved, dict):
+            raise ValueError(f"a checkpoint in {str(self.folder)!r} is damaged: it has no options")
+        check_same("options", saved, dict(self.fingerprint))
 
 
 @contextmanager

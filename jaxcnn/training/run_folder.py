@@ -13,7 +13,6 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jaxcnn import arguments, models, shapes
-from jaxcnn.data.decoding.framing import Framing
+from jaxcnn import models
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.model_file import (
     SUFFIX,
@@ -32,44 +30,15 @@ from jaxcnn.training.model_file import (
     read_arrays,
     write_whole,
 )
-from jaxcnn.training.output_activation import ACTIVATIONS, remember_activation
+from jaxcnn.training.output_activation import remember_activation
+from jaxcnn.training.run_description import Run, run_from_json
 
 RECIPE, HISTORY, CHECKPOINTS, PLOTS = "recipe.toml", "history.csv", "checkpoints", "plots"
 TENSORBOARD = "tensorboard"
 _DESCRIPTION, _WEIGHTS = "run.json", "model.safetensors"
+# Bytes; a million class names take a third of it.
+_LARGEST_DESCRIPTION = 1 << 26
 _PACKAGES = ("jaxcnn", "jax", "jaxlib", "flax", "optax", "numpy")
-
-
-@dataclass(frozen=True)
-class Run:
-    """The contents of ``run.json``.
-
-    Attributes:
-      model: Name of the model in the registry; ``None`` for another module.
-      options: Options of that model.
-      input_shape: Shape of one image, ``(H, W, C)``.
-      class_names: Name of each class.
-      framing: Size and position of the subjects in the training images.
-      data: Source of the data as ``jaxcnn.data.load`` takes it, with its held-out split;
-        ``None`` for a data set that was passed to ``fit``.
-      metrics: Results on the held-out images.
-      activation: Name of the function from the model's outputs to predictions.
-      loss: Name and options of the loss; ``None`` for a function of the user's own.
-      measures: Names of the further metrics that this library knows, by those of the run.
-      epoch: Number of the epoch whose weights were kept; ``None`` in older runs.
-    """
-
-    model: str | None
-    options: dict[str, Any]
-    input_shape: shapes.Shape
-    class_names: tuple[str, ...]
-    framing: Framing
-    data: dict[str, Any] | None
-    metrics: dict[str, Any]
-    activation: str = "softmax"
-    loss: dict[str, Any] | None = None
-    measures: dict[str, str] = field(default_factory=dict)
-    epoch: int | None = None
 
 
 def check_new_folder(folder: str | Path, *, overwrite: bool = False) -> None:
@@ -231,24 +200,8 @@ def read_run(folder: str | Path) -> Run:
     Raises:
       ValueError: there is no run, it is unfinished, or its description is damaged.
     """
-    # What older runs do not have.
-    older: dict[str, Any] = {"activation": "softmax", "loss": None, "measures": {}, "epoch": None}
-    fields = older | _read_description(folder)
-    try:
-        framing = fields["framing"] | {"shape": tuple(fields["framing"]["shape"])}
-        return Run(
-            **{field.name: fields[field.name] for field in dataclasses.fields(Run)}
-            | {
-                "framing": Framing(**framing),
-                "input_shape": shapes.check_shape(fields["input_shape"]),
-                "class_names": tuple(fields["class_names"]),
-                "activation": arguments.check_choice(
-                    "activation", fields["activation"], ACTIVATIONS
-                ),
-            }
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"run.json in {str(folder)!r} is damaged: {error!r}") from error
+    path = Path(folder) / _DESCRIPTION
+    return run_from_json(_read_description(folder), path)
 
 
 def read_weights(folder: str | Path) -> dict[str, jax.Array]:
@@ -315,9 +268,11 @@ def _read_description(folder: str | Path) -> dict[str, Any]:
                 "same arguments"
             )
         raise ValueError(f"there is no run in {str(folder)!r}: it has no {_DESCRIPTION}")
+    if path.stat().st_size > _LARGEST_DESCRIPTION:
+        raise ValueError(f"{str(path)!r} is damaged: it has {path.stat().st_size:,} bytes")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{str(path)!r} is damaged: {error}") from error
     if not isinstance(description, dict):
         raise ValueError(f"{str(path)!r} is damaged: it must hold one object")
