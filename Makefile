@@ -1,9 +1,12 @@
 # Commands for a fresh machine with Python 3.11 or later: `make train` and `make test`.
 PYTHON ?= python3
+NEWEST_PYTHON ?= python3.13
 BIN := .venv/bin
+NEWEST := .venv-newest
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
-.PHONY: train test test-long test-exhaustive test-peers test-peers-long test-conformance bench clean
+.PHONY: train test test-newest test-long test-exhaustive test-peers test-peers-long \
+    test-conformance bench clean
 
 train: .venv/.installed
 	$(BIN)/jaxcnn train --out runs/digits --overwrite
@@ -13,6 +16,20 @@ test: .venv/.installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q $(TEST_OPTIONS)
+
+# What depends most on the versions of Python, jax and Flax, with the newest of them, in an
+# environment of its own, where each call installs the newest releases.
+test-newest: $(NEWEST)/bin/python
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade --upgrade-strategy=eager --editable '.[test]'
+	$(NEWEST)/bin/python -m pytest -q $(TEST_OPTIONS) \
+	    tests/layers/test_every_layer.py tests/layers/test_pickling.py \
+	    tests/models/test_registry.py tests/ops/primitives/test_maximum.py \
+	    tests/ops/test_export.py tests/ops/test_sharding.py \
+	    tests/training/test_any_optimizer.py tests/training/test_checkpoints.py \
+	    tests/training/test_model_file.py tests/training/test_modes.py \
+	    tests/training/test_options.py tests/training/test_training_step.py \
+	    tests/data tests/test_modules.py tests/test_other_names.py tests/test_runtime.py \
+	    tests/test_structure.py
 
 # The tests marked `long`, which `make test` leaves out, and its searches with more examples, all
 # compiled as users run them.
@@ -60,5 +77,9 @@ bench: .venv/.installed-bench
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@
 
+# pyenv's commands need the version that they are to run; others ignore the variable.
+$(NEWEST)/bin/python:
+	PYENV_VERSION=3.13 $(NEWEST_PYTHON) -m venv $(NEWEST)
+
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv $(NEWEST) build dist

@@ -141,7 +141,7 @@ class Undecoded:
             warnings.warn(
                 f"{len(decoded.skipped)} of {len(joined)} images in {self.name} are left out: "
                 f"{listed}",
-                stacklevel=4,
+                stacklevel=5,
             )
         rows = splits.stored_rows(parts, decoded.sizes)
         if not len(decoded.labels[rows]):
