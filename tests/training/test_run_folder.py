@@ -176,7 +176,7 @@ def test_description_without_a_field(folder):
     fields = json.loads((folder / "run.json").read_text())
     del fields["framing"]
     (folder / "run.json").write_text(json.dumps(fields))
-    with pytest.raises(ValueError, match="is damaged: .* is missing"):
+    with pytest.raises(ValueError, match=r"is damaged: .* is missing"):
         run_folder.read_run(folder)
 
 
