@@ -16,7 +16,8 @@ from jaxcnn.modules.combinators import (
     remat,
 )
 from jaxcnn.modules.drop import Dropout
-from jaxcnn.modules.linear import Conv, ConvTranspose, Dense, Initializer, he_normal, zeros
+from jaxcnn.modules.initializers import Initializer, he_normal, zeros
+from jaxcnn.modules.linear import Conv, ConvTranspose, Dense
 from jaxcnn.modules.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from jaxcnn.modules.rewrites import mark_nondecreasing, pool_before_relu
 

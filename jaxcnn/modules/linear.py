@@ -1,6 +1,5 @@
 """Convolutions and dense layers: a kernel and a bias."""
 
-import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,30 +10,11 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, checks, ops, shapes
+from jaxcnn.modules.initializers import Initializer, he_normal, zeros
 from jaxcnn.ops.convolution import check_groups, to_hashable
 from jaxcnn.ops.padding import MODES
 from jaxcnn.other_names import Explained
-from jaxcnn.runtime import run_once
 from jaxcnn.shapes.transposed import check_output_padding
-
-Initializer = Callable[..., jax.Array]
-
-zeros: Initializer = jax.nn.initializers.zeros
-_he_normal: Initializer = jax.nn.initializers.he_normal()
-
-
-@functools.partial(run_once, static_argnums=(1, 2))
-def he_normal(key: jax.Array, shape: shapes.Shape, dtype: DTypeLike) -> jax.Array:
-    """Return a kernel that keeps the variance of activations constant through ReLU layers.
-
-    After He et al., 2015, arXiv 1502.01852.
-
-    Args:
-      key: Source of randomness.
-      shape: ``(*kernel_size, in_features, features)``.
-      dtype: Type of the kernel.
-    """
-    return _he_normal(key, shape, dtype)
 
 
 class _Affine(Explained, nnx.Module):

@@ -10,7 +10,8 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, checks, ops
-from jaxcnn.modules.linear import Initializer, check_rngs, zeros
+from jaxcnn.modules.initializers import Initializer, ones, zeros
+from jaxcnn.modules.linear import check_rngs
 from jaxcnn.ops.normalization import normalize_examples, normalize_over_batch
 from jaxcnn.other_names import Explained
 
@@ -39,7 +40,7 @@ class BatchNorm(Explained, nnx.BatchNorm):
         epsilon: float = 1e-5,
         use_scale: bool = True,
         use_bias: bool = True,
-        scale_init: Initializer = jax.nn.initializers.ones,
+        scale_init: Initializer = ones,
         bias_init: Initializer = zeros,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,

@@ -198,6 +198,7 @@ def _run(
             say(f"\nThe training is saved. Resume it: {run_folder.resume_command(folder)}")
         raise
     seconds = sum(row.seconds for row in result.history)  # of a resumed run, all of it
+    say(f"\nEvaluating on {len(test):,} images")
     evaluation = training.evaluate(result.model, test, loss=task.loss, metrics=task.metrics)
     run = Run(
         model=recipe.model.name,
@@ -218,6 +219,7 @@ def _run(
         epoch=result.epoch,
     )
     run_folder.finish_run(folder, run, result.model)
+    say("Drawing plots")
     _draw_plots(folder / run_folder.PLOTS, result, test)
     correct = f"{evaluation.accuracy:.2%} of {evaluation.examples:,} test images correct"
     say(f"\n{correct}, {seconds:.0f} s")
