@@ -14,6 +14,8 @@ from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 Interval: TypeAlias = tuple[float, float]
 Range: TypeAlias = float | Sequence[float]
+# The most that JAX's default integers hold, such as the number of a step.
+LARGEST_INTEGER = 2**31 - 1
 # An error shows at most this many characters of a value.
 _MOST_SHOWN = 240
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -64,6 +66,22 @@ def check_integer(
         raise TypeError(f"{name} must be an integer. Received: {name}={shown(value)}") from None
     _check_range(name, value, integer, minimum, maximum)
     return integer
+
+
+def check_count(name: str, value: Any, *, minimum: int = 1, maximum: int = LARGEST_INTEGER) -> int:
+    """Return `value` as an ``int`` that can be counted with; an error gives one bound, not both.
+
+    Args:
+      name: Name of the argument, for the error.
+      value: An int, or an integer of another library.
+      minimum: The smallest integer allowed.
+      maximum: The largest integer allowed.
+
+    Raises:
+      TypeError: `value` is not an integer.
+      ValueError: `value` is out of range.
+    """
+    return check_integer(name, check_integer(name, value, minimum=minimum), maximum=maximum)
 
 
 def check_number(
@@ -311,11 +329,12 @@ def _check_range(
     if fits:
         return
     if low is not None and high is not None:
-        rule = f"in {'[' if above is None else '('}{low:g}, {high:g}{']' if below is None else ')'}"
+        start, end = "[" if above is None else "(", "]" if below is None else ")"
+        rule = f"in {start}{_exact(low)}, {_exact(high)}{end}"
     elif low is not None:
-        rule = f"at least {low:g}" if above is None else f"above {low:g}"
+        rule = f"at least {_exact(low)}" if above is None else f"above {_exact(low)}"
     elif high is not None:
-        rule = f"at most {high:g}" if below is None else f"below {high:g}"
+        rule = f"at most {_exact(high)}" if below is None else f"below {_exact(high)}"
     else:
         rule = "finite"
     if (
@@ -325,3 +344,7 @@ def _check_range(
     ):
         rule += " and finite"
     raise ValueError(f"{subject or name} must be {rule}. Received: {name}={shown(value)}")
+
+
+def _exact(bound: float) -> str:  # not 2.14748e+09
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"

@@ -156,7 +156,13 @@ def explained(function: _F) -> _F:
         _check_call(function.__name__, parameters, positional, options)
         return function(*positional, **options)
 
+    setattr(checked, "explained", function)  # noqa: B010  # functions declare no such field
     return cast(_F, checked)
+
+
+def unexplained(function: Any) -> Any:
+    """Return the function that :func:`explained` decorated, and everything else unchanged."""
+    return getattr(function, "explained", function)
 
 
 class Explained:

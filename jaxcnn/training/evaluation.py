@@ -70,7 +70,8 @@ def evaluate(
     Args:
       model: As for :func:`fit`.
       data: Images and labels to evaluate on; a pair is made a :class:`jaxcnn.Dataset`.
-      batch_size: Images per step, at least 1; the result does not depend on it.
+      batch_size: Images per step, at least 1; the result does not depend on it. Fewer images are
+        filled up as by :func:`predict`.
       loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
         of a loss of :mod:`jaxcnn.training`.
       metrics: Further metrics, as for :func:`fit`.
@@ -86,10 +87,11 @@ def evaluate(
     step = make_eval_step(model, loss=loss, metrics=resolved)
     if warning := describe_double_activation(loss, check_fits(model, data)):
         warnings.warn(warning, stacklevel=3)  # at the call of evaluate
+    size = _rows_of_a_step(len(data), batch_size, placement)
     with advise_on_memory(batch_size, trains=False):
         state = placement.put_state(inference_state(model))
         return evaluate_state(
-            step, state, data, batch_size=batch_size, metrics=resolved, placement=placement
+            step, state, data, batch_size=size, metrics=resolved, placement=placement
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from flax import nnx
 
 from jaxcnn.layers import Layer
+from jaxcnn.other_names import unexplained
 
 # Attributes of Flax's layers that switch between training and evaluation.
 _MODES = ("deterministic", "use_running_average")
@@ -63,6 +64,7 @@ def describe_option(value: Any, depth: int = 8) -> str:
     if isinstance(value, set):
         return f"{{{', '.join(sorted(map(inner, value)))}}}"
     if callable(value):
+        value = unexplained(value)  # whose closure is no option
         name = getattr(value, "__qualname__", type(value).__qualname__)
         cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
         return f"{name}[{', '.join(map(inner, cells))}]" if cells else name

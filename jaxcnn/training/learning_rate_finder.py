@@ -29,6 +29,7 @@ MakeOptimizer: TypeAlias = Callable[..., optax.GradientTransformation]
 _SMOOTHING = 0.9
 _DIVERGED = 4
 _FEWEST_STEPS = 20
+_MOST_STEPS = 1_000_000
 
 
 class LearningRateSearch(NamedTuple):
@@ -94,7 +95,7 @@ def find_learning_rate(
       loss: As for :func:`~jaxcnn.training.make_training`; at least 0.
       lowest: The first rate, above 0.
       highest: The last rate, at least 100 times `lowest`.
-      steps: Number of rates, at least 20.
+      steps: Number of rates, from 20 to 1,000,000.
       batch_size: Images per step, at least 1; a smaller data set is one step.
       augment: As for :func:`~jaxcnn.training.make_training`.
       seed: Seed of the order of the images and of all randomness of the training, at least 0.
@@ -108,7 +109,7 @@ def find_learning_rate(
       ValueError: an argument is out of range, or the loss did not fall while the rate grew tenfold.
     """
     rates = _rates(lowest, highest, steps)
-    seed = arguments.check_integer("seed", seed, minimum=0)
+    seed = arguments.check_count("seed", seed, minimum=0, maximum=2**63 - 1)
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     data = as_dataset("data", data)
     batch_size = min(batch_size, -(-len(data) // placement.num_devices) * placement.num_devices)
@@ -147,7 +148,9 @@ def _rates(lowest: float, highest: float, steps: int) -> np.ndarray:
             f"Received: highest={arguments.shown(highest)} for lowest={arguments.shown(lowest)}"
         )
     return np.geomspace(
-        lowest, highest, arguments.check_integer("steps", steps, minimum=_FEWEST_STEPS)
+        lowest,
+        highest,
+        arguments.check_count("steps", steps, minimum=_FEWEST_STEPS, maximum=_MOST_STEPS),
     )
 
 

@@ -145,7 +145,7 @@ class Loop:
             self.eval_step,
             state,
             task.validation,
-            batch_size=task.options.batch_size,
+            batch_size=task.batch_size,
             metrics=metrics,
             placement=task.placement,
         )

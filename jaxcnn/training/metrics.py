@@ -199,7 +199,7 @@ def calibration_error(*, bins: int = 15) -> Metric:
       TypeError: ``bins`` is not a whole number.
       ValueError: ``bins`` is below 1.
     """
-    bins = arguments.check_integer("bins", bins, minimum=1)
+    bins = arguments.check_count("bins", bins, maximum=1_000_000)
     return Metric(functools.partial(bin_confidences, bins=bins), _calibration_error)
 
 

@@ -55,11 +55,14 @@ class StepOptions:
         if self.ema is not None:
             self._set("ema", arguments.check_number("ema", self.ema, above=0, below=1))
 
-    def _check_integers(self, *names: str, minimum: int = 1) -> None:
+    def _check_integers(
+        self, *names: str, minimum: int = 1, maximum: int = arguments.LARGEST_INTEGER
+    ) -> None:
         for name in names:
             value = getattr(self, name)
             if value is not None:
-                self._set(name, arguments.check_integer(name, value, minimum=minimum))
+                checked = arguments.check_count(name, value, minimum=minimum, maximum=maximum)
+                self._set(name, checked)
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # as a plain Python value
@@ -108,7 +111,7 @@ class TrainingOptions(StepOptions):
         """Check every option, and those that depend on one another."""
         super().__post_init__()
         self._check_integers("epochs", "batch_size", "patience", "checkpoint_every", "keep_best")
-        self._check_integers("seed", minimum=0)
+        self._check_integers("seed", minimum=0, maximum=2**63 - 1)  # as jax.random.key takes
         arguments.check_flag("balanced", self.balanced)
         arguments.check_flag("restore_best", self.restore_best)
         least = arguments.check_number("min_improvement", self.min_improvement, minimum=0)

@@ -11,8 +11,6 @@ import optax
 from jaxcnn import arguments
 from jaxcnn.other_names import explained
 
-# JAX and Optax count steps as int32.
-_MOST_STEPS = 2**31 - 1
 SCHEDULES = ("constant", "cosine", "linear", "one_cycle", "piecewise")
 
 
@@ -22,7 +20,7 @@ def check_steps(epochs: int, steps_per_epoch: int) -> int:
     Raises:
       ValueError: there are more.
     """
-    most = _MOST_STEPS // steps_per_epoch
+    most = arguments.LARGEST_INTEGER // steps_per_epoch
     if epochs > most:
         raise ValueError(
             f"epochs must be at most {most:,} with {steps_per_epoch:,} steps in each, because "
@@ -77,7 +75,7 @@ def make_schedule(
       TypeError: an option has the wrong type.
       ValueError: there is no such schedule, or an option is out of range or not one of its own.
     """
-    steps = arguments.check_integer("steps", steps, minimum=1)
+    steps = arguments.check_count("steps", steps)
     check_schedule(name, peak=peak, final=final, boundaries=boundaries, factor=factor)
     warmup = check_warmup(name, "warmup_steps", warmup_steps, steps)
     peak, final = float(peak), 0.0 if final is None else float(final)
@@ -169,7 +167,7 @@ def _check_boundaries(boundaries: Any) -> None:
         end, rule = 1.0, "shares of the run between 0 and 1"
     else:
         for step in boundaries:
-            arguments.check_integer("boundaries", step, minimum=1)
+            arguments.check_count("boundaries", step)
         end, rule = float("inf"), "step numbers of at least 1"
     if not all(low < high for low, high in zip([0, *boundaries], [*boundaries, end], strict=True)):
         raise ValueError(f"boundaries must be {rule}, in rising order. {received}")

@@ -65,6 +65,7 @@ class Task:
     def __post_init__(self) -> None:
         """Check that model, data and options go together."""
         check_steps(self.options.epochs, self.steps_per_epoch)
+        _check_accumulate(self.options, self.data)
         _check_several_classes(self.data)
         _check_metric_names(self.metrics, self.validation)
         self.monitor  # noqa: B018  # its rules are checked when it is made
@@ -187,6 +188,14 @@ class Task:
             described["freeze"] = tuple(self.freeze)
         model = describe_model(self.model)
         return model | {name: describe_option(value) for name, value in described.items()}
+
+
+def _check_accumulate(options: TrainingOptions, data: Dataset) -> None:
+    if options.accumulate > len(data):
+        raise ValueError(
+            "accumulate must be at most the number of images. "
+            f"Received: accumulate={options.accumulate} for {len(data)} images"
+        )
 
 
 def _check_several_classes(data: Dataset) -> None:

@@ -108,7 +108,7 @@ def test_a_smaller_data_set_is_one_step(batch_size, accumulate):
     result = fit(
         model,
         data=DATA[:10],
-        validation=None,
+        validation=DATA[:3],
         optimizer=optax.sgd(0.5),
         epochs=1,
         batch_size=batch_size,

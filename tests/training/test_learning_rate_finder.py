@@ -165,6 +165,8 @@ def test_augmentation_is_used_and_told_the_epoch():
             "highest must be at least 100 times lowest. Received: highest=1.0 for lowest=0.1",
         ),
         ({"steps": 19}, ValueError, "steps must be at least 20. Received: steps=19"),
+        ({"steps": 10**12}, ValueError, "steps must be at most 1000000. Received: steps=10"),
+        ({"seed": 2**64}, ValueError, "seed must be at most 9223372036854775807"),
         ({"steps": 50.0}, TypeError, "steps must be an integer"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),

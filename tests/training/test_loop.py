@@ -371,6 +371,16 @@ FIT_ERRORS = [
     ({"epochs": 1.5}, TypeError, "epochs must be an integer. Received: epochs=1.5"),
     ({"batch_size": 0}, ValueError, "batch_size must be at least 1. Received: batch_size=0"),
     (
+        {"epochs": 10**9},
+        ValueError,
+        "epochs must be at most 715827882, as steps are counted in 32 bits and an epoch has 3;",
+    ),
+    (
+        {"accumulate": 64, "batch_size": 64},
+        ValueError,
+        "accumulate must be at most the number of images. Received: accumulate=64 for 10 images",
+    ),
+    (
         {"augment": "cifra"},
         ValueError,
         "there is no augmentation policy 'cifra'. Did you mean 'cifar'",

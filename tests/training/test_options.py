@@ -58,6 +58,17 @@ def test_a_recipe_has_the_options_of_fit():
         ({"patience": 0}, ValueError, "patience must be at least 1"),
         ({"min_improvement": 0.1}, ValueError, "min_improvement needs patience"),
         ({"batch_size": 9, "accumulate": 2}, ValueError, "accumulate must divide batch_size"),
+        (
+            {"epochs": 10**30},
+            ValueError,
+            "epochs must be at most 2147483647. Received: epochs=1",
+        ),
+        (
+            {"seed": 2**64},
+            ValueError,
+            "seed must be at most 9223372036854775807. Received",
+        ),
+        ({"batch_size": 10**30}, ValueError, "batch_size must be at most 2147483647"),
         ({"keep_best": 0}, ValueError, "keep_best must be at least 1"),
         ({"checkpoint_every": 0}, ValueError, "checkpoint_every must be at least 1"),
     ],
