@@ -8,8 +8,9 @@ import jax
 from jaxcnn import arguments, ops, shapes
 from jaxcnn.layers.layer import OpLayer, check_flags, check_per_axis, count_axes
 from jaxcnn.ops.padding import check_mode
-from jaxcnn.ops.resizing import METHODS, check_shuffled
+from jaxcnn.ops.resizing import check_shuffled, check_words
 from jaxcnn.shapes.receptive import Fields
+from jaxcnn.shapes.scaling import factors
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,8 +93,10 @@ class resize(OpLayer):
 
     Attributes:
       size: An int or one per spatial axis, at least 1.
-      method: ``"nearest"``, ``"linear"``, ``"cubic"``, ``"lanczos3"`` or ``"lanczos5"``.
+      method: ``"nearest"``, ``"nearest_floor"``, ``"linear"``, ``"cubic"``, ``"bicubic"``,
+        ``"lanczos3"`` or ``"lanczos5"``.
       antialias: Whether to blur before making an image smaller.
+      coordinates: ``"half_pixel"``, ``"align_corners"`` or ``"asymmetric"``.
     """
 
     op = staticmethod(ops.resize)
@@ -102,13 +105,14 @@ class resize(OpLayer):
     _: KW_ONLY
     method: str = "linear"
     antialias: bool = True
+    coordinates: str = "half_pixel"
 
     def __post_init__(self) -> None:
         """Check size and method."""
         super().__post_init__()
         check_per_axis(self, "size")
         check_flags(self, "antialias")
-        arguments.check_choice("method", self.method, METHODS)
+        check_words(self.method, self.coordinates)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return ``(*size, channels)``."""
@@ -118,27 +122,29 @@ class resize(OpLayer):
 
 @dataclass(frozen=True, repr=False)
 class upsample(OpLayer):
-    """Make the spatial axes larger by a whole factor; see :func:`jaxcnn.ops.upsample`.
+    """Resize the spatial axes by a factor; see :func:`jaxcnn.ops.upsample`.
 
     >>> upsample(2).output_shape((7, 7, 64))
     (14, 14, 64)
 
     Attributes:
-      scale: An int or one per spatial axis, at least 1.
-      method: ``"nearest"``, ``"linear"``, ``"cubic"``, ``"lanczos3"`` or ``"lanczos5"``.
+      scale: A number or one per spatial axis, above 0.
+      method: As in :class:`resize`.
+      coordinates: As in :class:`resize`.
     """
 
     op = staticmethod(ops.upsample)
 
-    scale: shapes.PerAxis
+    scale: shapes.Factors
     _: KW_ONLY
     method: str = "nearest"
+    coordinates: str = "half_pixel"
 
     def __post_init__(self) -> None:
         """Check scale and method."""
         super().__post_init__()
-        check_per_axis(self, "scale")
-        arguments.check_choice("method", self.method, METHODS)
+        factors("scale", self.scale, count_axes(self, "scale"))
+        check_words(self.method, self.coordinates)
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return ``(*spatial · scale, channels)``."""

@@ -1,30 +1,42 @@
 """Resizing by interpolation, and rearrangement between pixels and channels."""
 
+from collections.abc import Sequence
+
 import jax
 
 from jaxcnn import arguments, checks, shapes
-from jaxcnn.ops.primitives.interpolation import KERNELS, Interpolation, interpolate
+from jaxcnn.ops.primitives.interpolation import COORDINATES, METHODS, Interpolation, interpolate
 from jaxcnn.ops.primitives.summation import accumulator
 from jaxcnn.other_names import explained
 from jaxcnn.shapes.layers import move_blocks_to_channels, move_channels_to_blocks
-
-METHODS = ("nearest", *KERNELS)
+from jaxcnn.shapes.scaling import factors, scaled_sizes
 
 
 @explained
 def resize(
-    x: jax.Array, size: shapes.PerAxis, *, method: str = "linear", antialias: bool = True
+    x: jax.Array,
+    size: shapes.PerAxis,
+    *,
+    method: str = "linear",
+    antialias: bool = True,
+    coordinates: str = "half_pixel",
 ) -> jax.Array:
     """Interpolate the spatial axes to ``size``.
 
-    Pixels are areas, so that corners are not aligned: PyTorch's ``align_corners=False``. With
-    ``antialias`` an image is blurred before it is reduced, as in ``jax.image.resize`` and Pillow;
-    PyTorch and Keras do not by default.
+    With ``antialias`` an image is blurred before it is reduced, as in ``jax.image.resize`` and
+    Pillow; PyTorch and Keras do not by default.
 
-    ``"nearest"`` takes the pixel under the center of the new pixel, as PyTorch's
-    ``nearest-exact``; PyTorch's ``nearest`` takes the pixel under its edge. ``"cubic"`` is the
-    kernel of Keys (1981) with a = −1/2, as in Pillow, Keras, and PyTorch with ``antialias=True``;
-    PyTorch without ``antialias`` has a = −3/4.
+    A new pixel i reads the input at c, in pixels from the center of the first. The
+    ``coordinates`` are ONNX's: ``"half_pixel"``, c = (i + ½)·n_prev/n − ½, where pixels are areas
+    (PyTorch's ``align_corners=False``); ``"align_corners"``, c = i·(n_prev − 1)/(n − 1), which
+    keeps the first and the last pixel; ``"asymmetric"``, c = i·n_prev/n.
+
+    ``"nearest"`` takes the pixel nearest to c: with half-pixel coordinates PyTorch's
+    ``nearest-exact``. ``"nearest_floor"`` takes the pixel at or before c: with asymmetric
+    coordinates PyTorch's ``nearest``. ``"cubic"`` is the kernel of Keys (1981) with a = −1/2 and
+    without the pixels that do not exist, as in Pillow, Keras, and PyTorch with
+    ``antialias=True``. ``"bicubic"`` has a = −3/4 and repeats the pixels of the edge, as PyTorch
+    without ``antialias``, OpenCV and ONNX.
 
     An infinity or NaN reaches only the pixels whose kernel reads it.
 
@@ -35,28 +47,39 @@ def resize(
     Args:
       x: ``(batch, *spatial, channels)``, floating point.
       size: An int or one per spatial axis, at least 1.
-      method: ``"nearest"``, ``"linear"``, ``"cubic"``, ``"lanczos3"`` or ``"lanczos5"``.
-      antialias: Whether to blur before reducing; ``"nearest"`` never does.
+      method: ``"nearest"``, ``"nearest_floor"``, ``"linear"``, ``"cubic"``, ``"bicubic"``,
+        ``"lanczos3"`` or ``"lanczos5"``.
+      antialias: Whether to blur before reducing; the nearest methods never do.
+      coordinates: ``"half_pixel"``, ``"align_corners"`` or ``"asymmetric"``.
 
     Returns:
       ``(batch, *size, channels)``.
 
     Raises:
       TypeError: ``x`` is not floating point, or the size is not an integer.
-      ValueError: the size is below 1, the method is unknown, or ``x`` has no spatial axis.
+      ValueError: the size is below 1, a word is unknown, or ``x`` has no spatial axis.
     """
     x = checks.array("x", x)
     checks.images("x", x)
     checks.floating("x", x)
-    arguments.check_choice("method", method, METHODS)
+    check_words(method, coordinates)
     antialias = arguments.check_flag("antialias", antialias)
     sizes = shapes.per_axis("size", size, x.ndim - 2)
-    return _resize(x, sizes, method, antialias)
+    return _resize(x, sizes, method, antialias, coordinates, (None,) * len(sizes))
 
 
 @explained
-def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") -> jax.Array:
-    """Resize the spatial axes to ``scale`` times their size.
+def upsample(
+    x: jax.Array,
+    scale: shapes.Factors,
+    *,
+    method: str = "nearest",
+    coordinates: str = "half_pixel",
+) -> jax.Array:
+    """Resize the spatial axes to ``scale`` times their size, rounded down.
+
+    The coordinates of :func:`resize` have ``scale`` in place of n/n_prev, as in PyTorch with
+    ``scale_factor`` and in ONNX. Where ``scale`` is below 1 nothing is blurred.
 
     >>> import jax.numpy as jnp
     >>> upsample(jnp.array([1., 2.])[None, :, None], 2)[0, :, 0]
@@ -64,35 +87,58 @@ def upsample(x: jax.Array, scale: shapes.PerAxis, *, method: str = "nearest") ->
 
     Args:
       x: ``(batch, *spatial, channels)``, floating point.
-      scale: An int or one per spatial axis, at least 1.
+      scale: A number or one per spatial axis, above 0.
       method: As in :func:`resize`.
+      coordinates: As in :func:`resize`.
 
     Returns:
-      ``(batch, *scaled, channels)``.
+      ``(batch, *scaled, channels)``; see :func:`jaxcnn.shapes.upsample_shape`.
 
     Raises:
-      TypeError: ``x`` is not floating point, or the scale is not an integer.
-      ValueError: the scale is below 1, the method is unknown, or ``x`` has no spatial axis.
+      TypeError: ``x`` is not floating point, or the scale is not a number.
+      ValueError: nothing would be left of an axis, a word is unknown, or ``x`` has no spatial
+        axis.
     """
     x = checks.array("x", x)
     checks.images("x", x)
-    scales = shapes.per_axis("scale", scale, x.ndim - 2)
-    sizes = tuple(size * factor for size, factor in zip(x.shape[1:-1], scales, strict=True))
-    arguments.check_choice("method", method, METHODS)
+    scales = factors("scale", scale, x.ndim - 2)
+    sizes = scaled_sizes(x.shape[1:-1], scales)
+    check_words(method, coordinates)
     checks.floating("x", x)
-    return _resize(x, sizes, method, False)  # nothing becomes smaller
+    return _resize(x, sizes, method, False, coordinates, scales)
 
 
-def _resize(x: jax.Array, sizes: tuple[int, ...], method: str, antialias: bool) -> jax.Array:
+def check_words(method: str, coordinates: str) -> None:
+    """Check the two words of an interpolation.
+
+    Raises:
+      TypeError: one is not a string.
+      ValueError: one is unknown.
+    """
+    arguments.check_choice("method", method, METHODS)
+    arguments.check_choice("coordinates", coordinates, COORDINATES)
+
+
+def _resize(
+    x: jax.Array,
+    sizes: tuple[int, ...],
+    method: str,
+    antialias: bool,
+    coordinates: str,
+    scales: Sequence[float | None],
+) -> jax.Array:
     """Interpolate one axis after the other, those that become shorter first."""
-    if not all(isinstance(size, int) for size in (*x.shape[1:-1], *sizes)):  # symbolic
-        shape = (x.shape[0], *sizes, x.shape[-1])
-        return jax.image.resize(x, shape, method, antialias=antialias)
+    known = all(isinstance(size, int) for size in (*x.shape[1:-1], *sizes))
     y = x.astype(accumulator(x))
-    changed = [axis for axis in range(1, x.ndim - 1) if x.shape[axis] != sizes[axis - 1]]
-    for axis in sorted(changed, key=lambda axis: sizes[axis - 1] / x.shape[axis]):
-        options = Interpolation(axis, x.shape[axis], sizes[axis - 1], method, antialias)
-        y = interpolate(y, options)
+    axes = list(range(1, x.ndim - 1))
+    if known:
+        axes.sort(key=lambda axis: sizes[axis - 1] / x.shape[axis])
+    for axis in axes:
+        length, size, scale = x.shape[axis], sizes[axis - 1], scales[axis - 1]
+        if not (known and length == size and scale in (None, 1)):
+            y = interpolate(
+                y, Interpolation(axis, length, size, method, antialias, coordinates, scale)
+            )
     return y.astype(x.dtype)
 
 

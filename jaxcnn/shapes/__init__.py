@@ -19,7 +19,6 @@ from jaxcnn.shapes.layers import (
     pad_shape,
     pool_shape,
     space_to_depth_shape,
-    upsample_shape,
 )
 from jaxcnn.shapes.numbers import (
     PADDINGS,
@@ -35,6 +34,7 @@ from jaxcnn.shapes.numbers import (
 )
 from jaxcnn.shapes.pooling import pool_windows
 from jaxcnn.shapes.receptive import ReceptiveField, receptive_field
+from jaxcnn.shapes.scaling import Factors, upsample_shape
 from jaxcnn.shapes.transposed import PADDINGS_TRANSPOSED, TransposedWindows, transposed_windows
 from jaxcnn.shapes.window import (
     Windows,
@@ -47,6 +47,7 @@ from jaxcnn.shapes.window import (
 __all__ = [
     "PADDINGS",
     "PADDINGS_TRANSPOSED",
+    "Factors",
     "Padding",
     "Pair",
     "PerAxis",

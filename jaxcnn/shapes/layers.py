@@ -189,25 +189,6 @@ def adaptive_shape(input_shape: Sequence[int], output_size: PerAxis) -> Shape:
     return (*per_axis("output_size", output_size, len(spatial)), channels)
 
 
-def upsample_shape(input_shape: Sequence[int], scale: PerAxis) -> Shape:
-    """Return the shape with every spatial axis ``scale`` times as large.
-
-    >>> upsample_shape((7, 7, 64), 2)
-    (14, 14, 64)
-
-    Args:
-      input_shape: ``(*spatial, channels)``, without the batch.
-      scale: An int or one per spatial axis, at least 1.
-
-    Raises:
-      TypeError: a number is not whole.
-      ValueError: a number is below 1, or there is not one per spatial axis.
-    """
-    *spatial, channels = image_shape(input_shape)
-    scales = per_axis("scale", scale, len(spatial))
-    return (*(size * factor for size, factor in zip(spatial, scales, strict=True)), channels)
-
-
 def pad_shape(input_shape: Sequence[int], widths: int | Sequence[int] | Sequence[Pair]) -> Shape:
     """Return the shape with a border of these widths around it; negative widths crop.
 

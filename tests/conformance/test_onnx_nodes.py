@@ -154,6 +154,46 @@ def upsample(x, scales, *, mode):
     return first(ops.upsample(last(x), tuple(int(scale) for scale in scales[2:])))
 
 
+def resize(
+    x, roi=None, scales=None, sizes=None, *, mode=b"nearest", antialias=0, axes=None,
+    coordinate_transformation_mode=b"half_pixel", nearest_mode=b"round_prefer_floor",
+    cubic_coeff_a=-0.75, exclude_outside=0, keep_aspect_ratio_policy=b"stretch",
+    extrapolation_value=0.0,
+):  # fmt: skip
+    coordinates = coordinate_transformation_mode.decode()
+    if coordinates not in {"half_pixel", "align_corners", "asymmetric"}:
+        raise NotExpressible(f"coordinates {coordinates}")
+    methods = {b"linear": "linear", b"cubic": "cubic" if exclude_outside else "bicubic"}
+    rounding = {b"floor": "nearest_floor", b"ceil": None}.get(nearest_mode, "nearest")
+    method = methods.get(mode, rounding)
+    if method is None:
+        raise NotExpressible("rounding up")
+    assert method != "cubic" or cubic_coeff_a == -0.5
+    given = dict.fromkeys(range(x.ndim), 1)
+    given |= zip(axes or range(x.ndim), scales if sizes is None else sizes, strict=True)
+    options = {"method": method, "coordinates": coordinates}
+    if sizes is None:
+        factors = [float(given[axis]) for axis in range(2, x.ndim)]
+        if antialias and any(factor < 1 for factor in factors):
+            raise NotExpressible("a factor with blurring")
+        exact = all((n * f).is_integer() for n, f in zip(x.shape[2:], factors, strict=True))
+        if coordinates == "align_corners" and not exact:
+            raise NotExpressible("the corner of a fraction of a pixel")
+        return first(ops.upsample(last(x), factors, **options))
+    wanted = [int(given[axis]) for axis in range(2, x.ndim)]
+    if keep_aspect_ratio_policy != b"stretch":
+        choose = min if keep_aspect_ratio_policy == b"not_larger" else max
+        factor = choose(new / old for new, old in zip(wanted, x.shape[2:], strict=True))
+        wanted = [round(old * factor) for old in x.shape[2:]]
+    if method == "nearest" and nearest_mode == b"round_prefer_floor":
+        for new, old in zip(wanted, x.shape[2:], strict=True):
+            if any(((2 * i + 1) * old / new) % 2 == 0 for i in range(new)):
+                raise NotExpressible("a tie that is rounded down")
+    if antialias and method == "linear":
+        raise NotExpressible("blurring that repeats the edges")
+    return first(ops.resize(last(x), wanted, antialias=bool(antialias), **options))
+
+
 def pad(x, pads, value=None, axes=None, *, mode=b"constant"):
     axes = range(x.ndim) if axes is None else [axis % x.ndim for axis in axes]
     widths = [(0, 0)] * x.ndim
@@ -255,6 +295,7 @@ NODES = {
     "MaxPool": max_pool,
     "Pad": pad,
     "RMSNormalization": rms_normalization,
+    "Resize": resize,
     "SoftmaxCrossEntropyLoss": softmax_cross_entropy,
     "SpaceToDepth": space_to_depth,
     "Upsample": upsample,
@@ -270,6 +311,16 @@ LEFT_OUT = {
     },
     "MaxPool": {
         "the positions of the maxima": 2,
+    },
+    "Resize": {
+        "a factor with blurring": 2,
+        "a tie that is rounded down": 7,
+        "blurring that repeats the edges": 1,
+        "coordinates half_pixel_symmetric": 2,
+        "coordinates pytorch_half_pixel": 1,
+        "coordinates tf_crop_and_resize": 4,
+        "rounding up": 1,
+        "the corner of a fraction of a pixel": 2,
     },
 }
 

@@ -77,6 +77,8 @@ LAYERS = [
     (pad(1, value=1.0), (10, 8, 4), 0, 0),
     (resize((5, 9), method="cubic"), (5, 9, 4), 0, 0),
     (identity(), IMAGE, 0, 0),
+    (resize(5, method="bicubic", coordinates="align_corners"), (5, 5, 4), 0, 0),
+    (upsample((1.5, 0.7), coordinates="asymmetric"), (12, 4, 4), 0, 0),
     (upsample((2, 3), method="linear"), (16, 18, 4), 0, 0),
     (space_to_depth(2), (4, 3, 16), 0, 0),
     (depth_to_space(2), (16, 12, 1), 0, 0),

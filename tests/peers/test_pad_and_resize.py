@@ -95,6 +95,34 @@ def test_linear_resize_against_torch(x, data):
     assert_same(ours, run_torch(torch_resize, x), ROUNDED["float32"])
 
 
+@given(
+    images(axes=st.just(2)),
+    st.sampled_from(["nearest", "bilinear", "bicubic"]),
+    st.booleans(),
+    st.sampled_from([None, 0.5, 0.7, 1.3, 2.5]),
+    st.data(),
+)
+def test_every_way_to_resize_against_torch(x, mode, align_corners, factor, data):
+    """By size or factor; aligned corners, half-pixel and asymmetric coordinates."""
+    x = jnp.repeat(x.astype("float32"), 2, axis=1).repeat(2, axis=2)
+    size = per_axis(data.draw, 2, 1, 8) if factor is None else None
+    align_corners = None if mode == "nearest" else align_corners
+    method = {"nearest": "nearest_floor", "bilinear": "linear"}.get(mode, mode)
+    words = {None: "asymmetric", False: "half_pixel", True: "align_corners"}
+    options = {"method": method, "coordinates": words[align_corners]}
+
+    def torch_resize(x):
+        y = F.interpolate(first(x), size, factor, mode=mode, align_corners=align_corners)
+        return last(y)
+
+    def resize(x):
+        if size is None:
+            return ops.upsample(x, factor, **options)
+        return ops.resize(x, size, antialias=False, **options)
+
+    assert_same(run_ours(resize, x), run_torch(torch_resize, x), ROUNDED["float32"])
+
+
 @fewer
 @given(images(), st.integers(1, 4))
 def test_channel_shuffle_against_torch(x, groups):
