@@ -371,9 +371,9 @@ FIT_ERRORS = [
     ({"epochs": 1.5}, TypeError, "epochs must be an integer. Received: epochs=1.5"),
     ({"batch_size": 0}, ValueError, "batch_size must be at least 1. Received: batch_size=0"),
     (
-        {"epochs": 10**9},
+        {"epochs": 10**9, "batch_size": 4},
         ValueError,
-        "epochs must be at most 715827882, as steps are counted in 32 bits and an epoch has 3;",
+        "epochs must be at most 715,827,882 with 3 steps in each, because steps are counted",
     ),
     (
         {"accumulate": 64, "batch_size": 64},
