@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import io
 import logging
 import math
@@ -61,6 +62,22 @@ def is_prepared(name: str, data_dir: str | Path | None) -> bool:
             "folder, or choose another data_dir."
         )
     return True
+
+
+def check_array_record() -> None:
+    """Check that the format of prepared data sets can be written and read here.
+
+    Raises:
+      ValueError: The package ``array_record`` is missing, which has no build for Windows.
+    """
+    try:
+        importlib.import_module("array_record.python.array_record_module")
+    except ImportError as error:
+        raise ValueError(
+            "prepared data sets are stored in the format ArrayRecord, whose package array_record "
+            "has no build for Windows and cannot be imported here. Use a folder of pictures or an "
+            f".npz archive, or install array_record on Linux or macOS: {error}"
+        ) from error
 
 
 def write(name: str, entry: Entry, files: Path, data_dir: Path, *, report: Report) -> Path:

@@ -50,8 +50,8 @@ def prepare(
     Raises:
       ConnectionError: A server cannot be reached, or has no such file.
       OSError: The disk is full, or the folder cannot be written to.
-      ValueError: There is no such set, a file is missing or has the wrong checksum, or both
-        ``from_folder`` and ``mirror`` are given.
+      ValueError: There is no such set, a file is missing or has the wrong checksum, both
+        ``from_folder`` and ``mirror`` are given, or the format cannot be written here.
     """
     arguments.check_known("data set", name, CATALOG)
     if from_folder is not None and mirror is not None:
@@ -69,6 +69,7 @@ def prepare(
         if builders.is_prepared(name, data_dir):
             display.line(f"{name} is prepared already, in {target}")
             return target
+        builders.check_array_record()
         work = root / ".jaxcnn"
         work.mkdir(parents=True, exist_ok=True)
         with _lock(work / f"{builder.name}.lock", name, display):

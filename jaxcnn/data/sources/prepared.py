@@ -10,7 +10,7 @@ import numpy as np
 from jaxcnn.data.decoding import cache
 from jaxcnn.data.decoding.record_decoding import RecordSequence
 from jaxcnn.data.decoding.undecoded import Undecoded
-from jaxcnn.data.preparation.builders import is_prepared, stock_builder
+from jaxcnn.data.preparation.builders import check_array_record, is_prepared, stock_builder
 from jaxcnn.data.preparation.catalog import CATALOG, command
 
 KIND = "tfds"
@@ -42,7 +42,8 @@ def open_source(source: str, data_dir: str | Path | None) -> Undecoded:
       data_dir: Folder of TensorFlow Datasets; ``None`` means its default.
 
     Raises:
-      ValueError: The set is not prepared, only TensorFlow reads it, or it has no labeled images.
+      ValueError: The set is not prepared, only TensorFlow reads it, or it has no labeled images; or
+        its format cannot be read here.
     """
     import tensorflow_datasets as tfds
 
@@ -59,6 +60,7 @@ def open_source(source: str, data_dir: str | Path | None) -> Undecoded:
         raise ValueError(
             f"the data set {source!r} is not prepared in {folder}. Prepare it once: {how}"
         )
+    check_array_record()
     features: Any = builder.info.features
     if not {"image", "label"} <= features.keys():
         raise ValueError(

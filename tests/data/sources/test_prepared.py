@@ -8,7 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from jaxcnn.data import Dataset, load
+from jaxcnn.data import Dataset, load, prepare
 
 
 def rows(data):
@@ -46,6 +46,19 @@ def tiny_mnist(tmp_path_factory, prepare_tfds):
     splits = {"train": examples[:8], "test": examples[8:]}
     prepare_tfds("mnist", "3.0.1", splits, features, folder)
     return folder, Dataset(images, labels)
+
+
+def test_what_lacks_array_record_is_told_before_a_download(tiny_mnist, tmp_path, monkeypatch):
+    """As on Windows, for which there is no build of the package."""
+    folder, _ = tiny_mnist
+    monkeypatch.setitem(sys.modules, "array_record.python.array_record_module", None)
+    for call in (
+        lambda: load("mnist", data_dir=folder),
+        lambda: prepare("mnist", data_dir=tmp_path, mirror="http://127.0.0.1:9", progress=False),
+    ):
+        with pytest.raises(ValueError, match="array_record has no build for Windows"):
+            call()
+    assert not (tmp_path / "downloads").exists()
 
 
 @pytest.mark.parametrize(
