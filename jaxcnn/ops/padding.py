@@ -38,8 +38,8 @@ def pad(
     Args:
       x: ``(batch, *spatial, channels)``.
       widths: An int (both sides of all axes), one int per spatial axis, or one ``(low, high)``
-        per spatial axis. A negative width crops after the other side is padded. ``"reflect"``
-        needs less than the axis's size, ``"circular"`` at most that.
+        per spatial axis. A negative width crops. ``"reflect"`` needs less than the axis's size,
+        ``"circular"`` at most what is left of it.
       mode: ``"zeros"`` (or another ``value``), ``"reflect"`` (mirrored at the edge pixel, which
         is not repeated), ``"replicate"`` (the edge pixel) or ``"circular"`` (the other end).
       value: Content of the border with ``"zeros"``; 0 with the other modes.
@@ -56,14 +56,18 @@ def pad(
     pairs = shapes.pad_widths("widths", widths, x.ndim - 2, minimum=None)
     value = arguments.check_number("value", value)
     check_mode("mode", mode, value, x.shape[1:-1], pairs)
-    padded = padded_sizes(x.shape[1:-1], pairs)
+    padded_sizes(x.shape[1:-1], pairs)
     added = [(max(low, 0), max(high, 0)) for low, high in pairs]
-    y = _add_border(x, added, mode, value)
-    starts = [max(-low, 0) for low, _ in pairs]
-    if padded == y.shape[1:-1]:
-        return y
-    ends = [start + size for start, size in zip(starts, padded, strict=True)]
-    return y[:, *map(slice, starts, ends)]
+    cropped = [(min(low, 0), min(high, 0)) for low, high in pairs]
+    if mode == "circular":  # the other end is that of what is left
+        return _add_border(_crop(x, cropped), added, mode, value)
+    return _crop(_add_border(x, added, mode, value), cropped)
+
+
+def _crop(x: jax.Array, pairs: Sequence[shapes.Pair]) -> jax.Array:
+    for axis, (low, high) in enumerate(pairs, start=1):
+        x = lax.slice_in_dim(x, -low, x.shape[axis] + high, axis=axis)
+    return x
 
 
 def _add_border(x: jax.Array, pairs: Sequence[shapes.Pair], mode: str, value: float) -> jax.Array:
@@ -109,7 +113,8 @@ def check_mode(
     if mode != "zeros" and value != 0:
         raise ValueError(f"value belongs to mode='zeros'. Received: mode={mode!r}, value={value}")
     for size, pair in zip(spatial, pairs, strict=True):
-        most = {"reflect": size - 1, "circular": size}.get(mode, max(pair))
+        left = size + sum(min(width, 0) for width in pair)
+        most = {"reflect": size - 1, "circular": left}.get(mode, max(pair))
         if is_below(most, max(pair)):
             raise ValueError(
                 f"padding with mode {mode!r} can be at most {most} on an axis of size {size}. "
