@@ -135,7 +135,7 @@ class upsample(OpLayer):
 
     op = staticmethod(ops.upsample)
 
-    scale: shapes.Factors
+    scale: shapes.Scales
     _: KW_ONLY
     method: str = "nearest"
     coordinates: str = "half_pixel"

@@ -12,13 +12,17 @@ from jaxcnn.ops.filters import KERNELS, filter_image
 from jaxcnn.ops.linear import dense, flatten
 from jaxcnn.ops.normalization import batch_moments, batch_norm, local_response_norm
 from jaxcnn.ops.padding import pad
+from jaxcnn.ops.patches import fold, unfold
 from jaxcnn.ops.pooling import avg_pool, lp_pool, max_pool, sum_pool
 from jaxcnn.ops.resizing import channel_shuffle, depth_to_space, resize, space_to_depth, upsample
+from jaxcnn.ops.sampling import affine_grid, grid_sample
+from jaxcnn.ops.unpooling import max_pool_with_indices, max_unpool
 
 __all__ = [
     "KERNELS",
     "adaptive_avg_pool",
     "adaptive_max_pool",
+    "affine_grid",
     "avg_pool",
     "batch_moments",
     "batch_norm",
@@ -31,15 +35,20 @@ __all__ = [
     "dropout",
     "filter_image",
     "flatten",
+    "fold",
     "global_avg_pool",
     "global_max_pool",
+    "grid_sample",
     "local_response_norm",
     "lp_pool",
     "max_pool",
+    "max_pool_with_indices",
+    "max_unpool",
     "pad",
     "resize",
     "space_to_depth",
     "spatial_dropout",
     "sum_pool",
+    "unfold",
     "upsample",
 ]

@@ -71,7 +71,7 @@ def resize(
 @explained
 def upsample(
     x: jax.Array,
-    scale: shapes.Factors,
+    scale: shapes.Scales,
     *,
     method: str = "nearest",
     coordinates: str = "half_pixel",

@@ -202,7 +202,7 @@ class LossOptions:
       class_weights: Class weights of the cross-entropy: one number per class.
       balance: Whether the cross-entropy weights classes so that each counts the same.
       gamma: Exponent of the focal loss.
-      alpha: Factors of the focal loss: one number per class.
+      alpha: Scales of the focal loss: one number per class.
     """
 
     name: Literal["cross_entropy", "focal"] = "cross_entropy"

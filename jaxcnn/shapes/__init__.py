@@ -32,9 +32,10 @@ from jaxcnn.shapes.numbers import (
     padding_of,
     per_axis,
 )
+from jaxcnn.shapes.patches import unfold_shape
 from jaxcnn.shapes.pooling import pool_windows
 from jaxcnn.shapes.receptive import ReceptiveField, receptive_field
-from jaxcnn.shapes.scaling import Factors, upsample_shape
+from jaxcnn.shapes.scaling import Scales, upsample_shape
 from jaxcnn.shapes.transposed import PADDINGS_TRANSPOSED, TransposedWindows, transposed_windows
 from jaxcnn.shapes.window import (
     Windows,
@@ -47,11 +48,11 @@ from jaxcnn.shapes.window import (
 __all__ = [
     "PADDINGS",
     "PADDINGS_TRANSPOSED",
-    "Factors",
     "Padding",
     "Pair",
     "PerAxis",
     "ReceptiveField",
+    "Scales",
     "Shape",
     "TransposedWindows",
     "Windows",
@@ -75,6 +76,7 @@ __all__ = [
     "same_padding",
     "space_to_depth_shape",
     "transposed_windows",
+    "unfold_shape",
     "upsample_shape",
     "windows",
 ]

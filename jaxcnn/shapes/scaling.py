@@ -8,10 +8,10 @@ from typing import TypeAlias
 from jaxcnn import arguments
 from jaxcnn.shapes.numbers import Shape, image_shape, is_below
 
-Factors: TypeAlias = float | Sequence[float]
+Scales: TypeAlias = float | Sequence[float]
 
 
-def upsample_shape(input_shape: Sequence[int], scale: Factors) -> Shape:
+def upsample_shape(input_shape: Sequence[int], scale: Scales) -> Shape:
     """Return the shape with every spatial axis ``scale`` times as large, rounded down.
 
     >>> upsample_shape((7, 7, 64), 2), upsample_shape((7, 7, 64), (1.5, 0.5))
@@ -30,7 +30,7 @@ def upsample_shape(input_shape: Sequence[int], scale: Factors) -> Shape:
     return (*scaled_sizes(spatial, factors("scale", scale, len(spatial))), channels)
 
 
-def factors(name: str, value: Factors, axes: int) -> tuple[float, ...]:
+def factors(name: str, value: Scales, axes: int) -> tuple[float, ...]:
     """Return one factor per spatial axis, whole ones as ints; a single one stands for all axes.
 
     Raises:

@@ -72,10 +72,52 @@ def conv_transpose(
 
 
 def max_pool(x, *, kernel_shape, ceil_mode=0, storage_order=0, outputs=1, **window):
-    if outputs == 2:
-        raise NotExpressible("the positions of the maxima")
-    options = window_options(len(kernel_shape), **window)
-    return first(ops.max_pool(last(x), tuple(kernel_shape), ceil_mode=bool(ceil_mode), **options))
+    options = window_options(len(kernel_shape), **window) | {"ceil_mode": bool(ceil_mode)}
+    if outputs == 1:
+        return first(ops.max_pool(last(x), tuple(kernel_shape), **options))
+    y, indices = ops.max_pool_with_indices(last(x), tuple(kernel_shape), **options)
+    if storage_order == 1:  # of columns
+        indices = indices % x.shape[3] * x.shape[2] + indices // x.shape[3]
+    if x.shape[:2] != (1, 1):
+        raise NotExpressible("positions that count the batch and the channels")
+    return first(y), first(indices)
+
+
+def max_unpool(x, indices, output_shape=None, *, kernel_shape, strides):
+    """ONNX's positions count batch and channels too; the cases have one of each."""
+    smallest = [(n - 1) * s + k for n, k, s in zip(x.shape[2:], kernel_shape, strides, strict=True)]
+    y = ops.max_unpool(last(x), last(indices), smallest)
+    if output_shape is not None:  # larger; the positions are those in the smallest
+        y = ops.pad(y, [(0, int(n - m)) for n, m in zip(output_shape[2:], smallest, strict=True)])
+    return first(y)
+
+
+def grid_sample(x, grid, *, mode=b"linear", padding_mode=b"zeros", align_corners=0):
+    methods = {b"linear": "linear", b"cubic": "bicubic", b"nearest": "nearest"}
+    words = {b"zeros": "zeros", b"border": "replicate", b"reflection": "reflect"}
+    y = ops.grid_sample(
+        last(x), jnp.asarray(grid), method=methods[mode], padding_mode=words[padding_mode],
+        align_corners=bool(align_corners),
+    )  # fmt: skip
+    return first(y)
+
+
+def affine_grid(theta, size, *, align_corners=0):
+    sizes = tuple(map(int, size[2:]))
+    return ops.affine_grid(theta, sizes, align_corners=bool(align_corners))
+
+
+def col2im(x, image_shape, block_shape, *, pads=None, strides=None, dilations=None):
+    """ONNX has the input's channels slowest, and one axis for all positions."""
+    axes = len(image_shape)
+    options = window_options(axes, strides=strides, pads=pads, dilations=dilations)
+    block = tuple(map(int, block_shape))
+    sizes = tuple(map(int, image_shape))
+    positions = cnn.shapes.windows(sizes, block, **options).output_sizes
+    channels = x.shape[1] // math.prod(block)
+    y = x.reshape(x.shape[0], channels, math.prod(block), *positions)
+    y = jnp.moveaxis(y, (2, 1), (-2, -1)).reshape(x.shape[0], *positions, -1)
+    return first(ops.fold(y, sizes, block, **options))
 
 
 def average_pool(x, *, kernel_shape, ceil_mode=0, count_include_pad=0, **window):
@@ -276,8 +318,10 @@ def dropout(x, ratio=0.5, training=False, *, seed=None, outputs=1, **options):
 
 
 NODES = {
+    "AffineGrid": affine_grid,
     "AveragePool": average_pool,
     "BatchNormalization": batch_normalization,
+    "Col2Im": col2im,
     "Conv": conv,
     "ConvTranspose": conv_transpose,
     "DepthToSpace": depth_to_space,
@@ -286,6 +330,7 @@ NODES = {
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
     "GlobalMaxPool": global_max_pool,
+    "GridSample": grid_sample,
     "GroupNormalization": group_normalization,
     "InstanceNormalization": instance_normalization,
     "LRN": lrn,
@@ -293,6 +338,7 @@ NODES = {
     "LpPool": lp_pool,
     "MatMul": matmul,
     "MaxPool": max_pool,
+    "MaxUnpool": max_unpool,
     "Pad": pad,
     "RMSNormalization": rms_normalization,
     "Resize": resize,
@@ -308,9 +354,6 @@ LEFT_OUT = {
     },
     "MatMul": {
         "products of other than two axes": 6,
-    },
-    "MaxPool": {
-        "the positions of the maxima": 2,
     },
     "Resize": {
         "a factor with blurring": 2,

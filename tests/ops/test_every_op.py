@@ -38,6 +38,22 @@ def batch_moments(x):
     return jnp.stack(ops.batch_moments(x)).astype(x.dtype)
 
 
+def pool_and_unpool(x):
+    return ops.max_unpool(*ops.max_pool_with_indices(x, 2), (6, 5))
+
+
+def values_and_indices(x):
+    values, indices = ops.max_pool_with_indices(x, 3, strides=2, padding=1)
+    return values + 0 * indices.astype(x.dtype)
+
+
+def sample(method, padding_mode):
+    def function(x, grid):
+        return ops.grid_sample(0.01 * x, 0.09 * grid, method=method, padding_mode=padding_mode)
+
+    return function
+
+
 CONV = [(2, 6, 5, 4), (3, 2, 2, 6), (6,)]
 IMAGE = [(2, 6, 5, 4)]
 EXAMPLES = {
@@ -59,6 +75,15 @@ EXAMPLES = {
                                     bind(ops.max_pool, 3, strides=2, padding=1, ceil_mode=True),
                                     IMAGE),
     "max_pool dilated": Example(ops.max_pool, bind(ops.max_pool, 2, strides=1, dilation=2), IMAGE),
+    "max_pool_with_indices": Example(ops.max_pool_with_indices, values_and_indices, IMAGE),
+    "max_unpool": Example(ops.max_unpool, pool_and_unpool, IMAGE),
+    "unfold": Example(ops.unfold, bind(ops.unfold, 3, strides=2, padding=1), IMAGE),
+    "fold": Example(ops.fold, bind(ops.fold, (7, 6), 2), [(2, 6, 5, 8)]),
+    "grid_sample": Example(ops.grid_sample, sample("linear", "zeros"),
+                           [(2, 6, 5, 4), (2, 3, 2, 2)], batched=False),
+    "grid_sample bicubic": Example(ops.grid_sample, sample("bicubic", "reflect"),
+                                   [(2, 6, 5, 4), (2, 3, 2, 2)], batched=False),
+    "affine_grid": Example(ops.affine_grid, bind(ops.affine_grid, (3, 2)), [(2, 2, 3)]),
     "avg_pool": Example(ops.avg_pool, bind(ops.avg_pool, 3, strides=2, padding=1), IMAGE),
     "sum_pool": Example(ops.sum_pool, bind(ops.sum_pool, 3, strides=2, padding=1), IMAGE),
     "lp_pool": Example(ops.lp_pool, bind(ops.lp_pool, 2, 3), IMAGE),

@@ -26,6 +26,9 @@ def test_every_operation_with_symbolic_sizes():
     """One program of all operations, called with sizes that it was not written for."""
     names = [name for name, example in EXAMPLES.items() if len(example.shapes[0]) in SYMBOLIC]
     names.remove("filter_image")  # height and width come first
+    names.remove("fold")  # the output's size, a number, tells the input's
+    # A grid has the batch of the image, and no batch is symbolic but that of the first array.
+    names = [name for name in names if "grid" not in name]
     scope = export.SymbolicScope(["h >= 2", "w >= 2"])  # for padding that reflects
     structs, inputs = {}, {}
     for name in names:
