@@ -22,13 +22,10 @@ test: .venv/.installed-test
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python -m pip install --quiet --upgrade --upgrade-strategy=eager --editable '.[test]'
 	$(NEWEST)/bin/python -m pytest -q $(TEST_OPTIONS) \
-	    tests/layers/test_every_layer.py tests/layers/test_pickling.py \
-	    tests/models/test_registry.py tests/ops/primitives/test_maximum.py \
-	    tests/ops/test_export.py tests/ops/test_sharding.py \
-	    tests/training/test_any_optimizer.py tests/training/test_checkpoints.py \
-	    tests/training/test_model_file.py tests/training/test_modes.py \
-	    tests/training/test_options.py tests/training/test_training_step.py \
-	    tests/data tests/test_modules.py tests/test_other_names.py tests/test_runtime.py \
+	    tests/layers/test_pickling.py tests/ops/test_export.py tests/ops/test_sharding.py \
+	    tests/training/test_checkpoints.py tests/training/test_model_file.py \
+	    tests/training/test_modes.py tests/training/test_training_step.py \
+	    tests/test_modules.py tests/test_other_names.py tests/test_runtime.py \
 	    tests/test_structure.py
 
 # The tests marked `long`, which `make test` leaves out, and its searches with more examples, all
@@ -40,7 +37,7 @@ test-long: .venv/.installed-test
 test-exhaustive: .venv/.installed-test
 	$(BIN)/python -m pytest -q -s --exhaustive -k "killed or damage" tests/training
 
-# About 100 random configurations of each operation against PyTorch and Keras; the long form draws
+# About 60 random configurations of each operation against PyTorch and Keras; the long form draws
 # 2,000 new ones each time.
 test-peers: .venv/.installed-peers
 	$(BIN)/python -m pytest -q $(TEST_OPTIONS) tests/peers
