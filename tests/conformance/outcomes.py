@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn.training import cross_entropy
+
 
 class NotExpressible(Exception):
     """A case asks for what no call of ours gives; the message says for what."""
@@ -76,6 +78,42 @@ def transposed_kernel_of(weights, groups):
     grouped = weights.reshape(groups, -1, weights.shape[1], *size)  # groups, in, out
     moved = jnp.moveaxis(grouped, (0, 1, 2), (-2, -3, -1))
     return moved.reshape(*size, weights.shape[0] // groups, -1)
+
+
+def class_losses(x, labels, reduction, *, weights=None, ignore_index=None, label_smoothing=0.0):
+    """The peers' cross-entropy, classes second, from ours, which is one mean for each example.
+
+    A mean over the positions that count, times their number, is a sum. Where the loss of each
+    position is asked for, each is an example of its own.
+    """
+    x = last(x)
+    shares = labels.ndim == x.ndim
+    labels = last(labels) if shares else jnp.asarray(labels)
+    options = {"class_weights": weights, "label_smoothing": label_smoothing}
+    if not shares:
+        options["ignore_index"] = ignore_index
+    if reduction == "none":
+        flat = labels.reshape(-1, *labels.shape[x.ndim - 1 :])
+        losses = cross_entropy(x.reshape(-1, x.shape[-1]), flat, **options)
+        return losses.reshape(x.shape[:-1])
+    counted = jnp.ones(x.shape[:-1])
+    if not shares and ignore_index is not None:
+        counted = (labels != ignore_index).astype(jnp.float32)
+    numbers = counted.sum(axis=range(1, x.ndim - 1))
+    total = jnp.sum(cross_entropy(x, labels, **options) * numbers)
+    if reduction == "sum":
+        return total
+    if not shares and weights is not None:
+        # Any class for the labels that do not count: they are multiplied by 0.
+        counted = counted * jnp.asarray(weights).at[labels].get(mode="clip")
+    return total / counted.sum()
+
+
+def check_log_probabilities(x):
+    """Logits that are log-probabilities are their own log_softmax; others are not."""
+    classes = min(1, np.ndim(x) - 1)
+    if not np.allclose(np.exp(np.asarray(x, np.float64)).sum(classes), 1, atol=1e-5):
+        raise NotExpressible("log-probabilities whose probabilities do not sum to 1")
 
 
 def assert_close(ours, theirs, rtol, atol, message):

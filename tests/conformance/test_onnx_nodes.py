@@ -16,10 +16,13 @@ import pytest
 from flax import nnx
 from onnx import helper
 from onnx.backend.test.loader import load_model_tests
+from onnx.reference import ReferenceEvaluator
 from outcomes import (
     NotExpressible,
     as_32_bits,
     assert_close,
+    check_log_probabilities,
+    class_losses,
     first,
     kernel_of,
     last,
@@ -28,7 +31,6 @@ from outcomes import (
 
 import jaxcnn as cnn
 from jaxcnn import ops
-from jaxcnn.training import cross_entropy
 
 
 def window_options(axes, *, strides=None, pads=None, auto_pad=b"NOTSET", dilations=None):
@@ -283,29 +285,17 @@ def matmul(a, b):
     return ops.dense(a, b)
 
 
-def reduced(losses, weights, reduction):
-    if reduction == b"none":
-        return losses
-    return losses.sum() if reduction == b"sum" else losses.sum() / weights.sum()
-
-
 def softmax_cross_entropy(
-    logits, labels, weights=None, *, reduction=b"mean", ignore_index=None, outputs=1
+    x, labels, weights=None, *, reduction=b"mean", ignore_index=None, outputs=1
 ):
-    """Ours is a mean for each example; each position is an example of its own here."""
-    x = last(logits)
-    flat = x.reshape(-1, x.shape[-1])
-    counted = labels != ignore_index
-    # Any class number outside the classes is left out.
-    numbers = jnp.asarray(np.where(counted, labels, -1).reshape(-1))
-    losses = cross_entropy(flat, numbers, class_weights=weights).reshape(labels.shape)
-    per_class = np.ones(x.shape[-1], np.float32) if weights is None else weights
-    z = reduced(losses, np.where(counted, per_class[np.where(counted, labels, 0)], 0), reduction)
-    return (z, first(jax.nn.log_softmax(x))) if outputs == 2 else z
+    options = {"weights": weights, "ignore_index": ignore_index}
+    z = class_losses(x, labels, reduction.decode(), **options)
+    return (z, jax.nn.log_softmax(x, axis=1)) if outputs == 2 else z
 
 
-def negative_log_likelihood(logarithms, labels, weights=None, **options):
-    raise NotExpressible("a loss of given logarithms")
+def negative_log_likelihood(x, labels, weights=None, **options):
+    """Log-probabilities are logits of themselves."""
+    return softmax_cross_entropy(x, labels, weights, **options)
 
 
 def dropout(x, ratio=0.5, training=False, *, seed=None, outputs=1, **options):
@@ -339,6 +329,7 @@ NODES = {
     "MatMul": matmul,
     "MaxPool": max_pool,
     "MaxUnpool": max_unpool,
+    "NegativeLogLikelihoodLoss": negative_log_likelihood,
     "Pad": pad,
     "RMSNormalization": rms_normalization,
     "Resize": resize,
@@ -354,6 +345,9 @@ LEFT_OUT = {
     },
     "MatMul": {
         "products of other than two axes": 6,
+    },
+    "NegativeLogLikelihoodLoss": {
+        "log-probabilities whose probabilities do not sum to 1": 18,
     },
     "Resize": {
         "a factor with blurring": 2,
@@ -385,20 +379,39 @@ def compiled(function, x, *others, **attributes):
     return jax.jit(lambda x: function(x, *others, **attributes))(x)
 
 
-def run(case):
+def compare(case, inputs, outputs):
     (node,) = case.model.graph.node
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     if len(node.output) > 1:
         attributes["outputs"] = len(node.output)
-    for inputs, outputs in case.data_sets:
-        given = iter(map(as_32_bits, inputs))
-        arguments = [next(given) if name else None for name in node.input]
-        ours = compiled(NODES[node.op_type], *arguments, **attributes)
-        ours = ours if isinstance(ours, tuple) else (ours,)
-        for our, their in zip(ours, outputs, strict=False):
-            assert_close(our, as_32_bits(their), case.rtol, case.atol, case.name)
+    given = iter(map(as_32_bits, inputs))
+    arguments = [next(given) if name else None for name in node.input]
+    if node.op_type == "NegativeLogLikelihoodLoss":
+        check_log_probabilities(arguments[0])
+    ours = compiled(NODES[node.op_type], *arguments, **attributes)
+    ours = ours if isinstance(ours, tuple) else (ours,)
+    for our, their in zip(ours, outputs, strict=False):
+        assert_close(our, as_32_bits(their), case.rtol, case.atol, case.name)
 
 
 @pytest.mark.parametrize("kind", NODES)
 def test_values(kind, table):
+    def run(case):
+        for inputs, outputs in case.data_sets:
+            compare(case, inputs, outputs)
+
     table.count(kind, cases()[kind], LEFT_OUT.get(kind, {}), run)
+
+
+def test_likelihood_of_probabilities(table):
+    """The nodes' inputs made log-probabilities, against ONNX's own evaluation."""
+    kind = "NegativeLogLikelihoodLoss"
+
+    def run(case):
+        (x, *others), _ = case.data_sets[0]
+        inputs = [x - np.log(np.exp(x).sum(1, keepdims=True)), *others]
+        names = [value.name for value in case.model.graph.input]
+        outputs = ReferenceEvaluator(case.model).run(None, dict(zip(names, inputs, strict=True)))
+        compare(case, inputs, outputs)
+
+    table.count(f"{kind}: normalized", cases()[kind], {}, run)

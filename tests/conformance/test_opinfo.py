@@ -9,6 +9,7 @@ import inspect
 import math
 import random
 import warnings
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,8 @@ from outcomes import (
     NotExpressible,
     as_32_bits,
     assert_close,
+    check_log_probabilities,
+    class_losses,
     first,
     kernel_of,
     last,
@@ -306,38 +309,61 @@ def pixel_unshuffle(x, downscale_factor):
     return first(regroup(y, downscale_factor, to_depth=False))
 
 
-def reduced(losses, reduction, weight=None):
+def number_losses(loss, x, target, reduction, weight=None):
+    """The peer's loss of pairs of numbers from ours, which is one mean for each example.
+
+    Where the loss of each number is asked for, or is weighted, each is an example of its own.
+    """
     if reduction not in {"none", "sum", "mean"}:
         raise NotExpressible("reductions, which are operations of their own")
-    losses = losses if weight is None else losses * jnp.broadcast_to(weight, losses.shape)
-    return {"none": lambda x: x, "sum": jnp.sum, "mean": jnp.mean}[reduction](losses)
-
-
-def elementwise(loss, x, target, **options):
-    """The loss of each number: ours is a mean for each example."""
     if x.shape != target.shape:
         loss(x, target)  # refused
-    return loss(x.reshape(-1, 1), target.reshape(-1, 1), **options).reshape(x.shape)
+    if x.ndim > 1 and weight is None and reduction != "none":
+        losses, numbers = loss(x, target), math.prod(x.shape[1:])
+    else:
+        losses, numbers = of_each(loss, x, target), 1
+        if weight is not None:
+            losses = losses * jnp.broadcast_to(weight, losses.shape)
+    if reduction == "none":
+        return losses
+    return losses.sum() * numbers if reduction == "sum" else losses.mean()
+
+
+def of_each(loss, x, target):
+    return loss(x.reshape(-1, 1), target.reshape(-1, 1)).reshape(x.shape)
 
 
 def mse_loss(x, target, reduction="mean"):
-    return reduced(elementwise(training.squared_error, x, target), reduction)
+    return number_losses(training.squared_error, x, target, reduction)
 
 
 def huber_loss(x, target, reduction="mean", delta=1.0):
-    return reduced(elementwise(training.huber, x, target, delta=delta), reduction)
+    return number_losses(partial(training.huber, delta=delta), x, target, reduction)
 
 
 def smooth_l1_loss(x, target, reduction="mean", beta=1.0):
     if beta == 0:
         raise NotExpressible("the absolute error")
-    return reduced(elementwise(training.huber, x, target, delta=beta) / beta, reduction)
+    return huber_loss(x, target, reduction, delta=beta) / beta
+
+
+def binary_cross_entropy(x, target, weight=None, reduction="mean"):
+    loss = partial(training.binary_cross_entropy, from_logits=False)
+    return number_losses(loss, x, target, reduction, weight)
 
 
 def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", pos_weight=None):
-    if pos_weight is not None:
-        raise NotExpressible("weights of the positive examples")
-    return reduced(elementwise(training.binary_cross_entropy, x, target), reduction, weight)
+    loss = training.binary_cross_entropy
+    if pos_weight is None:
+        return number_losses(loss, x, target, reduction, weight)
+    if weight is None and reduction != "none":
+        return number_losses(partial(loss, pos_weight=pos_weight), x, target, reduction)
+    columns = [  # each class by itself, with its factor
+        of_each(partial(loss, pos_weight=float(factor)), x[..., i], target[..., i])
+        for i, factor in enumerate(pos_weight)
+    ]
+    losses = jnp.stack(columns, axis=-1) * (1 if weight is None else weight)
+    return {"none": jnp.asarray, "sum": jnp.sum, "mean": jnp.mean}[reduction](losses)
 
 
 def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
@@ -345,32 +371,25 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
         raise NotExpressible("negative class weights")
     if weight is not None and label_smoothing:
         raise NotExpressible("class weights of the smoothed part")
-    if x.ndim == 1:
+    one = x.ndim == 1
+    if one:
         x, target = x[None], target[None]
-        batched = False
-    else:
-        batched = True
-    x = last(x)
-    shares = target.ndim == x.ndim and jnp.issubdtype(target.dtype, jnp.floating)
-    if shares:
-        labels = last(target).reshape(-1, x.shape[-1])
-        divisor = len(labels)
-    else:
-        counted = target != ignore_index
-        labels = jnp.where(counted, target, -1).reshape(-1)
-        weights = jnp.ones(x.shape[-1]) if weight is None else weight
-        divisor = jnp.where(labels >= 0, weights[labels], 0).sum()
-    losses = training.cross_entropy(
-        x.reshape(-1, x.shape[-1]), labels, label_smoothing=label_smoothing, class_weights=weight
-    )
-    if reduction == "none":
-        losses = losses.reshape(x.shape[:-1])
-        return losses if batched else losses[0]
-    return losses.sum() if reduction == "sum" else losses.sum() / divisor
+    losses = class_losses(
+        x, target, reduction, weights=weight, ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+    )  # fmt: skip
+    return losses[0] if one and reduction == "none" else losses
+
+
+def nll_loss(x, target, weight=None, ignore_index=-100, reduction="mean"):
+    """Log-probabilities are logits of themselves."""
+    return cross_entropy(x, target, weight, ignore_index, reduction)
 
 
 FUNCTIONS = {
     "cross_entropy": cross_entropy,
+    "nll_loss": nll_loss,
+    "binary_cross_entropy": binary_cross_entropy,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "mse_loss": mse_loss,
     "huber_loss": huber_loss,
@@ -430,9 +449,6 @@ LEFT_OUT = {
     "batch_norm without_cudnn": {
         "an input without channels": 2,
     },
-    "binary_cross_entropy_with_logits": {
-        "weights of the positive examples": 6,
-    },
     "conv_transpose2d": {
         "output_padding of the stride or more, below the dilation": 2,
     },
@@ -459,6 +475,12 @@ LEFT_OUT = {
     },
     "layer_norm": {
         "a negative epsilon": 1,
+    },
+    "nll_loss": {
+        "log-probabilities whose probabilities do not sum to 1": 60,
+    },
+    "nll_loss: normalized": {
+        "negative class weights": 26,
     },
     "pad constant": {
         "empty axes": 4,
@@ -537,6 +559,8 @@ def call(info, sample):
     """Compile the call as a whole: by operations it would be many programs."""
     (x, *others), options = arguments(info, sample)
     function = FUNCTIONS[info.name.removeprefix(PREFIX)]
+    if function is nll_loss:
+        check_log_probabilities(x)
     return jax.jit(lambda x: function(x, *others, **options))(x)
 
 
@@ -545,31 +569,46 @@ def samples(info):
     # The reference inputs of grid_sample are pictures of 345×456, which take minutes.
     small = info.name == f"{PREFIX}grid_sample"
     source = info.sample_inputs if small else info.reference_inputs
+    torch.manual_seed(0)  # the signs of weights decide whether ours takes them
     everything = list(source("cpu", torch.float32))
     return random.Random(0).sample(everything, min(MOST, len(everything)))
+
+
+def compare(info, sample, name):
+    # PyTorch computes the coordinates in float32, which tell where between two pixels to read.
+    tolerance = 1e-4 if name.startswith(("interpolate", "upsample")) else 3e-5
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        theirs = info.op(sample.input.clone(), *sample.args, **sample.kwargs)
+    try:
+        ours = call(info, sample)
+    except ValueError as error:
+        if 0 in (*sample.input.shape, *theirs.shape):
+            raise NotExpressible("empty axes") from error
+        raise
+    ours, theirs = (y if isinstance(y, tuple) else (y,) for y in (ours, theirs))
+    for our, their in zip(ours, theirs, strict=True):
+        assert_close(our, as_32_bits(their.numpy()), tolerance, 1e-6, name)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_values(name, table):
     info = OPERATIONS[name]
-    # PyTorch computes the coordinates in float32, which tell where between two pixels to read.
-    tolerance = 1e-4 if name.startswith(("interpolate", "upsample")) else 3e-5
+    table.count(
+        name, samples(info), LEFT_OUT.get(name, {}), lambda sample: compare(info, sample, name)
+    )
+
+
+def test_likelihood_of_probabilities(table):
+    """The samples of nll_loss, which are any numbers, made log-probabilities."""
+    info = OPERATIONS["nll_loss"]
 
     def run(sample):
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            theirs = info.op(sample.input.clone(), *sample.args, **sample.kwargs)
-        try:
-            ours = call(info, sample)
-        except ValueError as error:
-            if 0 in (*sample.input.shape, *theirs.shape):
-                raise NotExpressible("empty axes") from error
-            raise
-        ours, theirs = (y if isinstance(y, tuple) else (y,) for y in (ours, theirs))
-        for our, their in zip(ours, theirs, strict=True):
-            assert_close(our, as_32_bits(their.numpy()), tolerance, 1e-6, name)
+        sample.input = torch.log_softmax(sample.input, min(1, sample.input.ndim - 1))
+        compare(info, sample, "nll_loss")
 
-    table.count(name, samples(info), LEFT_OUT.get(name, {}), run)
+    name = "nll_loss: normalized"
+    table.count(name, samples(info), LEFT_OUT[name], run)
 
 
 @pytest.mark.parametrize("name", [n for n, i in OPERATIONS.items() if i.error_inputs_func])
