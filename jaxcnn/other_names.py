@@ -178,7 +178,7 @@ class Explained:
 
     if not TYPE_CHECKING:  # or a type checker would accept every call and attribute
 
-        def __new__(cls, *positional: Any, **options: Any) -> Any:
+        def __new__(cls, /, *positional: Any, **options: Any) -> Any:
             """Check the names of the arguments, which ``__init__`` receives."""
             _check_call(cls.__name__, _parameters(cls), positional, options)
             return super().__new__(cls)

@@ -38,7 +38,7 @@ def test_ctrl_c_in_the_first_second_is_quiet(tmp_path, cache_folder):
             stderr=subprocess.PIPE,
             text=True,
         )
-        for seconds in (0.001, 0.2, 0.5, 1.0)
+        for seconds in (0.05, 0.2, 0.5, 1.0)
     ]
     for process in started:
         _, errors = process.communicate(timeout=60)
