@@ -119,6 +119,16 @@ def real(name: str, x: jax.Array) -> None:
         raise TypeError(f"{name} must hold integers or real numbers. Received: dtype {x.dtype}.")
 
 
+def integers(name: str, x: jax.Array) -> None:
+    """Check that ``x`` is an array of integers.
+
+    Raises:
+      TypeError: it holds anything else.
+    """
+    if not jnp.issubdtype(x.dtype, jnp.integer):
+        raise TypeError(f"{name} must be integers. Received: dtype {x.dtype}")
+
+
 def same_dtype(**arrays: jax.Array | None) -> None:
     """Check that the arrays that are not ``None`` share one dtype.
 

@@ -1,16 +1,19 @@
-"""Reading images at given coordinates, as spatial transformers do."""
+"""Reading images at given coordinates and in given boxes: spatial transformers and RoI Align."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 
 from jaxcnn import arguments, checks, shapes
+from jaxcnn.ops.pooling import avg_pool, max_pool
 from jaxcnn.ops.primitives.summation import accumulator
+from jaxcnn.shapes.numbers import is_below
 
 METHODS = ("nearest", "linear", "bicubic")
 PADDING_MODES = ("zeros", "replicate", "reflect")
+ROI_MODES = ("avg", "max")
 
 
 def grid_sample(
@@ -72,19 +75,38 @@ def grid_sample(
             for place, size in zip(places, x.shape[1:-1], strict=True)
         ]
     taps = [_taps(place, method) for place in places]
-    total = jnp.zeros((*grid.shape[:-1], x.shape[-1]), wide.dtype)
+    if method == "bicubic":
+        taps = [
+            [(_inside(pixel, size, padding_mode, align_corners), share) for pixel, share in axis]
+            for axis, size in zip(taps, x.shape[1:-1], strict=True)
+        ]
+
+    def read(*indices: jax.Array) -> jax.Array:
+        return jax.vmap(lambda image, *at: image[at])(wide, *indices)
+
+    return _weighted_sum(taps, x.shape[1:-1], read).astype(x.dtype)
+
+
+def _weighted_sum(
+    taps: list[list[tuple[jax.Array, jax.Array]]],
+    sizes: Sequence[int],
+    read: Callable[..., jax.Array],
+) -> jax.Array:
+    """Return the sum over all corners of what is read, by weight; pixels outside count as 0.
+
+    A weight of 0 leaves its pixel out, NaN included.
+    """
+    parts = []
     for corner in itertools.product(*taps):
-        weight = jnp.ones(grid.shape[:-1], wide.dtype)
+        weight: jax.Array | float = 1.0
         indices = []
-        for (pixel, share), size in zip(corner, x.shape[1:-1], strict=True):
-            if method == "bicubic":
-                pixel = _inside(pixel, size, padding_mode, align_corners)
+        for (pixel, share), size in zip(corner, sizes, strict=True):
             exists = (pixel >= 0) & (pixel <= size - 1)
-            weight = jnp.where(exists, weight * share, 0)
+            weight = weight * jnp.where(exists, share, 0)
             indices.append(jnp.clip(pixel, 0, size - 1).astype(jnp.int32))
-        read = jax.vmap(lambda image, *at: image[at])(wide, *indices)
-        total = total + jnp.where(weight[..., None] == 0, 0, read * weight[..., None])
-    return total.astype(x.dtype)
+        shares = jnp.expand_dims(weight, -1)
+        parts.append(jnp.where(shares == 0, 0, read(*indices) * shares))
+    return sum(parts[1:], parts[0])
 
 
 def _to_pixels(place: jax.Array, size: int, align_corners: bool) -> jax.Array:
@@ -169,3 +191,101 @@ def affine_grid(
     flat = places.reshape(1, -1, theta.shape[2])
     grid = jnp.matmul(flat, theta.astype(dtype).swapaxes(1, 2), precision="highest")
     return grid.reshape(theta.shape[0], *sizes, theta.shape[1]).astype(theta.dtype)
+
+
+def roi_align(
+    x: jax.Array,
+    boxes: jax.Array,
+    batch_index: jax.Array,
+    output_size: shapes.PerAxis,
+    *,
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = 2,
+    aligned: bool = True,
+    mode: str = "avg",
+) -> jax.Array:
+    """Read each box of an image as a picture of ``output_size``, without rounding the box.
+
+    A box is divided into ``output_size`` bins. Each bin is the average, or the maximum, of
+    ``sampling_ratio``² points at even distances that are interpolated linearly. (He et al., 2017,
+    Mask R-CNN, arXiv 1703.06870, section 3.) The coordinates are torchvision's: a point up to one
+    pixel outside the first or the last center is read at that center, one farther outside is 0.
+    ``mode="max"`` is the maximum of the interpolated points, as in the paper; that of ONNX is the
+    maximum of the pixels times their weights, before they are added. Gradients reach the boxes too,
+    unlike torchvision's; ``jax.lax.stop_gradient(boxes)`` leaves them out.
+
+    >>> image = jnp.arange(16.).reshape(1, 4, 4, 1)
+    >>> box = jnp.array([[0., 0., 4., 4.]])
+    >>> roi_align(image, box, jnp.array([0]), 2)[0, :, :, 0]
+    Array([[ 2.5,  4.5],
+           [10.5, 12.5]], dtype=float32)
+
+    Args:
+      x: ``(batch, height, width, channels)``, floating point; halves are computed in float32.
+      boxes: ``(count, 4)``, floating point: x1, y1, x2, y2 in pixels before ``spatial_scale``. Pass
+        float32 also for an ``x`` in half precision, which cannot hold the coordinates.
+      batch_index: ``(count,)``, integers: the image of each box. A box of an index outside the
+        batch, such as −1 for a box that only fills up the count, is 0 everywhere.
+      output_size: Height and width of the output: an int or one per axis, at least 1.
+      spatial_scale: The pixels of ``x`` per pixel of ``boxes``, such as 1/16; above 0.
+      sampling_ratio: Points per bin and axis, at least 1. A number that depends on the size of the
+        box, as 0 asks for in ONNX and −1 in torchvision, has no fixed shape to compile.
+      aligned: Whether the center of the first pixel is at 0.5. Otherwise it is at 0, and a box has
+        at least one pixel on each axis (ONNX's ``"output_half_pixel"``).
+      mode: ``"avg"`` or ``"max"``.
+
+    Returns:
+      ``(count, *output_size, channels)``.
+
+    Raises:
+      TypeError: an array or an option has the wrong type.
+      ValueError: the shapes do not fit, or an option is out of range.
+    """
+    x, boxes = checks.array("x", x), checks.array("boxes", boxes)
+    batch_index = checks.array("batch_index", batch_index)
+    checks.rank("x", x, 4)
+    checks.images("x", x)
+    checks.floating("x", x)
+    checks.floating("boxes", boxes)
+    checks.integers("batch_index", batch_index)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(
+            "boxes must be (count, 4), with x1, y1, x2 and y2 of each box; the image of each is "
+            f"batch_index. Received: shape {boxes.shape}"
+        )
+    if batch_index.shape != boxes.shape[:1]:
+        raise ValueError(
+            f"batch_index must be ({boxes.shape[0]},), one per box. "
+            f"Received: shape {batch_index.shape}"
+        )
+    sizes = shapes.per_axis("output_size", output_size, 2)
+    scale = arguments.check_number("spatial_scale", spatial_scale, above=0)
+    count = arguments.check_integer("sampling_ratio", sampling_ratio)
+    if count < 1:
+        raise ValueError(
+            "sampling_ratio must be at least 1: a number of points that depends on the size of the "
+            "box has no fixed shape. Use 2, as Mask R-CNN does. "
+            f"Received: sampling_ratio={arguments.shown(sampling_ratio)}"
+        )
+    aligned = arguments.check_flag("aligned", aligned)
+    arguments.check_choice("mode", mode, ROI_MODES)
+    if is_below(x.shape[0], 1):  # nothing that a gather could read
+        return jnp.zeros((boxes.shape[0], *sizes, x.shape[-1]), x.dtype)
+    wide = x.astype(accumulator(x))
+    corners = boxes.astype(wide.dtype) * scale - (0.5 if aligned else 0)
+    taps = []
+    for at, (size, bins) in enumerate(zip(x.shape[1:-1], sizes, strict=True)):
+        start, end = corners[:, 1 - at, None], corners[:, 3 - at, None]  # y comes second in a box
+        extent = end - start if aligned else jnp.maximum(end - start, 1)
+        steps = (jnp.arange(bins * count, dtype=wide.dtype) + 0.5) / (bins * count)
+        place = jnp.expand_dims(start + extent * steps[None], 2 - at)
+        near = (place >= -1) & (place <= size)
+        pairs = _taps(jnp.clip(place, 0, size - 1), "linear")
+        taps.append([(pixel, jnp.where(near, share, 0)) for pixel, share in pairs])
+    images = jnp.where(batch_index < 0, x.shape[0], batch_index)[:, None, None]
+
+    def read(*indices: jax.Array) -> jax.Array:
+        return wide.at[(images, *indices)].get(mode="fill", fill_value=0)
+
+    pool = avg_pool if mode == "avg" else max_pool
+    return pool(_weighted_sum(taps, x.shape[1:-1], read), count).astype(x.dtype)

@@ -100,8 +100,7 @@ def max_unpool(x: jax.Array, indices: jax.Array, output_size: shapes.PerAxis) ->
     """
     x, indices = checks.array("x", x), checks.array("indices", indices)
     checks.images("x", x)
-    if not jnp.issubdtype(indices.dtype, jnp.integer):
-        raise TypeError(f"indices must be integers. Received: dtype {indices.dtype}")
+    checks.integers("indices", indices)
     if indices.shape != x.shape:
         raise ValueError(
             f"indices must have the shape of x, {x.shape}. Received: shape {indices.shape}"

@@ -109,6 +109,19 @@ def affine_grid(theta, size, *, align_corners=0):
     return ops.affine_grid(theta, sizes, align_corners=bool(align_corners))
 
 
+def roi_align(
+    x, boxes, batch_index, *, output_height, output_width, sampling_ratio, spatial_scale=1.0,
+    mode=b"avg", coordinate_transformation_mode=b"half_pixel",
+):  # fmt: skip
+    if mode == b"max":
+        raise NotExpressible("a maximum of pixels by weight")
+    y = ops.roi_align(
+        last(x), boxes, batch_index, (output_height, output_width), spatial_scale=spatial_scale,
+        sampling_ratio=sampling_ratio, aligned=coordinate_transformation_mode == b"half_pixel",
+    )  # fmt: skip
+    return first(y)
+
+
 def col2im(x, image_shape, block_shape, *, pads=None, strides=None, dilations=None):
     """ONNX has the input's channels slowest, and one axis for all positions."""
     axes = len(image_shape)
@@ -333,6 +346,7 @@ NODES = {
     "Pad": pad,
     "RMSNormalization": rms_normalization,
     "Resize": resize,
+    "RoiAlign": roi_align,
     "SoftmaxCrossEntropyLoss": softmax_cross_entropy,
     "SpaceToDepth": space_to_depth,
     "Upsample": upsample,
@@ -358,6 +372,9 @@ LEFT_OUT = {
         "coordinates tf_crop_and_resize": 4,
         "rounding up": 1,
         "the corner of a fraction of a pixel": 2,
+    },
+    "RoiAlign": {
+        "a maximum of pixels by weight": 1,
     },
 }
 

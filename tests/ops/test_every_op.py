@@ -54,6 +54,17 @@ def sample(method, padding_mode):
     return function
 
 
+def align(mode):
+    def function(x, boxes):
+        """The boxes are about (1, 1, 4, 4) by the scale; half precision would round them."""
+        dtype = boxes.dtype if boxes.dtype.itemsize > 4 else jnp.float32
+        boxes = 0.2 * boxes.astype(dtype) + jnp.array([0.25, 0.25, 1, 1], dtype)[None]
+        index = jnp.array([1, 0])
+        return ops.roi_align(0.01 * x, boxes, index, (3, 2), spatial_scale=4.0, mode=mode)
+
+    return function
+
+
 CONV = [(2, 6, 5, 4), (3, 2, 2, 6), (6,)]
 IMAGE = [(2, 6, 5, 4)]
 EXAMPLES = {
@@ -84,6 +95,8 @@ EXAMPLES = {
     "grid_sample bicubic": Example(ops.grid_sample, sample("bicubic", "reflect"),
                                    [(2, 6, 5, 4), (2, 3, 2, 2)], batched=False),
     "affine_grid": Example(ops.affine_grid, bind(ops.affine_grid, (3, 2)), [(2, 2, 3)]),
+    "roi_align": Example(ops.roi_align, align("avg"), [(2, 6, 5, 4), (2, 4)], batched=False),
+    "roi_align max": Example(ops.roi_align, align("max"), [(2, 6, 5, 4), (2, 4)], batched=False),
     "avg_pool": Example(ops.avg_pool, bind(ops.avg_pool, 3, strides=2, padding=1), IMAGE),
     "sum_pool": Example(ops.sum_pool, bind(ops.sum_pool, 3, strides=2, padding=1), IMAGE),
     "lp_pool": Example(ops.lp_pool, bind(ops.lp_pool, 2, 3), IMAGE),
