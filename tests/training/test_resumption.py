@@ -164,6 +164,7 @@ def test_a_second_signal_ends_at_once():
     """The step of a callback that takes a minute is not waited for."""
     code = (
         "import os, signal, sys, time; from jaxcnn.training.interruption import Interruption\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # none in the background
         "noted = Interruption()\n"
         "with noted.listen():\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
