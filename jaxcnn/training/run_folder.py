@@ -21,6 +21,7 @@ import jax
 from flax import nnx
 
 from jaxcnn import models
+from jaxcnn.data.preparation import CATALOG
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.model_file import (
     SUFFIX,
@@ -174,17 +175,18 @@ def locate_data(source: str, folder: str | Path) -> str:
     """Return where the data of a run is, which older runs name relative to where they were made.
 
     That is the current folder, or else the nearest one around the run in which there is such a
-    path.
+    path. The name of a set is no path, even where the run or another folder has it too.
 
     Args:
       source: The source of the data as the run names it.
       folder: Folder of the run.
     """
-    path = Path(source)
-    if not path.is_absolute() and not path.exists():
-        for place in Path(folder).absolute().parents:
-            if (place / path).exists():
-                return str(place / path)
+    path, run = Path(source), Path(folder).absolute()
+    if source in ("digits", *CATALOG) or path.is_absolute() or path.exists():
+        return source
+    for place in run.parents:
+        if (place / path).exists() and place / path != run:
+            return str(place / path)
     return source
 
 

@@ -60,3 +60,15 @@ def test_an_unknown_path_does_not_list_the_files_there(tmp_path, monkeypatch, ca
         assert result.returncode == 2
         assert "secret" not in result.stderr
     assert f"The current folder is {str(tmp_path)!r}" in result.stderr
+
+
+def test_the_name_of_a_set_is_no_path_around_a_run(tmp_path, monkeypatch):
+    """``jaxcnn train --out runs/digits`` makes a folder that has the name of the set."""
+    run = tmp_path / "runs" / "digits"
+    run.mkdir(parents=True)
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(run)
+    assert run_folder.locate_data("digits", run) == "digits"
+    assert run_folder.locate_data("mnist", run) == "mnist"
+    assert run_folder.locate_data("pets", run) == str(tmp_path / "pets")
+    assert run_folder.locate_data("digits-2", run.with_name("digits-2")) == "digits-2"
