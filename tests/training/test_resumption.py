@@ -178,10 +178,14 @@ def test_a_second_signal_ends_at_once():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_with_its_own_exit_code(number):
-    noted = Interruption()
-    with pytest.raises(SystemExit) as ended, noted.listen():
-        os.kill(os.getpid(), number)
-    assert ended.value.code == 128 + number
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup it is ignored
+    try:
+        noted = Interruption()
+        with pytest.raises(SystemExit) as ended, noted.listen():
+            os.kill(os.getpid(), number)
+        assert ended.value.code == 128 + number
+    finally:
+        signal.signal(number, before)
 
 
 def test_an_ignored_signal_stays_ignored():
