@@ -1,8 +1,11 @@
 """Padding, resizing and moving pixels into channels, against PyTorch and Keras."""
 
+import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+import pytest
+import torch
 import torch.nn.functional as F
 from compare import (
     EXACT,
@@ -165,3 +168,31 @@ def test_resize_against_keras(x, method, data):
     word = {"nearest": "nearest", "bilinear": "linear"}[method]
     ours = run_ours(lambda x: ops.resize(x, size, method=word), x)
     assert_same(ours, run_ours(keras_resize, x), ROUNDED["float32"])
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "torch_options"),
+    [
+        ((48, 40), {"method": "linear"}, {"mode": "bilinear"}),
+        ((8, 10), {"method": "linear"}, {"mode": "bilinear", "antialias": True}),
+        ((48, 40), {"method": "cubic"}, {"mode": "bicubic"}),
+        ((12, 8), {"method": "cubic"}, {"mode": "bicubic", "antialias": True}),
+    ],
+)
+def test_infinity_and_nan_stay_local(size, options, torch_options):
+    """They reach the pixels that PyTorch's reach, and the others stay as they are without them."""
+    clean = np.random.default_rng(0).normal(size=(1, 24, 20, 2)).astype(np.float32)
+    x = clean.copy()
+    x[0, 9, 12], x[0, 15, 6] = (np.nan, np.inf), (np.inf, -np.inf)
+    resize = jax.jit(lambda x: ops.resize(x, size, **options))
+    y, plain = np.asarray(resize(x)), np.asarray(resize(clean))
+    theirs = F.interpolate(torch.from_numpy(x).permute(0, 3, 1, 2), size, **torch_options).permute(
+        0, 2, 3, 1
+    )
+    reached = ~np.isfinite(theirs.numpy())
+    assert 0 < reached.mean() < 1
+    np.testing.assert_array_equal(~np.isfinite(y), reached)
+    np.testing.assert_allclose(y[~reached], plain[~reached], rtol=1e-5, atol=1e-5)
+    if options["method"] == "linear":  # no weight is negative
+        np.testing.assert_array_equal(np.isposinf(y), np.isposinf(theirs.numpy()))
+        np.testing.assert_array_equal(np.isneginf(y), np.isneginf(theirs.numpy()))
