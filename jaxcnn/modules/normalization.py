@@ -1,7 +1,7 @@
 """Batch normalization with running statistics, and Flax's normalizations with our call."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -121,10 +121,15 @@ class _Normalized(Explained):
     """The call of Flax's normalizations, the same in training and at inference."""
 
     num_features: int
+    num_groups: int = 1
     epsilon: float
     scale: nnx.Param[jax.Array] | None
     bias: nnx.Param[jax.Array] | None = None
     dtype: Any
+    # What shares a mean and a variance, as `normalize_examples` takes it.
+    _positions: ClassVar[bool] = False
+    _channels: ClassVar[bool] = False
+    _center: ClassVar[bool] = True
 
     def __call__(
         self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
@@ -133,12 +138,16 @@ class _Normalized(Explained):
         x = _checked(x, self.num_features)
         scale, bias = (None if p is None else p[...] for p in (self.scale, self.bias))
         return normalize_examples(
-            x, scale, bias, epsilon=self.epsilon, dtype=self.dtype, **self._parts()
+            x,
+            scale,
+            bias,
+            positions=self._positions,
+            channels=self._channels,
+            groups=self.num_groups,
+            center=self._center,
+            epsilon=self.epsilon,
+            dtype=self.dtype,
         )
-
-    def _parts(self) -> dict[str, Any]:
-        """Return which parts of an example are normalized, for :func:`normalize_examples`."""
-        raise NotImplementedError
 
 
 class LayerNorm(_Normalized, nnx.LayerNorm):  # type: ignore[misc]  # the call is ours
@@ -148,8 +157,7 @@ class LayerNorm(_Normalized, nnx.LayerNorm):  # type: ignore[misc]  # the call i
     Array([[[-0.9999995,  0.9999995]]], dtype=float32)
     """
 
-    def _parts(self) -> dict[str, Any]:
-        return {"channels": True}
+    _channels = True
 
 
 class GroupNorm(_Normalized, nnx.GroupNorm):  # type: ignore[misc]  # the call is ours
@@ -159,13 +167,12 @@ class GroupNorm(_Normalized, nnx.GroupNorm):  # type: ignore[misc]  # the call i
     (1, 2, 4)
     """
 
+    _positions = _channels = True
+
     def __init__(self, num_features: int, **options: Any) -> None:
         """Take Flax's options; keep the number of features, which Flax does not."""
         super().__init__(num_features, **options)
         self.num_features = num_features
-
-    def _parts(self) -> dict[str, Any]:
-        return {"positions": True, "channels": True, "groups": self.num_groups}
 
 
 class InstanceNorm(_Normalized, nnx.InstanceNorm):  # type: ignore[misc]  # the call is ours
@@ -175,8 +182,7 @@ class InstanceNorm(_Normalized, nnx.InstanceNorm):  # type: ignore[misc]  # the 
     (1, 2, 4)
     """
 
-    def _parts(self) -> dict[str, Any]:
-        return {"positions": True}
+    _positions = True
 
 
 class RMSNorm(_Normalized, nnx.RMSNorm):  # type: ignore[misc]  # the call is ours
@@ -186,8 +192,8 @@ class RMSNorm(_Normalized, nnx.RMSNorm):  # type: ignore[misc]  # the call is ou
     (1, 2, 4)
     """
 
-    def _parts(self) -> dict[str, Any]:
-        return {"channels": True, "center": False}
+    _channels = True
+    _center = False
 
 
 def check_axis_name(name: Any) -> str | None:
