@@ -16,7 +16,6 @@ from jaxcnn.augment.positions import VOID
 from jaxcnn.data.dataset import Dataset, Images, as_dataset, check_images
 from jaxcnn.other_names import explained
 from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step
-from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
@@ -25,11 +24,11 @@ from jaxcnn.training.named_losses import resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
 from jaxcnn.training.out_of_memory import advise_on_memory
 from jaxcnn.training.output_activation import (
-    check_output,
     choose_activation,
     describe_double_activation,
     find_ending,
 )
+from jaxcnn.training.parameter_tree import params_of, statistics_of
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.state import TrainState, inference_state
 
@@ -163,18 +162,13 @@ def _rows_of_a_step(count: int, batch_size: int, placement: Placement) -> int:
 def _outputs(model: nnx.Module, images: Images) -> tuple[tuple[int, ...], str | None]:
     """Return the shape of a model's outputs for one image, and the activation at its end.
 
-    The model is traced, and nothing is computed.
+    The model is traced, once for all images of a shape, and nothing is computed.
     """
     modules.check_module("model", model)
-    graphdef, state = nnx.split(model)
-
-    def forward(state: Any, images: jax.Array) -> jax.Array:
-        model = modules.in_mode(nnx.merge(graphdef, state), train=False)
-        return check_output(modules.call(model, to_float(images), train=False))
-
+    forward = forward_step(Structure.of(modules.in_mode(model, train=False)))
     one = jax.ShapeDtypeStruct((1, *images.shape[1:]), images.dtype)
     try:
-        program = jax.make_jaxpr(forward)(state, one)
+        program = forward.trace(params_of(model), statistics_of(model), one).jaxpr
     except ValueError as error:
         if images.ndim != 3:
             raise

@@ -16,7 +16,7 @@ from jaxcnn.training.measurement import Loss, measure
 from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.named_losses import resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
-from jaxcnn.training.output_activation import to_logits
+from jaxcnn.training.output_activation import check_output, to_logits
 from jaxcnn.training.parameter_tree import ArrayTree
 from jaxcnn.training.state import Metrics, TrainState
 
@@ -108,11 +108,14 @@ def _eval_step(
 
 
 @functools.lru_cache(maxsize=64)
-def forward_step(structure: Structure) -> Callable[[ArrayTree, ArrayTree, Any], jax.Array]:
-    """Return the jit-compiled inference of a model structure: images to outputs."""
+def forward_step(structure: Structure) -> jax.stages.Wrapped:
+    """Return the jit-compiled inference of a model structure.
+
+    It maps the parameters, the statistics and images to outputs.
+    """
 
     def forward(params: ArrayTree, statistics: ArrayTree, images: jax.Array) -> jax.Array:
         model = nnx.merge(structure.graphdef, params, statistics)
-        return call(model, to_float(images), train=False)
+        return check_output(call(model, to_float(images), train=False))
 
     return jax.jit(forward)

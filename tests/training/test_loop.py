@@ -312,6 +312,21 @@ def test_few_programs_predict_images_of_any_number(place):
     assert programs == 0
 
 
+def test_a_model_is_traced_once_to_predict_images_again():
+    traced = []
+
+    def note(x):
+        traced.append(x.shape)
+        return x
+
+    network = cnn.serial(note, cnn.flatten(), cnn.dense(CLASSES))
+    model, images = network.build(SHAPE, rngs=nnx.Rngs(0)), stripes(4).images
+    cnn.predict(model, images)
+    traced.clear()
+    cnn.predict(model, images)
+    assert traced == []
+
+
 def test_a_bfloat16_model_is_measured_in_float32():
     """Of three equal logits each gets a third; in bfloat16 that is 0.334, and log 3 is 1.102."""
     dense = cnn.dense(CLASSES, kernel_init=jax.nn.initializers.zeros, dtype=jnp.bfloat16)
