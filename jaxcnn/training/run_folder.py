@@ -202,8 +202,7 @@ def read_run(folder: str | Path) -> Run:
     Raises:
       ValueError: there is no run, it is unfinished, or its description is damaged.
     """
-    path = Path(folder) / _DESCRIPTION
-    return run_from_json(_read_description(folder), path)
+    return run_from_json(_read_description(folder), Path(folder) / _DESCRIPTION)
 
 
 def read_weights(folder: str | Path) -> dict[str, jax.Array]:
@@ -212,7 +211,8 @@ def read_weights(folder: str | Path) -> dict[str, jax.Array]:
     Raises:
       ValueError: there is no run, or a file is missing or damaged.
     """
-    return read_arrays(_read_verified(folder), Path(folder) / _WEIGHTS)
+    data = _read_verified(folder, _read_description(folder))
+    return read_arrays(data, Path(folder) / _WEIGHTS)
 
 
 def load(path: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
@@ -231,7 +231,8 @@ def load(path: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
     path = Path(path)
     if path.suffix == SUFFIX:
         return model_from_bytes(_read_bytes(path), path, into=into)
-    run, data = read_run(path), _read_verified(path)
+    description = _read_description(path)
+    run, data = run_from_json(description, path / _DESCRIPTION), _read_verified(path, description)
     if into is None and not is_described(data) and run.model in models.names():
         # Built without arrays, so that nothing is computed only to be replaced.
         into = models.create(run.model, **run.options).abstract(run.input_shape)
@@ -240,12 +241,11 @@ def load(path: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
     return model
 
 
-def _read_verified(folder: str | Path) -> bytes:
+def _read_verified(folder: str | Path, description: dict[str, Any]) -> bytes:
     """Return the contents of a run's weights file, whose checksum is in its description."""
     path = Path(folder) / _WEIGHTS
-    checksum = _read_description(folder).get("sha256")
     data = _read_bytes(path)
-    if hashlib.sha256(data).hexdigest() != checksum:
+    if hashlib.sha256(data).hexdigest() != description.get("sha256"):
         raise ValueError(f"{str(path)!r} is damaged: its checksum is not the one in run.json")
     return data
 
