@@ -9,6 +9,7 @@ from flax import nnx
 
 from jaxcnn import models, recipes, training
 from jaxcnn.cli.tables import flatten_tables
+from jaxcnn.models.registry import options_for
 from jaxcnn.training import run_folder
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.history_file import read_history
@@ -40,8 +41,7 @@ def load_trained(folder: Path, run: Run, model: str | None) -> nnx.Module:
     """Return the trained model of a run, built by the description of that name if one is given."""
     if model is None:
         return training.load(folder)
-    takes_classes = "num_classes" in models.option_names(model)
-    options = run.options or ({"num_classes": len(run.class_names)} if takes_classes else {})
+    options = options_for(model, run.options, len(run.class_names))
     return training.load(folder, into=models.create(model, **options).abstract(run.input_shape))
 
 

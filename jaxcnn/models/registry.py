@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -101,6 +101,21 @@ def option_names(name: str) -> tuple[str, ...]:
       ValueError: there is no such model or module.
     """
     return tuple(inspect.signature(_entry(name).builder).parameters)
+
+
+def options_for(name: str, options: Mapping[str, Any], classes: int) -> dict[str, Any]:
+    """Return options with the number of classes, for a model that has it among its own.
+
+    Args:
+      name: As in :func:`create`.
+      options: Options of the model; its ``num_classes`` is kept.
+      classes: Number of classes of the data.
+
+    Raises:
+      ValueError: there is no such model or module.
+    """
+    takes_classes = "num_classes" in option_names(name)
+    return ({"num_classes": classes} if takes_classes else {}) | dict(options)
 
 
 def prepare(name: str, model: nnx.Module, images: jax.Array | np.ndarray) -> nnx.Module:

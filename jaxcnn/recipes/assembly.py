@@ -4,7 +4,6 @@ import dataclasses
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from flax import nnx
 
@@ -15,7 +14,7 @@ from jaxcnn.data import Dataset, Description
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.layers import Layer
-from jaxcnn.models.registry import find_input_shape
+from jaxcnn.models.registry import find_input_shape, options_for
 from jaxcnn.recipes.schema import DataOptions, Recipe
 from jaxcnn.training.parameter_tree import (
     arrays_of,
@@ -70,7 +69,7 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
     recipe = _decide(recipe, known)
     training = recipe.training
     stored, train, test = _load(recipe.data, known)
-    options = model_options(recipe, len(train.class_names))
+    options = options_for(recipe.model.name, recipe.model.options, len(train.class_names))
     network = models.create(recipe.model.name, **options)
     model = network.build(train.image_shape, rngs=nnx.Rngs(training.seed))
     model = models.prepare(recipe.model.name, model, train.images)
@@ -100,13 +99,6 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
         aspect=recipe.data.aspect,
     )
     return Assembly(recipe, network, task, test, framing, fresh)
-
-
-def model_options(recipe: Recipe, num_classes: int) -> dict[str, Any]:
-    """Return the options with which a recipe's model is created for a number of classes."""
-    own = recipe.model.options
-    takes_classes = "num_classes" in models.option_names(recipe.model.name)
-    return {"num_classes": num_classes} | own if takes_classes else own
 
 
 def start_from(model: nnx.Module, folder: str | Path) -> tuple[nnx.Module, tuple[str, ...]]:

@@ -11,7 +11,8 @@ from flax import nnx
 from jaxcnn import arguments, training
 from jaxcnn.data import Dataset
 from jaxcnn.insight import summarize
-from jaxcnn.recipes.assembly import Assembly, assemble, model_options
+from jaxcnn.models.registry import options_for
+from jaxcnn.recipes.assembly import Assembly, assemble
 from jaxcnn.recipes.reading import read
 from jaxcnn.recipes.schema import Recipe
 from jaxcnn.recipes.toml_options import dump, override
@@ -202,7 +203,7 @@ def _run(
     evaluation = training.evaluate(result.model, test, loss=task.loss, metrics=task.metrics)
     run = Run(
         model=recipe.model.name,
-        options=model_options(recipe, len(task.data.class_names)),
+        options=options_for(recipe.model.name, recipe.model.options, len(task.data.class_names)),
         input_shape=task.data.image_shape,
         class_names=task.data.class_names,
         framing=assembly.framing,
