@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxcnn import arguments, checks, shapes
 from jaxcnn.ops.pooling import avg_pool, max_pool
+from jaxcnn.ops.primitives.interpolation import BICUBIC, cubic_far, cubic_near
 from jaxcnn.ops.primitives.summation import accumulator
 from jaxcnn.shapes.numbers import is_below
 
@@ -139,15 +140,8 @@ def _taps(place: jax.Array, method: str) -> list[tuple[jax.Array, jax.Array]]:
     t = place - before
     if method == "linear":
         return [(before, 1 - t), (before + 1, t)]
-    a = -0.75
-
-    def far(d: jax.Array) -> jax.Array:
-        return a * (((d - 5) * d + 8) * d - 4)
-
-    def near(d: jax.Array) -> jax.Array:
-        return ((a + 2) * d - (a + 3)) * d * d + 1
-
-    weights = (far(t + 1), near(t), near(1 - t), far(2 - t))
+    near = [cubic_near(distance, BICUBIC) for distance in (t, 1 - t)]
+    weights = (cubic_far(t + 1, BICUBIC), *near, cubic_far(2 - t, BICUBIC))
     return [(before + offset, weight) for offset, weight in zip(range(-1, 3), weights, strict=True)]
 
 

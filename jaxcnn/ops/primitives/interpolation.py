@@ -19,6 +19,8 @@ from jax.interpreters import ad
 from jaxcnn.ops.primitives.lowering import primitive
 
 METHODS = ("nearest", "nearest_floor", "linear", "cubic", "bicubic", "lanczos3", "lanczos5")
+# The parameter a of PyTorch's cubic kernel; that of "cubic" is −1/2.
+BICUBIC = -0.75
 COORDINATES = ("half_pixel", "align_corners", "asymmetric")
 # More neighbors than this are added in a loop, so that a program stays short.
 _MOST_UNROLLED = 24
@@ -154,10 +156,19 @@ def _kernel(method: str, distance: Any, library: Any) -> Any:
         lobes = int(method[-1])
         weights = library.sinc(distance) * library.sinc(distance / lobes)
         return library.where(distance < lobes, weights, 0)
-    a = -0.75 if method == "bicubic" else -0.5
-    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
-    far = a * (((distance - 5) * distance + 8) * distance - 4)
-    return library.where(distance <= 1, near, library.where(distance < 2, far, 0))
+    a = BICUBIC if method == "bicubic" else -0.5
+    far = library.where(distance < 2, cubic_far(distance, a), 0)
+    return library.where(distance <= 1, cubic_near(distance, a), far)
+
+
+def cubic_near(distance: Any, a: float) -> Any:
+    """Return the cubic weight (Keys, 1981) of a pixel at a distance of at most 1."""
+    return ((a + 2) * distance - (a + 3)) * distance**2 + 1
+
+
+def cubic_far(distance: Any, a: float) -> Any:
+    """Return the cubic weight of a pixel at a distance from 1 to 2."""
+    return a * (((distance - 5) * distance + 8) * distance - 4)
 
 
 def _value_on_cpu(x: jax.Array, how: Interpolation) -> jax.Array:
