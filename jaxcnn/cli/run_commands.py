@@ -1,5 +1,6 @@
 """Commands that use finished runs: ``jaxcnn runs | compare | evaluate | predict``."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -85,8 +86,6 @@ def evaluate(
 
     Loss and metrics are those of the run.
     """
-    import math
-
     from jaxcnn import data as datasets
     from jaxcnn import training
     from jaxcnn.cli.mistakes import write_mistakes
