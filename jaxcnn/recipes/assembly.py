@@ -15,14 +15,14 @@ from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.layers import Layer
 from jaxcnn.models.registry import find_input_shape, options_for
-from jaxcnn.recipes.schema import DataOptions, Recipe
-from jaxcnn.training.parameter_tree import (
+from jaxcnn.modules.parameter_tree import (
     arrays_of,
     from_numbers,
     match_dtype,
     numbers_of,
     with_arrays,
 )
+from jaxcnn.recipes.schema import DataOptions, Recipe
 from jaxcnn.training.run_folder import read_weights
 from jaxcnn.training.task import Task
 

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.training.parameter_tree import from_numbers, numbers_of
+from jaxcnn.modules.parameter_tree import from_numbers, numbers_of
 
 NamedArrays: TypeAlias = dict[str, np.ndarray]
 

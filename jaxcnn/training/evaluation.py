@@ -14,6 +14,7 @@ from flax import nnx
 from jaxcnn import arguments, modules
 from jaxcnn.augment.positions import VOID
 from jaxcnn.data.dataset import Dataset, Images, as_dataset, check_images
+from jaxcnn.modules.parameter_tree import params_of, statistics_of
 from jaxcnn.other_names import explained
 from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step
 from jaxcnn.training.losses import cross_entropy
@@ -28,7 +29,6 @@ from jaxcnn.training.output_activation import (
     describe_double_activation,
     find_ending,
 )
-from jaxcnn.training.parameter_tree import params_of, statistics_of
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.state import TrainState, inference_state
 

@@ -10,6 +10,7 @@ from flax import nnx
 
 from jaxcnn.data.batching import Batch
 from jaxcnn.modules import call, in_mode, pool_before_relu
+from jaxcnn.modules.parameter_tree import ArrayTree
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss, measure
@@ -17,7 +18,6 @@ from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.named_losses import resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
 from jaxcnn.training.output_activation import check_output, to_logits
-from jaxcnn.training.parameter_tree import ArrayTree
 from jaxcnn.training.state import Metrics, TrainState
 
 EvalStep: TypeAlias = Callable[[TrainState, Batch], Metrics]

@@ -16,10 +16,10 @@ from jaxcnn.augment.named_policies import GivenAugment, resolve_augment
 from jaxcnn.augment.positions import are_at_positions
 from jaxcnn.data.batching import Batch
 from jaxcnn.modules import call, check_module, in_mode, pool_before_relu
+from jaxcnn.modules.parameter_tree import ArrayTree, match_dtype, statistics_of
 from jaxcnn.training.frozen_parts import freeze_parts
 from jaxcnn.training.mixed_precision import Computation
 from jaxcnn.training.output_activation import check_output
-from jaxcnn.training.parameter_tree import ArrayTree, match_dtype, statistics_of
 
 
 class Inputs(NamedTuple):

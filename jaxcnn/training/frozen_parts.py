@@ -9,7 +9,7 @@ from typing import Any
 from flax import nnx
 
 from jaxcnn.modules.combinators import MODES
-from jaxcnn.training.parameter_tree import arrays_of
+from jaxcnn.modules.parameter_tree import arrays_of
 
 
 def freeze_parts(model: nnx.Module, patterns: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn import arguments
-from jaxcnn.training.parameter_tree import ArrayTree
+from jaxcnn.modules.parameter_tree import ArrayTree
 
 Path: TypeAlias = tuple[Hashable, ...]
 

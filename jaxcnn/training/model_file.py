@@ -16,7 +16,7 @@ from flax import nnx
 from jaxcnn import modules, shapes
 from jaxcnn.layers.layer import Layer
 from jaxcnn.layers.serialization import layer_from_json, layer_to_json
-from jaxcnn.training.parameter_tree import arrays_of, from_numbers, numbers_of, with_arrays
+from jaxcnn.modules.parameter_tree import arrays_of, from_numbers, numbers_of, with_arrays
 
 _METADATA = "jaxcnn"
 SUFFIX = ".safetensors"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.training.parameter_tree import ArrayTree
+from jaxcnn.modules.parameter_tree import ArrayTree
 
 
 class MovingAverage(NamedTuple):

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 
-from jaxcnn.training.parameter_tree import ArrayTree, strong_type
+from jaxcnn.modules.parameter_tree import ArrayTree, strong_type
 from jaxcnn.training.schedules import allow_promotion
 
 _leaves_with_path = jax.tree_util.tree_leaves_with_path

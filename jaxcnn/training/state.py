@@ -7,17 +7,17 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from jaxcnn.training.mixed_precision import LossScale
-from jaxcnn.training.moving_average import MovingAverage
-from jaxcnn.training.optimizer_update import init_optimizer, params_to_evaluate
-from jaxcnn.training.options import StepOptions
-from jaxcnn.training.parameter_tree import (
+from jaxcnn.modules.parameter_tree import (
     ArrayTree,
     match_dtype,
     params_of,
     statistics_of,
     strong_type,
 )
+from jaxcnn.training.mixed_precision import LossScale
+from jaxcnn.training.moving_average import MovingAverage
+from jaxcnn.training.optimizer_update import init_optimizer, params_to_evaluate
+from jaxcnn.training.options import StepOptions
 
 
 class TrainState(NamedTuple):

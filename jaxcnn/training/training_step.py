@@ -12,6 +12,7 @@ from flax import nnx
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import GivenAugment
 from jaxcnn.data.batching import Batch
+from jaxcnn.modules.parameter_tree import ArrayTree
 from jaxcnn.other_names import explained
 from jaxcnn.runtime import training_options
 from jaxcnn.training.forward import Forward, Inputs
@@ -21,7 +22,6 @@ from jaxcnn.training.measurement import Loss, measure
 from jaxcnn.training.named_losses import resolve_loss
 from jaxcnn.training.optimizer_update import update_params
 from jaxcnn.training.options import StepOptions, show_options
-from jaxcnn.training.parameter_tree import ArrayTree
 from jaxcnn.training.state import Metrics, TrainState, initial_state
 
 TrainStep: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]

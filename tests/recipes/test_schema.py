@@ -10,13 +10,13 @@ import pytest
 from flax import nnx
 
 import jaxcnn as cnn
+from jaxcnn.modules.parameter_tree import arrays_of
 from jaxcnn.recipes.assembly import assemble, start_from
 from jaxcnn.recipes.reading import read, recipe_files
 from jaxcnn.recipes.schema import Recipe
 from jaxcnn.recipes.toml_options import dump, parse
 from jaxcnn.training import cross_entropy, focal, run_folder
 from jaxcnn.training.fitting import run_task
-from jaxcnn.training.parameter_tree import arrays_of
 
 
 @pytest.mark.parametrize("name", recipe_files())
