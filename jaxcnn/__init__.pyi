@@ -17,6 +17,7 @@ from .data import Batch, Dataset
 from .insight import summarize
 from .layers import (
     Layer,
+    Preprocessing,
     adaptive_avg_pool,
     adaptive_max_pool,
     avg_pool,
@@ -42,6 +43,8 @@ from .layers import (
     max_pool,
     pad,
     parallel,
+    pretrained,
+    pyramid,
     remat,
     repeat,
     residual,
@@ -70,6 +73,7 @@ __all__ = [
     "Batch",
     "Dataset",
     "Layer",
+    "Preprocessing",
     "TrainState",
     "__version__",
     "adaptive_avg_pool",
@@ -110,6 +114,8 @@ __all__ = [
     "pad",
     "parallel",
     "predict",
+    "pretrained",
+    "pyramid",
     "recipes",
     "remat",
     "repeat",

@@ -10,6 +10,7 @@ from jaxcnn.layers.branches import parallel, residual
 from jaxcnn.layers.composition import remat, repeat, serial
 from jaxcnn.layers.convolution import conv, conv_transpose, depthwise, separable
 from jaxcnn.layers.drop import drop_path, dropout, spatial_dropout
+from jaxcnn.layers.feature_maps import pyramid
 from jaxcnn.layers.layer import Layer, Step, function
 from jaxcnn.layers.linear import dense
 from jaxcnn.layers.normalization import (
@@ -40,9 +41,11 @@ from jaxcnn.layers.reshaping import (
     space_to_depth,
     upsample,
 )
+from jaxcnn.layers.weights import Preprocessing, pretrained
 
 __all__ = [
     "Layer",
+    "Preprocessing",
     "Step",
     "adaptive_avg_pool",
     "adaptive_max_pool",
@@ -69,6 +72,8 @@ __all__ = [
     "max_pool",
     "pad",
     "parallel",
+    "pretrained",
+    "pyramid",
     "remat",
     "repeat",
     "residual",

@@ -40,6 +40,10 @@ class Composite(Layer):
         *_, last = self.walk(input_shape)
         return last.output_shape
 
+    def multiply_adds(self, input_shape: Sequence[int]) -> int:
+        """Return the sum over all steps."""
+        return sum(step.layer.multiply_adds(step.input_shape) for step in self.walk(input_shape))
+
     def receptive_field(self, input_shape: Sequence[int]) -> Fields:
         """Return the receptive field of the last step."""
         *_, last = self.walk(input_shape)
@@ -47,7 +51,7 @@ class Composite(Layer):
 
 
 # Attributes of the modules, and the first arguments of their class and of its metaclass.
-_RESERVED = ("names", "call_order", "combine", "description", "input_shape", "self", "cls")
+_RESERVED = ("names", "call_order", "combine", "maps", "description", "input_shape", "self", "cls")
 
 
 @dataclass(frozen=True, repr=False, init=False)
@@ -157,6 +161,10 @@ class remat(Layer):
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> nnx.Module:
         """Return the module of the layer; its class is a subclass of the layer's module class."""
         return modules.remat(self.body.build(input_shape, rngs=rngs))
+
+    def multiply_adds(self, input_shape: Sequence[int]) -> int:
+        """Return the number of the layer; the second computation does not count."""
+        return self.body.multiply_adds(input_shape)
 
     def explain(self, input_shape: Sequence[int]) -> str:
         """Return the formula of the layer."""

@@ -1,5 +1,6 @@
 """Convolutions: plain, transposed, depthwise, separable."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -57,10 +58,14 @@ class _Convolution(Layer):
 
     def _module_options(self, input_shape: Sequence[int]) -> dict[str, Any]:
         """Return the fields as options of the module: the kernel size with one int per axis."""
-        options = dict(vars(self))
-        size = options["kernel_size"]
-        options["kernel_size"] = shapes.per_axis("kernel_size", size, len(input_shape) - 1)
-        return options
+        return vars(self) | {"kernel_size": self._kernel_shape(input_shape)}
+
+    def _kernel_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        size = vars(self)["kernel_size"]  # declared by each kind, after its features
+        return shapes.per_axis("kernel_size", size, len(input_shape) - 1)
+
+    def _kernel_positions(self, input_shape: Sequence[int]) -> int:
+        return math.prod(self._kernel_shape(input_shape))
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,7 +86,7 @@ class _Correlation(_Convolution, WindowLayer):
         *spatial, _ = shapes.image_shape(input_shape)
         windows = shapes.windows(
             spatial,
-            vars(self)["kernel_size"],  # declared by each kind, after its features
+            self._kernel_shape(input_shape),
             strides=self.strides,
             padding=self.padding,
             dilation=self.dilation,
@@ -136,6 +141,11 @@ class conv(_Correlation):
         check_groups(self.groups, input_shape[-1], self.features)
         return (*sizes, self.features)
 
+    def multiply_adds(self, input_shape: Sequence[int]) -> int:
+        """Return those of one output, kernel_size · in_features / groups, times the outputs."""
+        outputs = math.prod(self.output_shape(input_shape))
+        return outputs * self._kernel_positions(input_shape) * input_shape[-1] // self.groups
+
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Conv:
         """Return a :class:`jaxcnn.modules.Conv`."""
         check_rngs(rngs)
@@ -183,6 +193,11 @@ class conv_transpose(_Convolution):
         *sizes, _ = shapes.image_shape(input_shape)
         check_groups(self.groups, input_shape[-1], self.features)
         return (*self._windows(sizes).output_sizes, self.features)
+
+    def multiply_adds(self, input_shape: Sequence[int]) -> int:
+        """Return those of one input, kernel_size · features / groups, times the inputs."""
+        inputs = math.prod(input_shape)
+        return inputs * self._kernel_positions(input_shape) * self.features // self.groups
 
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.ConvTranspose:
         """Return a :class:`jaxcnn.modules.ConvTranspose`."""
@@ -232,6 +247,10 @@ class depthwise(_Correlation):
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return ``(*output_sizes, channels · multiplier)``."""
         return (*self.windows(input_shape).output_sizes, input_shape[-1] * self.multiplier)
+
+    def multiply_adds(self, input_shape: Sequence[int]) -> int:
+        """Return the size of the kernel times the outputs."""
+        return math.prod(self.output_shape(input_shape)) * self._kernel_positions(input_shape)
 
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Conv:
         """Return a :class:`jaxcnn.modules.Conv` with as many groups as channels."""

@@ -93,6 +93,14 @@ class Layer(Explained, abc.ABC):
         """Return the formula of the output shape with its numbers, or an empty string."""
         return ""
 
+    def multiply_adds(self, input_shape: Sequence[int]) -> int:
+        """Return the number of multiplications by a kernel for one example, each with its addition.
+
+        Zero for layers without a kernel: normalization, activations and pools do not count, as in
+        the published numbers of networks.
+        """
+        return 0
+
     def receptive_field(self, input_shape: Sequence[int]) -> Fields:
         """Return the receptive field of an output along each spatial axis of the output.
 

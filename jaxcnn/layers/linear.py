@@ -55,6 +55,10 @@ class dense(Layer):
             )
         return (self.features,)
 
+    def multiply_adds(self, input_shape: Sequence[int]) -> int:
+        """Return in_features · features."""
+        return int(input_shape[0]) * self.features
+
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Dense:
         """Return a :class:`jaxcnn.modules.Dense`."""
         check_rngs(rngs)

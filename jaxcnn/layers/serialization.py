@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from jaxcnn import layers, ops
 from jaxcnn.layers.layer import Layer, function, is_default
+from jaxcnn.layers.weights import pretrained
 
 _FUNCTIONS = {"jax.nn": jax.nn, "jax.numpy": jnp, "jaxcnn.ops": ops}
 _MODELS = "jaxcnn.models."
@@ -31,6 +32,8 @@ def layer_to_json(layer: Layer) -> dict[str, Any]:
     """
     if isinstance(layer, function):
         return _function_to_json(layer.function)
+    if isinstance(layer, pretrained):
+        return layer_to_json(layer.body)  # the weights are saved beside the description
     kind = type(layer).__name__
     if getattr(layers, kind, None) is not type(layer):
         raise ValueError(f"{kind} is not a layer of jaxcnn, and cannot be saved")
@@ -97,7 +100,12 @@ def _value_from_json(value: Any) -> Any:
     if kind == "dtype":
         return jnp.dtype(value["dtype"])
     layer = getattr(layers, str(kind), None)
-    if not (isinstance(layer, type) and issubclass(layer, Layer) and kind in layers.__all__):
+    if not (
+        isinstance(layer, type)
+        and issubclass(layer, Layer)
+        and kind in layers.__all__
+        and layer is not pretrained
+    ):
         raise ValueError(f"there is no layer of the kind {kind!r}")
     fields = {name: _value_from_json(field) for name, field in value[kind].items()}
     children = dict(fields.pop("children", ()))

@@ -8,6 +8,7 @@ first that of inference.
 from jaxcnn.modules.combinators import (
     Function,
     Parallel,
+    Pyramid,
     Residual,
     Serial,
     call,
@@ -33,6 +34,7 @@ __all__ = [
     "InstanceNorm",
     "LayerNorm",
     "Parallel",
+    "Pyramid",
     "RMSNorm",
     "Residual",
     "Serial",

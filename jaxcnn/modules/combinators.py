@@ -63,6 +63,33 @@ class Serial(Explained, nnx.Module):
         return x
 
 
+class Pyramid(Explained, nnx.Module):
+    """Modules called one after the other, of which some outputs are returned as a tuple.
+
+    >>> maps = Pyramid(maps=("a", "b"), a=Function(jnp.negative), b=Function(jnp.abs))
+    >>> [float(y) for y in maps(jnp.array(2.0))]
+    [-2.0, 2.0]
+    """
+
+    def __init__(self, *, maps: tuple[str, ...], **children: nnx.Module) -> None:
+        """Store the modules, and the names of those whose outputs are returned."""
+        self.names = tuple(children)
+        self.maps = maps
+        for name, child in children.items():
+            setattr(self, name, child)
+
+    def __call__(
+        self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
+    ) -> tuple[jax.Array, ...]:
+        """Return the outputs of the named modules, in order."""
+        outputs = []
+        for index, name in enumerate(self.names):
+            x = call(getattr(self, name), x, train=train, key=_child_key(key, index))
+            if name in self.maps:
+                outputs.append(x)
+        return tuple(outputs)
+
+
 class Residual(nnx.Module):
     """The sum of a body and a shortcut past it: y = body(x) + shortcut(x) (He et al., 2016).
 
