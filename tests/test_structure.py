@@ -26,6 +26,7 @@ ROOMS = (
     "ops",
     "modules",
     "layers",
+    "interchange",
     "models",
     "augment",
     "data",

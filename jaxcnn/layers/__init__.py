@@ -41,6 +41,7 @@ from jaxcnn.layers.reshaping import (
     space_to_depth,
     upsample,
 )
+from jaxcnn.layers.scaling import layer_scale, prelu, standardize
 from jaxcnn.layers.weights import Preprocessing, pretrained
 
 __all__ = [
@@ -67,11 +68,13 @@ __all__ = [
     "identity",
     "instance_norm",
     "layer_norm",
+    "layer_scale",
     "local_response_norm",
     "lp_pool",
     "max_pool",
     "pad",
     "parallel",
+    "prelu",
     "pretrained",
     "pyramid",
     "remat",
@@ -84,6 +87,7 @@ __all__ = [
     "space_to_depth",
     "spatial_dropout",
     "squeeze_excite",
+    "standardize",
     "sum_pool",
     "upsample",
 ]

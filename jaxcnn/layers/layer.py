@@ -298,13 +298,13 @@ def count_axes(layer: Layer, *names: str) -> int:
     return counts.pop() if counts else 1
 
 
-def check_dtypes(layer: Layer) -> None:
-    """Check the fields ``dtype`` and ``param_dtype``.
+def check_dtypes(layer: Layer, *names: str) -> None:
+    """Check fields that are dtypes: by default ``dtype`` and ``param_dtype``.
 
     Raises:
       TypeError: one is not a dtype of floating-point numbers.
     """
-    for name in ("dtype", "param_dtype"):
+    for name in names or ("dtype", "param_dtype"):
         value = getattr(layer, name)
         error = TypeError(
             f"{name} must be a floating-point dtype such as jnp.float32. Received: {name}={value!r}"

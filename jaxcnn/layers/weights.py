@@ -1,5 +1,6 @@
 """A description with weights, and what the images were made into when they were trained."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
@@ -10,7 +11,7 @@ from flax import nnx
 
 from jaxcnn import arguments, shapes
 from jaxcnn.layers.composition import LayerLike
-from jaxcnn.layers.layer import Layer, Step, as_layer
+from jaxcnn.layers.layer import Layer, OpLayer, Step, as_layer, function
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.modules.parameter_tree import arrays_of, match_dtype, with_arrays
 from jaxcnn.shapes.receptive import Fields
@@ -157,6 +158,23 @@ class _Given:
 
     def __hash__(self) -> int:
         return hash(frozenset((name, np.shape(array)) for name, array in self.arrays))
+
+
+def array_shapes(layer: Layer, input_shape: Sequence[int]) -> dict[str, shapes.Shape]:
+    """Return the shapes of the arrays of a layer's module by name, in the order of its steps."""
+    found: dict[str, shapes.Shape] = {}
+    for step in layer.walk(input_shape):
+        start = "".join(f"{part}." for part in step.path)
+        own = _own_shapes(step.layer, step.input_shape)
+        found |= {start + name: shape for name, shape in own.items()}
+    return found
+
+
+@functools.lru_cache(maxsize=1_000)  # networks repeat the same layers
+def _own_shapes(layer: Layer, input_shape: shapes.Shape) -> dict[str, shapes.Shape]:
+    if isinstance(layer, OpLayer | function):
+        return {}
+    return {name: array.shape for name, array in arrays_of(layer.abstract(input_shape)).items()}
 
 
 def _check_weights(own: Mapping[str, jax.Array], given: Mapping[str, Any]) -> None:

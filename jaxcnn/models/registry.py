@@ -1,9 +1,12 @@
 """The registry of models by name, and models in a module of the user's."""
 
+import dataclasses
+import fnmatch
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import jax
@@ -11,25 +14,70 @@ import numpy as np
 from flax import nnx
 
 from jaxcnn import arguments, shapes
+from jaxcnn.interchange.torch import conventions_of
 from jaxcnn.layers import Layer
-from jaxcnn.layers.layer import as_layer
 
 Prepare: TypeAlias = Callable[[Any, jax.Array | np.ndarray], Any]
 Builder = TypeVar("Builder", bound=Callable[..., Layer])
 
 
-@dataclass(frozen=True)
-class _Entry:
-    builder: Callable[..., Layer]
+@dataclass(frozen=True, kw_only=True)
+class Info:
+    """What is known of a model.
+
+    Attributes:
+      name: Its name.
+      input_shape: Shape of one example that it was designed for; ``None`` where nobody said.
+      paper: Where it was published.
+      parameters: Number of parameters that training changes.
+      multiply_adds: Number of multiply-adds of one example of `input_shape`.
+      weights: Whose weights it can read, such as ``"timm"``.
+    """
+
+    name: str
     input_shape: shapes.Shape | None
-    prepare: Prepare | None
+    paper: str | None = None
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    weights: tuple[str, ...] = ()
 
 
-_registry: dict[str, _Entry] = {}
+@dataclass(frozen=True)
+class Variant:
+    """One model of a family.
+
+    Attributes:
+      parameters: Published number of parameters that training changes, for the default classes.
+      multiply_adds: Number of multiply-adds of one example of `input_shape`.
+      options: Options of the family's function that make this model.
+      input_shape: Shape of one example that it was designed for.
+    """
+
+    parameters: int
+    multiply_adds: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    input_shape: shapes.Shape = (224, 224, 3)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model in the registry: its function, what is known of it, and its preparation."""
+
+    builder: Callable[..., Layer]
+    info: Info
+    prepare: Prepare | None = None
+
+    @property
+    def family(self) -> str:
+        """The name of the file that the model is written in."""
+        return self.builder.__module__.rpartition(".")[-1]
+
+
+_registry: dict[str, Entry] = {}
 
 
 def register(
-    input_shape: Sequence[int], *, prepare: Prepare | None = None
+    input_shape: Sequence[int], *, paper: str | None = None, prepare: Prepare | None = None
 ) -> Callable[[Builder], Builder]:
     """Return a decorator that adds a function to the registry under its name.
 
@@ -37,11 +85,12 @@ def register(
     >>> @cnn.models.register(input_shape=(8, 8, 1))
     ... def two_layers(num_classes: int = 10):
     ...     return cnn.serial(cnn.flatten(), head=cnn.dense(num_classes))
-    >>> create("two_layers", num_classes=3).output_shape(input_shape("two_layers"))
+    >>> cnn.models.create("two_layers", num_classes=3).output_shape((8, 8, 1))
     (3,)
 
     Args:
       input_shape: Shape of one example that the model was designed for.
+      paper: Where it was published.
       prepare: Maps a new module of the model and the training images to the module that training
         starts from; ``None`` if the model needs no preparation.
 
@@ -61,31 +110,33 @@ def register(
                 f"there is a model {name!r} already, of {taken.builder.__module__}: rename the "
                 "function"
             )
-        _registry[name] = _Entry(builder, shape, prepare)
+        _registry[name] = Entry(builder, Info(name=name, input_shape=shape, paper=paper), prepare)
         return builder
 
     return add
 
 
-def create(name: str, **options: Any) -> Layer:
-    """Return the description of a model.
-
-    >>> create("mnist_cnn", num_classes=5).output_shape((28, 28, 1))
-    (5,)
+def register_variants(
+    builder: Callable[..., Layer], variants: Mapping[str, Variant], *, paper: str
+) -> None:
+    """Add the models of a family to the registry.
 
     Args:
-      name: A name in :func:`names`, or ``"package.module:network"`` for a description, or a
-        function that returns one, in a module that Python can import.
-      **options: Options of the model, such as ``num_classes``.
-
-    Raises:
-      TypeError: the function returns something else than a description.
-      ValueError: there is no such model, module or option; the message names the nearest.
+      builder: The family's function of ``num_classes`` and options.
+      variants: The models by name.
+      paper: Where they were published.
     """
-    known = option_names(name)
-    for option in options:
-        arguments.check_known(f"option of {name}", option, known)
-    return as_layer(_entry(name).builder(**options), name)
+    for name, each in variants.items():
+        model = functools.partial(builder, **each.options)
+        model.__module__, model.__doc__ = builder.__module__, builder.__doc__
+        info = Info(
+            name=name,
+            input_shape=each.input_shape,
+            paper=paper,
+            parameters=each.parameters,
+            multiply_adds=each.multiply_adds,
+        )
+        _registry[name] = Entry(model, info)
 
 
 def option_names(name: str) -> tuple[str, ...]:
@@ -100,7 +151,7 @@ def option_names(name: str) -> tuple[str, ...]:
     Raises:
       ValueError: there is no such model or module.
     """
-    return tuple(inspect.signature(_entry(name).builder).parameters)
+    return tuple(inspect.signature(find_entry(name).builder).parameters)
 
 
 def options_for(name: str, options: Mapping[str, Any], classes: int) -> dict[str, Any]:
@@ -132,17 +183,37 @@ def prepare(name: str, model: nnx.Module, images: jax.Array | np.ndarray) -> nnx
     Raises:
       ValueError: there is no such model, or the images do not fit it.
     """
-    prepared = _entry(name).prepare
+    prepared = find_entry(name).prepare
     return model if prepared is None else prepared(model, images)
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all models, sorted.
+def names(pattern: str = "*") -> tuple[str, ...]:
+    """Return the names of all models that match a pattern, sorted.
 
-    >>> names()[:3]
-    ('airbench', 'letters_cnn', 'mnist_cnn')
+    >>> names("*_cnn")
+    ('letters_cnn', 'mnist_cnn', 'pets_cnn', 'tiny_cnn')
+
+    Args:
+      pattern: A name in which ``*`` stands for any letters, and ``?`` for any one.
     """
-    return tuple(sorted(_registry))
+    return tuple(fnmatch.filter(sorted(_registry), pattern))
+
+
+def info(name: str) -> Info:
+    """Return what is known of a model.
+
+    >>> info("resnet50").paper
+    'He et al., 2015, arXiv 1512.03385'
+
+    Args:
+      name: As in :func:`create`.
+
+    Raises:
+      ValueError: there is no such model, and the message names the nearest.
+    """
+    found = find_entry(name)
+    libraries = tuple(each.library for each in conventions_of(found.family))
+    return dataclasses.replace(found.info, weights=libraries)
 
 
 def input_shape(name: str) -> shapes.Shape:
@@ -169,17 +240,22 @@ def input_shape(name: str) -> shapes.Shape:
 
 def find_input_shape(name: str) -> shapes.Shape | None:
     """Return :func:`input_shape`, or ``None`` for a model that is not registered."""
-    return _entry(name).input_shape
+    return find_entry(name).info.input_shape
 
 
-def _entry(name: str) -> _Entry:
+def find_entry(name: str) -> Entry:
+    """Return the model of a name in the registry, or of ``"package.module:network"``.
+
+    Raises:
+      ValueError: there is no such model.
+    """
     if isinstance(name, str) and ":" in name:
         return _import(*name.split(":", 1))
     arguments.check_known("model", name, names())
     return _registry[name]
 
 
-def _import(module: str, name: str) -> _Entry:
+def _import(module: str, name: str) -> Entry:
     """Return the model of that name in a module."""
     try:
         members = vars(importlib.import_module(module))
@@ -192,11 +268,11 @@ def _import(module: str, name: str) -> _Entry:
     arguments.check_known(f"model in {module}:", name, models)
     found = members[name]
     if isinstance(found, Layer):
-        return _Entry(lambda: found, None, None)
+        return Entry(lambda: found, Info(name=name, input_shape=None))
     registered = _registry.get(name)
     if registered is not None and registered.builder is found:
         return registered
-    return _Entry(found, None, None)
+    return Entry(found, Info(name=name, input_shape=None))
 
 
 def _is_model(value: Any) -> bool:

@@ -1,151 +1,106 @@
 """ResNets (He et al., 2015, arXiv 1512.03385): for large images, for small ones, and the paper's.
 
 Each network is a ``stem``, stages of residual blocks, ``pool`` and ``head``. A block's parameters
-are found under its stage: ``model.stage_2.residual_1.body.conv_1.kernel``.
+are found under its stage: ``model.stage_2.residual_1.body.conv_1.kernel``. ResNeXt (Xie et al.,
+2016, arXiv 1611.05431) convolves in groups within the bottlenecks, Wide ResNet (Zagoruyko and
+Komodakis, 2016, arXiv 1605.07146) makes them wider. As in torchvision and timm, the convolution of
+size 3 has a bottleneck's stride; in the paper the first one of size 1 has it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 from jax.nn import relu
 
-from jaxcnn.layers import (
-    Layer,
-    avg_pool,
-    batch_norm,
-    conv,
-    dense,
-    global_avg_pool,
-    max_pool,
-    residual,
-    serial,
-)
-from jaxcnn.models.registry import register
+from jaxcnn.layers import Layer, avg_pool, batch_norm, conv, drop_path, max_pool, residual, serial
+from jaxcnn.models.head import head
+from jaxcnn.models.registry import Variant, register_variants
 
 
-@register(input_shape=(224, 224, 3))
-def resnet18(num_classes: int = 1000, *, features: int = 64) -> Layer:
-    """Eighteen layers for large images: 11,689,512 parameters.
-
-    >>> resnet18().output_shape((224, 224, 3))
-    (1000,)
+def _resnet(
+    num_classes: int = 1000,
+    *,
+    depths: tuple[int, ...],
+    features: int = 64,
+    bottleneck: bool = False,
+    width: int = 64,
+    groups: int = 1,
+    drop_path_rate: float = 0.0,
+) -> Layer:
+    """Return a network for large images.
 
     Args:
-      num_classes: Outputs, at least 1.
-      features: Channels of the first stage, at least 1; each stage doubles them.
+      num_classes: Outputs; 0 leaves out the last layer.
+      depths: Blocks of each stage.
+      features: Channels of the first stage, at least 1; each stage doubles them. What leaves a
+        bottleneck has four times as many.
+      bottleneck: Whether the blocks are bottlenecks of three convolutions.
+      width: Channels of one group within a bottleneck of the first stage, per 64 `features`.
+      groups: Groups of the convolution within a bottleneck.
+      drop_path_rate: Probability of dropping the last block; it grows linearly from 0.
     """
-    return _resnet(num_classes, features, (2, 2, 2, 2), stem=_large_stem)
+    stem = {
+        "stem": _conv_norm(features, 7, 2),
+        "stem_pool": max_pool(3, strides=2, padding=1),
+    }
 
+    def body(features: int, strides: int) -> serial:
+        if not bottleneck:
+            return _basic(features, strides)
+        return _bottleneck(features, strides, features // 4 * width // 64 * groups, groups)
 
-@register(input_shape=(224, 224, 3))
-def resnet34(num_classes: int = 1000, *, features: int = 64) -> Layer:
-    """Thirty-four layers for large images: 21,797,672 parameters.
-
-    >>> resnet34().output_shape((224, 224, 3))
-    (1000,)
-
-    Args:
-      num_classes: Outputs, at least 1.
-      features: Channels of the first stage, at least 1; each stage doubles them.
-    """
-    return _resnet(num_classes, features, (3, 4, 6, 3), stem=_large_stem)
-
-
-@register(input_shape=(224, 224, 3))
-def resnet50(num_classes: int = 1000, *, features: int = 64) -> Layer:
-    """Fifty layers in bottlenecks for large images: 25,557,032 parameters.
-
-    The convolution of size 3 has the stride, as in torchvision and timm; in the paper the first
-    one of size 1 has it.
-
-    >>> resnet50().output_shape((224, 224, 3))
-    (1000,)
-
-    Args:
-      num_classes: Outputs, at least 1.
-      features: Channels inside the first stage's bottlenecks, at least 1; what leaves them has four
-        times as many, and each stage doubles them.
-    """
-    return _resnet(
-        num_classes, features, (3, 4, 6, 3), stem=_large_stem, body=_bottleneck, expansion=4
-    )
-
-
-@register(input_shape=(32, 32, 3))
-def resnet18_small(num_classes: int = 10, *, features: int = 64) -> Layer:
-    """ResNet-18 for small images, whose stem keeps their size: 11,173,962 parameters.
-
-    >>> resnet18_small().output_shape((32, 32, 3))
-    (10,)
-
-    Args:
-      num_classes: Outputs, at least 1.
-      features: Channels of the first stage, at least 1; each stage doubles them.
-    """
-    return _resnet(num_classes, features, (2, 2, 2, 2), stem=_small_stem)
-
-
-@register(input_shape=(32, 32, 3))
-def resnet20(num_classes: int = 10, *, features: int = 16) -> Layer:
-    """The paper's network of twenty layers for CIFAR-10: 269,722 parameters.
-
-    Its shortcuts have none: they leave out every other position and fill new channels with zeros
-    (the paper's option A).
-
-    >>> resnet20().output_shape((32, 32, 3))
-    (10,)
-
-    Args:
-      num_classes: Outputs, at least 1.
-      features: Channels of the first stage, at least 1; each stage doubles them.
-    """
-    return _resnet(num_classes, features, (3, 3, 3), stem=_small_stem, shortcut=_subsample)
-
-
-@register(input_shape=(32, 32, 3))
-def resnet56(num_classes: int = 10, *, features: int = 16) -> Layer:
-    """The paper's network of fifty-six layers for CIFAR-10: 853,018 parameters.
-
-    >>> resnet56().output_shape((32, 32, 3))
-    (10,)
-
-    Args:
-      num_classes: Outputs, at least 1.
-      features: Channels of the first stage, at least 1; each stage doubles them.
-    """
-    return _resnet(num_classes, features, (9, 9, 9), stem=_small_stem, shortcut=_subsample)
-
-
-def _large_stem(features: int) -> serial:
-    return serial(
-        conv(features, 7, strides=2, padding=3, use_bias=False), batch_norm(), relu,
-        max_pool(3, strides=2, padding=1),
+    return _network(
+        num_classes, stem, features, depths,
+        body=body, shortcut=_project, expansion=4 if bottleneck else 1, rate=drop_path_rate,
     )  # fmt: skip
 
 
-def _small_stem(features: int) -> serial:
-    return serial(conv(features, 3, padding=1, use_bias=False), batch_norm(), relu)
+def _small_resnet(
+    num_classes: int = 10, *, depths: tuple[int, ...], features: int, option_a: bool = False
+) -> Layer:
+    """Return a network for small images, whose stem keeps their size.
+
+    Args:
+      num_classes: Outputs; 0 leaves out the last layer.
+      depths: Blocks of each stage.
+      features: Channels of the first stage, at least 1; each stage doubles them.
+      option_a: Whether shortcuts leave out every other position and fill new channels with zeros
+        (the paper's option A), in place of a convolution.
+    """
+    shortcut = _subsample if option_a else _project
+    stem = {"stem": _conv_norm(features, 3)}
+    return _network(num_classes, stem, features, depths, body=_basic, shortcut=shortcut)
+
+
+def _conv_norm(features: int, kernel_size: int, strides: int = 1) -> serial:
+    return serial(_conv(features, kernel_size, strides), batch_norm(), relu)
+
+
+def _conv(features: int, kernel_size: int, strides: int = 1, groups: int = 1) -> Layer:
+    return conv(
+        features, kernel_size, strides=strides, padding=kernel_size // 2, groups=groups,
+        use_bias=False,
+    )  # fmt: skip
 
 
 def _basic(features: int, strides: int) -> serial:
     return serial(
-        conv(features, 3, strides=strides, padding=1, use_bias=False), batch_norm(), relu,
-        conv(features, 3, padding=1, use_bias=False), batch_norm(),
+        _conv(features, 3, strides), batch_norm(), relu,
+        _conv(features, 3), batch_norm(),
     )  # fmt: skip
 
 
-def _bottleneck(features: int, strides: int) -> serial:
-    inner = features // 4
+def _bottleneck(features: int, strides: int, inner: int, groups: int) -> serial:
     return serial(
-        conv(inner, 1, use_bias=False), batch_norm(), relu,
-        conv(inner, 3, strides=strides, padding=1, use_bias=False), batch_norm(), relu,
-        conv(features, 1, use_bias=False), batch_norm(),
+        _conv(inner, 1), batch_norm(), relu,
+        _conv(inner, 3, strides, groups), batch_norm(), relu,
+        _conv(features, 1), batch_norm(),
     )  # fmt: skip
 
 
 def _project(features: int, strides: int) -> serial:
-    return serial(conv(features, 1, strides=strides, use_bias=False), batch_norm())
+    return serial(_conv(features, 1, strides), batch_norm())
 
 
 def _subsample(features: int, strides: int) -> serial:
@@ -157,33 +112,86 @@ def double_channels(x: jax.Array) -> jax.Array:
     return jnp.concatenate([x, jnp.zeros_like(x)], axis=-1)
 
 
-def _resnet(
+def _network(
     num_classes: int,
+    stem: Mapping[str, Layer],
     features: int,
     depths: tuple[int, ...],
     *,
-    stem: Callable[[int], serial],
-    body: Callable[[int, int], serial] = _basic,
-    shortcut: Callable[[int, int], serial] = _project,
+    body: Callable[[int, int], serial],
+    shortcut: Callable[[int, int], serial],
     expansion: int = 1,
+    rate: float = 0.0,
 ) -> serial:
     """Return a network with one stage of that many blocks for each of ``depths``.
 
     Args:
       num_classes: Outputs.
+      stem: The first layers by name; they give `features` channels.
       features: Channels of the stem.
       depths: Blocks of each stage.
-      stem: Makes the first layers of the channels they give.
       body: Makes a block's body of the channels it gives and its strides.
       shortcut: Makes what stands beside a body that changes the shape, of the same.
       expansion: Channels of the first stage by those of the stem.
+      rate: Probability of dropping the last body; it grows linearly from 0.
     """
-    channels, stages = features, {}
+    channels, stages, count = features, {}, 0
     for index, depth in enumerate(depths):
-        inputs, channels = channels, features * expansion * 2**index
-        strides = 1 if index == 0 else 2
-        changes = strides > 1 or inputs != channels
-        first = residual(body(channels, strides), shortcut(channels, strides) if changes else None)
-        blocks = [first] + [residual(body(channels, 1))] * (depth - 1)
+        blocks: list[Layer] = []
+        for position in range(depth):
+            inputs, channels = channels, features * expansion * 2**index
+            strides = 2 if index > 0 and position == 0 else 1
+            changes = strides > 1 or inputs != channels
+            inner = body(channels, strides)
+            if rate:
+                drop = drop_path(rate * count / max(sum(depths) - 1, 1))
+                inner = serial(**dict(inner.children), drop_path=drop)
+            blocks.append(residual(inner, shortcut(channels, strides) if changes else None))
+            count += 1
         stages[f"stage_{index + 1}"] = serial(*(part for block in blocks for part in (block, relu)))
-    return serial(stem=stem(features), **stages, pool=global_avg_pool(), head=dense(num_classes))
+    return serial(**stem, **stages, **head(num_classes))
+
+
+_BOTTLENECK = {"bottleneck": True}
+_50, _101, _152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
+register_variants(
+    _resnet,
+    {
+        "resnet18": Variant(11_689_512, 1_814_073_344, {"depths": (2, 2, 2, 2)}),
+        "resnet34": Variant(21_797_672, 3_663_761_408, {"depths": _50}),
+        "resnet50": Variant(25_557_032, 4_089_184_256, {"depths": _50, **_BOTTLENECK}),
+        "resnet101": Variant(44_549_160, 7_801_405_440, {"depths": _101, **_BOTTLENECK}),
+        "resnet152": Variant(60_192_808, 11_513_626_624, {"depths": _152, **_BOTTLENECK}),
+    },
+    paper="He et al., 2015, arXiv 1512.03385",
+)
+register_variants(
+    _resnet,
+    {
+        "resnext50_32x4d": Variant(
+            25_028_904, 4_230_479_872, {"depths": _50, **_BOTTLENECK, "groups": 32, "width": 4}
+        )
+    },
+    paper="Xie et al., 2016, arXiv 1611.05431",
+)
+register_variants(
+    _resnet,
+    {
+        "wide_resnet50_2": Variant(
+            68_883_240, 11_398_021_120, {"depths": _50, **_BOTTLENECK, "width": 128}
+        )
+    },
+    paper="Zagoruyko and Komodakis, 2016, arXiv 1605.07146",
+)
+_SMALL = {"features": 16, "option_a": True}
+register_variants(
+    _small_resnet,
+    {
+        "resnet18_small": Variant(
+            11_173_962, 555_422_720, {"depths": (2, 2, 2, 2), "features": 64}, (32, 32, 3)
+        ),
+        "resnet20": Variant(269_722, 40_551_040, {"depths": (3, 3, 3), **_SMALL}, (32, 32, 3)),
+        "resnet56": Variant(853_018, 125_485_696, {"depths": (9, 9, 9), **_SMALL}, (32, 32, 3)),
+    },
+    paper="He et al., 2015, arXiv 1512.03385",
+)

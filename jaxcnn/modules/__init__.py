@@ -21,6 +21,7 @@ from jaxcnn.modules.initializers import Initializer, he_normal, zeros
 from jaxcnn.modules.linear import Conv, ConvTranspose, Dense
 from jaxcnn.modules.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from jaxcnn.modules.rewrites import mark_nondecreasing, pool_before_relu
+from jaxcnn.modules.scaling import LayerScale, PReLU
 
 __all__ = [
     "BatchNorm",
@@ -33,6 +34,8 @@ __all__ = [
     "Initializer",
     "InstanceNorm",
     "LayerNorm",
+    "LayerScale",
+    "PReLU",
     "Parallel",
     "Pyramid",
     "RMSNorm",

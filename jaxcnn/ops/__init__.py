@@ -16,6 +16,7 @@ from jaxcnn.ops.patches import fold, unfold
 from jaxcnn.ops.pooling import avg_pool, lp_pool, max_pool, sum_pool
 from jaxcnn.ops.resizing import channel_shuffle, depth_to_space, resize, space_to_depth, upsample
 from jaxcnn.ops.sampling import affine_grid, grid_sample, roi_align
+from jaxcnn.ops.scaling import prelu, standardize
 from jaxcnn.ops.unpooling import max_pool_with_indices, max_unpool
 
 __all__ = [
@@ -45,10 +46,12 @@ __all__ = [
     "max_pool_with_indices",
     "max_unpool",
     "pad",
+    "prelu",
     "resize",
     "roi_align",
     "space_to_depth",
     "spatial_dropout",
+    "standardize",
     "sum_pool",
     "unfold",
     "upsample",

@@ -33,11 +33,13 @@ from jaxcnn.layers import (
     identity,
     instance_norm,
     layer_norm,
+    layer_scale,
     local_response_norm,
     lp_pool,
     max_pool,
     pad,
     parallel,
+    prelu,
     remat,
     repeat,
     residual,
@@ -48,6 +50,7 @@ from jaxcnn.layers import (
     space_to_depth,
     spatial_dropout,
     squeeze_excite,
+    standardize,
     sum_pool,
     upsample,
 )
@@ -105,6 +108,9 @@ LAYERS = [
     (remat(serial(conv(4, 1), batch_norm())), IMAGE, 20 + 8, 8),
     (remat(conv(6, 3)), (6, 4, 6), 9 * 4 * 6 + 6, 0),
     (remat(relu), IMAGE, 0, 0),
+    (standardize((0.5, 0.4, 0.3, 0.2), 0.25), IMAGE, 0, 0),
+    (prelu(), IMAGE, 4, 0),
+    (layer_scale(init=1e-6), IMAGE, 4, 0),
     (squeeze_excite(ratio=2), IMAGE, 4 * 2 + 2 + 2 * 4 + 4, 0),
 ]  # fmt: skip
 every = pytest.mark.parametrize(

@@ -1,0 +1,198 @@
+"""Weights of timm and torchvision in and out: names, layouts, and what they expect of a picture."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from jaxcnn import shapes
+from jaxcnn.interchange.checkpoints import Checkpoint, open_checkpoint
+from jaxcnn.interchange.names import translate
+from jaxcnn.interchange.torch_names import CONVENTIONS, Convention
+from jaxcnn.modules import check_module
+from jaxcnn.modules.parameter_tree import arrays_of
+
+_HEAD = "head."
+_COUNTER = "num_batches_tracked"  # of batch norms; PyTorch alone needs it
+_SHOWN = 4  # names in an error
+_LINEAR = ":linear"
+
+
+@dataclass(frozen=True)
+class TorchWeights:
+    """The arrays of a checkpoint as those of a network here.
+
+    Attributes:
+      checkpoint: The file.
+      convention: How its arrays are named.
+      names: Names there by names here.
+    """
+
+    checkpoint: Checkpoint
+    convention: Convention
+    names: Mapping[str, str]
+
+    @property
+    def num_classes(self) -> int:
+        """Outputs of the checkpoint's head; 0 if it has none."""
+        name = self.names.get(f"{_HEAD}kernel")
+        return 0 if name is None else self.checkpoint.shapes[name][0]
+
+    def __call__(self, own: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return the arrays in the layout here, by the names of a module's own.
+
+        The head is left out where the module has another number of classes.
+
+        Args:
+          own: The module's arrays by name; only their shapes matter.
+
+        Raises:
+          ValueError: an array has another size.
+        """
+        arrays = self.checkpoint.read()
+        read, wrong = {}, []
+        first = next(iter(self.names))  # the kernel that reads the image
+        for name, like in own.items():
+            array, kernel = arrays[self.names[name]], _torch_shape(like.shape)
+            if name.startswith(_HEAD) and array.shape[0] != kernel[0]:
+                continue
+            if name == first and array.shape[1] != kernel[1]:
+                array = _with_channels(array, kernel[1])
+            if array.size == math.prod(kernel) and array.shape[:1] == kernel[:1]:
+                read[name] = _from_torch(array.reshape(kernel))
+            else:
+                wrong.append(f"{self.names[name]} {array.shape}, not {kernel}")
+        if wrong:
+            raise ValueError(
+                f"weights of other shapes in {self.checkpoint.path!r}: {_listed(wrong)}"
+            )
+        return read
+
+    def __hash__(self) -> int:
+        """Return a hash for descriptions with these weights."""
+        return hash(self.checkpoint.path)
+
+
+def read_torch(
+    weights: str,
+    family: str,
+    own: Mapping[str, shapes.Shape],
+    name: str,
+) -> TorchWeights:
+    """Return the arrays of a file for a network, after a check of every name and shape.
+
+    Args:
+      weights: As :func:`jaxcnn.interchange.checkpoints.open_checkpoint` takes it.
+      family: Name of the network's family.
+      own: Shapes of the network's arrays by name.
+      name: Name of the network, for the errors.
+
+    Raises:
+      ImportError: the file needs a package that is not installed.
+      ValueError: there is no such file, it is damaged, or its arrays are not those of the network;
+        the message lists names that are missing, unexpected, and of other shapes.
+    """
+    conventions = conventions_of(family)
+    if not conventions:
+        raise ValueError(f"there are no known weights of {name}: nothing says how they are named")
+    checkpoint = open_checkpoint(weights)
+    given = {each for each in checkpoint.shapes if not each.endswith(_COUNTER)}
+    found = [(_known(own, convention), convention) for convention in conventions]
+    names, convention = max(found, key=lambda each: len(given & set(each[0].values())))
+    ignored = {each for each in given if each.startswith(convention.ignored or ("\0",))}
+    headless = not given & {there for here, there in names.items() if here.startswith(_HEAD)}
+    if headless:  # saved by its owner without one
+        names = {here: there for here, there in names.items() if not here.startswith(_HEAD)}
+    theirs = set(names.values())
+    missing, unexpected = sorted(theirs - given), sorted(given - theirs - ignored)
+    wrong = [
+        f"{there} {checkpoint.shapes[there]}, not {_torch_shape(own[here])}"
+        for here, there in names.items()
+        if there in given
+        and not here.startswith(_HEAD)
+        and math.prod(checkpoint.shapes[there]) != math.prod(own[here])
+    ]
+    if missing or unexpected or wrong:
+        parts = {"missing": missing, "unexpected": unexpected, "of other shapes": wrong}
+        listed = "; ".join(f"{kind}: {_listed(each)}" for kind, each in parts.items() if each)
+        raise ValueError(f"{checkpoint.path!r} does not hold the weights of {name}: {listed}")
+    return TorchWeights(checkpoint, convention, names)
+
+
+def to_torch(model: nnx.Module, *, library: str = "timm") -> dict[str, Any]:
+    """Return the arrays of a network of the zoo as a state dict for PyTorch.
+
+    ``timm.create_model(name).load_state_dict(to_torch(model))`` computes what the model does.
+
+    Args:
+      model: A module of a network in :func:`jaxcnn.models.names`.
+      library: Whose names: ``"timm"``, or ``"torchvision"`` where timm lacks the network.
+
+    Raises:
+      TypeError: `model` is not a module.
+      ValueError: the names of the model's arrays are those of no family that the library has.
+    """
+    import torch
+
+    arrays = arrays_of(check_module("model", model))
+    for conventions in CONVENTIONS.values():
+        for convention in conventions:
+            names = translate(arrays, convention.names)
+            if convention.library == library and None not in names.values():
+                return {
+                    str(there).replace(_LINEAR, ""): torch.from_numpy(
+                        _to_torch(np.asarray(arrays[here]), _LINEAR in str(there)).copy()
+                    )
+                    for here, there in names.items()
+                }
+    raise ValueError(
+        f"the model's arrays are named as in no network that {library} has. Received: "
+        f"{_listed(list(arrays))}"
+    )
+
+
+def conventions_of(family: str) -> tuple[Convention, ...]:
+    """Return how the arrays of a family are named elsewhere; empty where nobody said."""
+    return CONVENTIONS.get(family, ())
+
+
+def _known(own: Mapping[str, Any], convention: Convention) -> dict[str, str]:
+    """Return the names there by those here, all of which must have one."""
+    names = translate(own, convention.names)
+    unnamed = [name for name, there in names.items() if there is None]
+    assert not unnamed, f"no name in {convention.library}: {unnamed}"
+    return {here: str(there).replace(_LINEAR, "") for here, there in names.items()}
+
+
+def _torch_shape(shape: Sequence[int]) -> shapes.Shape:
+    """Return the shape in PyTorch of an array here: a kernel's features come first."""
+    return (*shape[::-1][:2], *shape[:-2])
+
+
+def _from_torch(array: np.ndarray) -> np.ndarray:
+    return array.transpose(*range(2, array.ndim), 1, 0) if array.ndim > 1 else array
+
+
+def _to_torch(array: np.ndarray, linear: bool) -> np.ndarray:
+    turned = array.transpose(-1, -2, *range(array.ndim - 2)) if array.ndim > 1 else array
+    return turned.reshape(turned.shape[:2]) if linear else turned
+
+
+def _with_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """Return a kernel for another number of input channels, as timm adapts one.
+
+    A gray image is one of three equal channels; further channels read copies, scaled so that the
+    sum over equal channels stays.
+    """
+    if channels == 1:
+        return kernel.sum(axis=1, keepdims=True)
+    read = np.arange(channels) % kernel.shape[1]
+    return kernel[:, read] * np.float32(kernel.shape[1] / channels)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,163 @@
+"""Descriptions of the models by name: as they are, with trained weights, or their feature maps."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from jaxcnn import arguments
+from jaxcnn.interchange.torch import TorchWeights, read_torch
+from jaxcnn.layers import Layer, Preprocessing, pretrained, pyramid, serial, standardize
+from jaxcnn.layers.feature_maps import jump_of
+from jaxcnn.layers.layer import as_layer
+from jaxcnn.layers.weights import array_shapes
+from jaxcnn.models.classes import imagenet_classes
+from jaxcnn.models.registry import Entry, Info, find_entry, option_names
+
+# The children of a network that keep the spatial axes begin so.
+_TRUNK = ("normalize", "stem", "stage")
+_CLASSES = "num_classes"
+_IMAGENET = 1000  # classes
+
+
+@overload
+def create(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    input_channels: int = 3,
+    features_only: Literal[False] = False,
+    **options: Any,
+) -> Layer: ...
+@overload
+def create(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    input_channels: int = 3,
+    features_only: Literal[True],
+    **options: Any,
+) -> pyramid: ...
+def create(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    input_channels: int = 3,
+    features_only: bool = False,
+    **options: Any,
+) -> Layer | pyramid:
+    """Return the description of a model.
+
+    >>> create("mnist_cnn", num_classes=5).output_shape((28, 28, 1))
+    (5,)
+    >>> maps = create("resnet18", features_only=True)
+    >>> maps.strides((224, 224, 3))
+    (2, 4, 8, 16, 32)
+
+    With weights, the description begins with ``normalize``, which makes of an image in 0…1 what the
+    weights expect, and its ``preprocessing`` says what they expect of a picture.
+
+    Args:
+      name: A name in :func:`names`, or ``"package.module:network"`` for a description, or a
+        function that returns one, in a module that Python can import.
+      weights: Trained weights that ``build`` gives the module: a file of safetensors or PyTorch
+        with the names of timm or torchvision, or ``"hf:timm/…"`` on Hugging Face's hub. Another
+        ``num_classes`` than theirs takes all of them but the last layer.
+      input_channels: Channels of the images for the weights; the first kernel, of 3 channels, is
+        summed for 1, and repeated and scaled for another number, as in timm.
+      features_only: Whether to return a :class:`jaxcnn.pyramid` of the model's feature maps, the
+        last of each resolution, in place of the whole network.
+      **options: Options of the model, such as ``num_classes``, of which 0 leaves out the last
+        layer.
+
+    Raises:
+      ImportError: the weights need a package that is not installed.
+      TypeError: the function returns something else than a description.
+      ValueError: there is no such model, module or option, and the message names the nearest; or
+        the weights are not of this model.
+    """
+    known = option_names(name)
+    for option in options:
+        arguments.check_known(f"option of {name}", option, known)
+    entry = find_entry(name)
+    if weights is None:
+        if input_channels != 3:
+            raise ValueError(
+                "input_channels is for weights; without, a model takes the channels of the "
+                f"input_shape that it is built for. Received: input_channels={input_channels}"
+            )
+        network = as_layer(entry.builder(**options), name)
+        return _feature_maps(network, entry.info) if features_only else network
+    return _trained(entry, weights, options, input_channels, features_only)
+
+
+def _trained(
+    entry: Entry,
+    path: str | Path,
+    options: Mapping[str, Any],
+    input_channels: int,
+    features_only: bool,
+) -> Layer | pyramid:
+    """Return a model with the weights in a file."""
+    info, shape = entry.info, entry.info.input_shape
+    if shape is None:
+        raise ValueError(f"weights are for a registered model. Received: {info.name}")
+    arguments.check_integer("input_channels", input_channels, minimum=1)
+    whole = {name: value for name, value in options.items() if name != _CLASSES}
+    network = entry.builder(**whole)
+    weights = read_torch(str(path), entry.family, array_shapes(network, shape), info.name)
+    classes = options.get(_CLASSES)
+    expected = network.output_shape(shape)[-1]
+    if classes is None and weights.num_classes != expected:
+        raise ValueError(
+            f"{str(path)!r} is for {weights.num_classes} classes, and {info.name} has {expected}: "
+            f"give {_CLASSES}={weights.num_classes}, or another number to take all but the last "
+            f"layer, with 0 for none"
+        )
+    chosen = {**weights.convention.options, **whole}
+    network = entry.builder(**chosen, **({} if classes is None else {_CLASSES: classes}))
+    preprocessing = _preprocessing(weights, shape, input_channels)
+    normalize = standardize(preprocessing.mean, preprocessing.std)
+    body = serial(normalize=normalize, **dict(vars(network)["children"]))
+    if not features_only:
+        return pretrained(body, weights, preprocessing=preprocessing)
+    maps = _feature_maps(body, info)
+    return pyramid(pretrained(maps.body, weights, preprocessing=preprocessing), maps.names)
+
+
+def _preprocessing(weights: TorchWeights, shape: tuple[int, ...], channels: int) -> Preprocessing:
+    """Return what weights expect, as their owner or else their library says."""
+    convention = weights.convention
+    config = weights.checkpoint.config.get("pretrained_cfg", {})
+    mean, std = (
+        tuple(config.get(name, known))
+        for name, known in zip(("mean", "std"), convention.mean_std, strict=True)
+    )
+    if channels != len(mean):  # as many of their mean
+        mean, std = ((sum(each) / len(each),) * channels for each in (mean, std))
+    _, *size = config.get("input_size", (None, *shape[:2]))
+    classes = imagenet_classes() if weights.num_classes == _IMAGENET else ()
+    return Preprocessing(
+        image_size=(size[0], size[1]),
+        mean=mean,
+        std=std,
+        interpolation=config.get("interpolation", convention.interpolation),
+        crop_share=config.get("crop_pct", convention.crop_share),
+        class_names=tuple(weights.checkpoint.config.get("label_names", classes)),
+    )
+
+
+def _feature_maps(network: Layer, info: Info) -> pyramid:
+    """Return the stem and the stages of a network as a pyramid."""
+    children = dict(getattr(network, "children", ()))
+    trunk = {each: layer for each, layer in children.items() if each.startswith(_TRUNK)}
+    if not trunk or info.input_shape is None:
+        raise ValueError(
+            f"features_only needs a model with stages. Received: {info.name}, whose layers are "
+            f"{', '.join(children)}"
+        )
+    body = serial(**trunk)
+    jumps = {step.path[0]: jump_of(step) for step in body.walk(info.input_shape)}
+    jumps.pop("normalize", None)
+    # Later children of the same jump replace earlier ones.
+    last = {jump: name for name, jump in jumps.items()}
+    return pyramid(body, tuple(last.values()))
