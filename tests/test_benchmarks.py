@@ -33,7 +33,7 @@ def test_published_parameter_counts(networks):
     """A dense layer of 1,280 to 10 in place of 1,000 is what the second one lacks."""
     cases = networks.CASES
     assert parameters(cases["resnet18"]) == 11_173_962
-    assert parameters(cases["mobilenet_v2"]) == 1_968_680 - 1281 * 990
+    assert parameters(cases["mobilenetv2"]) == 1_968_680 - 1281 * 990
 
 
 def test_arithmetic(networks):

@@ -12,7 +12,7 @@ GOALS = {
     "mnist_cnn": Goal(0.4 if jax.__version_info__ >= (0, 12) else 0.25, 0.75),
     "letters_cnn": Goal(0.8, 1.0),
     "resnet18": Goal(0.8, 1.0),
-    "mobilenet_v2": Goal(0.2, 1.0),
+    "mobilenetv2": Goal(0.2, 1.0),
     "cnn_3d": Goal(0.15, 1.0),
     "cnn_1d": Goal(0.8, 1.0),
 }

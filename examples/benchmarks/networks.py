@@ -64,9 +64,7 @@ CASES = {
     "mnist_cnn": Case(cnn.models.create("mnist_cnn"), (28, 28, 1), 128),
     "letters_cnn": Case(cnn.models.create("letters_cnn"), (128, 128, 1), 32),
     "resnet18": Case(cnn.models.create("resnet18_small"), (32, 32, 3), 32),
-    "mobilenet_v2": Case(
-        cnn.models.create("mobilenet_v2", num_classes=10, width=0.5), (96, 96, 3), 16
-    ),
+    "mobilenetv2": Case(cnn.models.create("mobilenetv2_050", num_classes=10), (96, 96, 3), 16),
     "cnn_3d": Case(cnn_3d(), (16, 32, 32, 3), 8),
     "cnn_1d": Case(cnn_1d(), (1024, 16), 64),
 }

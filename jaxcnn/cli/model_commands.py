@@ -27,17 +27,40 @@ def summary(
     print(summarize(network, shape, explain=explain))
 
 
-def list_models() -> None:
-    """List the models that can be trained."""
+def list_models(
+    pattern: Annotated[
+        str, typer.Argument(help="Names to list, with * for any letters, such as 'resnet*'.")
+    ] = "*",
+) -> None:
+    """List the models: image, parameters, multiply-adds, readable weights, and paper."""
     from jaxcnn import models
     from jaxcnn.insight import summarize
 
-    names = models.names()
-    width = max(map(len, names))
-    for name in names:
-        shape = models.input_shape(name)
-        parameters = summarize(models.create(name), shape).trainable
-        print(f"{name:<{width}}  {','.join(map(str, shape)):<10}  {parameters:>10,} parameters")
+    names = models.names(pattern)
+    if not names:
+        raise ValueError(f"no model has a name like {pattern!r}: `jaxcnn models` lists them all")
+    rows = [("model", "input", "parameters", "multiply-adds", "weights", "paper")]
+    for info in map(models.info, names):
+        assert info.input_shape is not None  # every registered model has one
+        parameters, multiply_adds = info.parameters, info.multiply_adds
+        if parameters is None or multiply_adds is None:  # a model of the user's
+            network = models.create(info.name)
+            parameters = summarize(network, info.input_shape).trainable
+            multiply_adds = network.multiply_adds(info.input_shape)
+        rows.append(
+            (
+                info.name,
+                ",".join(map(str, info.input_shape)),
+                f"{parameters:,}",
+                f"{multiply_adds:,}",
+                ", ".join(info.weights) or "–",
+                info.paper or "–",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, widths, "<<>><<", strict=True)
+        print("  ".join(f"{cell:{side}{width}}" for cell, width, side in cells).rstrip())
 
 
 def _parse_shape(text: str) -> shapes.Shape:

@@ -1,13 +1,14 @@
 """Names of arrays in two libraries, translated by rules.
 
-A rule maps the path of a layer here to that of a layer there. In both, ``{i}`` stands for a number;
-there it may be shifted, ``{i-1}``, and ``{n}`` is the number of the block, counted through all
-stages from 0. What stands in brackets may be missing: ``stage_{i}.block_{j}.[body.]conv_1``.
+A rule maps the path of a layer here to that of a layer there. In both, ``{i}``, ``{j}`` and ``{k}``
+stand for a number; there it may be shifted, ``{i-1}``, and ``{n}`` is the number of the block
+``{i}``, ``{j}``, counted through all stages from 0. Other slots stand for a name, ``{path}`` for
+several. What stands in brackets may be missing: ``stage_{i}.block_{j}.[body.]conv_1``.
 """
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 # What the arrays of a layer are called in PyTorch.
@@ -19,6 +20,7 @@ ARRAYS = {
     "mean": "running_mean",
     "var": "running_var",
 }
+_FILLING = {"i": r"\d+", "j": r"\d+", "k": r"\d+", "path": r"[A-Za-z0-9_.]+?"}
 _SLOT = re.compile(r"\{(\w+)(?:([+-])(\d+))?\}")
 
 
@@ -38,7 +40,7 @@ def translate(names: Iterable[str], rules: Mapping[str, str]) -> dict[str, str |
     """
     compiled = [(_pattern(ours), theirs) for ours, theirs in rules.items()]
     found = {name: _match(name, compiled) for name in names}
-    blocks = sorted({match.block for match in found.values() if match is not None})
+    blocks = sorted({match.block for match in found.values() if match and match.block})
     return {
         name: None if match is None else match.translated(blocks) for name, match in found.items()
     }
@@ -46,23 +48,24 @@ def translate(names: Iterable[str], rules: Mapping[str, str]) -> dict[str, str |
 
 @dataclass(frozen=True)
 class _Match:
-    """A name that fits a rule: the numbers in it, the path there, and the end that is added."""
+    """A name that fits a rule: what fills its slots, the path there, and the end that is added."""
 
-    numbers: Mapping[str, int]
+    filled: Mapping[str, str]
     theirs: str
     end: str
 
     @property
-    def block(self) -> tuple[int, int]:
-        """The numbers of stage and block; all that is in no block counts as one before them."""
-        return self.numbers.get("i", -1), self.numbers.get("j", -1)
+    def block(self) -> tuple[int, int] | None:
+        """The numbers of stage and block, if the layer is in one."""
+        if not {"i", "j"} <= self.filled.keys():
+            return None
+        return int(self.filled["i"]), int(self.filled["j"])
 
-    def translated(self, blocks: list[tuple[int, int]]) -> str:
-        inner = [block for block in blocks if -1 not in block]
-        numbers = dict(self.numbers)
-        if self.block in inner:
-            numbers["n"] = inner.index(self.block)
-        return _SLOT.sub(functools.partial(_shifted, numbers), self.theirs) + self.end
+    def translated(self, blocks: Sequence[tuple[int, int]]) -> str:
+        filled = dict(self.filled)
+        if self.block is not None:
+            filled["n"] = str(blocks.index(self.block))
+        return _SLOT.sub(functools.partial(_shifted, filled), self.theirs) + self.end
 
 
 def _match(name: str, rules: list[tuple[re.Pattern[str], str]]) -> _Match | None:
@@ -71,17 +74,22 @@ def _match(name: str, rules: list[tuple[re.Pattern[str], str]]) -> _Match | None
         for tried, end in ((name, ""), (path, f".{ARRAYS.get(array, array)}")):
             match = pattern.fullmatch(tried)
             if match is not None:
-                numbers = {slot: int(number) for slot, number in match.groupdict().items()}
-                return _Match(numbers, theirs, end)
+                return _Match(match.groupdict(), theirs, end)
     return None
 
 
 def _pattern(ours: str) -> re.Pattern[str]:
     escaped = re.escape(ours).replace(r"\[", "(?:").replace(r"\]", ")?")
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>\\d+)", escaped))
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", _slot, escaped))
 
 
-def _shifted(numbers: Mapping[str, int], slot: re.Match[str]) -> str:
+def _slot(slot: re.Match[str]) -> str:
+    name = slot[1]
+    return f"(?P<{name}>{_FILLING.get(name, r'[A-Za-z0-9_]+')})"
+
+
+def _shifted(filled: Mapping[str, str], slot: re.Match[str]) -> str:
     name, sign, shift = slot.groups()
-    by = int(shift or 0)
-    return str(numbers[name] + (-by if sign == "-" else by))
+    if not sign:
+        return filled[name]
+    return str(int(filled[name]) + int(f"{sign}{shift}"))

@@ -18,7 +18,7 @@ from jaxcnn.modules.parameter_tree import arrays_of
 _HEAD = "head."
 _COUNTER = "num_batches_tracked"  # of batch norms; PyTorch alone needs it
 _SHOWN = 4  # names in an error
-_LINEAR = ":linear"
+_LINEAR, _CONV = ":linear", ":conv"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class TorchWeights:
         """
         arrays = self.checkpoint.read()
         read, wrong = {}, []
-        first = next(iter(self.names))  # the kernel that reads the image
+        first = next(name for name in self.names if name.endswith("kernel"))  # reads the image
         for name, like in own.items():
             array, kernel = arrays[self.names[name]], _torch_shape(like.shape)
             if name.startswith(_HEAD) and array.shape[0] != kernel[0]:
@@ -140,11 +140,11 @@ def to_torch(model: nnx.Module, *, library: str = "timm") -> dict[str, Any]:
     arrays = arrays_of(check_module("model", model))
     for conventions in CONVENTIONS.values():
         for convention in conventions:
-            names = translate(arrays, convention.names)
-            if convention.library == library and None not in names.values():
+            names = translate(arrays, convention.rules(arrays))
+            if library in convention.libraries and None not in names.values():
                 return {
-                    str(there).replace(_LINEAR, ""): torch.from_numpy(
-                        _to_torch(np.asarray(arrays[here]), _LINEAR in str(there)).copy()
+                    _plain(str(there)): torch.from_numpy(
+                        _to_torch(np.asarray(arrays[here]), str(there)).copy()
                     )
                     for here, there in names.items()
                 }
@@ -161,10 +161,10 @@ def conventions_of(family: str) -> tuple[Convention, ...]:
 
 def _known(own: Mapping[str, Any], convention: Convention) -> dict[str, str]:
     """Return the names there by those here, all of which must have one."""
-    names = translate(own, convention.names)
+    names = translate(own, convention.rules(own))
     unnamed = [name for name, there in names.items() if there is None]
-    assert not unnamed, f"no name in {convention.library}: {unnamed}"
-    return {here: str(there).replace(_LINEAR, "") for here, there in names.items()}
+    assert not unnamed, f"no name in {convention.libraries}: {unnamed}"
+    return {here: _plain(str(there)) for here, there in names.items()}
 
 
 def _torch_shape(shape: Sequence[int]) -> shapes.Shape:
@@ -176,9 +176,19 @@ def _from_torch(array: np.ndarray) -> np.ndarray:
     return array.transpose(*range(2, array.ndim), 1, 0) if array.ndim > 1 else array
 
 
-def _to_torch(array: np.ndarray, linear: bool) -> np.ndarray:
-    turned = array.transpose(-1, -2, *range(array.ndim - 2)) if array.ndim > 1 else array
-    return turned.reshape(turned.shape[:2]) if linear else turned
+def _to_torch(array: np.ndarray, name: str) -> np.ndarray:
+    """Return an array in PyTorch's layout; the name says whether it has other axes there."""
+    if array.ndim == 1:
+        return array
+    turned = array.transpose(-1, -2, *range(array.ndim - 2))
+    if _LINEAR in name:
+        return turned.reshape(len(turned), -1)
+    return turned[..., None, None] if _CONV in name else turned
+
+
+def _plain(name: str) -> str:
+    """Return a name there without what it says of the axes."""
+    return name.replace(_LINEAR, "").replace(_CONV, "")
 
 
 def _with_channels(kernel: np.ndarray, channels: int) -> np.ndarray:

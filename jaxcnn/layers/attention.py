@@ -20,19 +20,21 @@ class squeeze_excite(Composite):
     """Multiply each channel by a weight computed from the whole image (Hu et al., 2018).
 
     The means of the channels pass through two convolutions of size 1, the first of which reduces
-    the channels to ``1 / ratio`` of their number.
+    the channels to ``1 / ratio`` of their number, or to `features`.
 
     >>> squeeze_excite(ratio=4).output_shape((28, 28, 32))
     (28, 28, 32)
 
     Attributes:
       ratio: Factor by which the channels are reduced between the convolutions, at least 1.
+      features: Channels between the convolutions, at least 1; ``None`` takes the ratio.
       activation: Function between the two convolutions.
       gate: Function after the second one.
     """
 
     _: KW_ONLY
     ratio: int = 16
+    features: int | None = None
     activation: LayerLike = jax.nn.relu
     gate: LayerLike = jax.nn.sigmoid
 
@@ -40,6 +42,8 @@ class squeeze_excite(Composite):
         """Check the ratio and the functions."""
         super().__post_init__()
         arguments.check_integer("ratio", self.ratio, minimum=1)
+        if self.features is not None:
+            arguments.check_integer("features", self.features, minimum=1)
         as_layer(self.activation, "activation")
         as_layer(self.gate, "gate")
 
@@ -55,7 +59,7 @@ class squeeze_excite(Composite):
         channels = shapes.image_shape(input_shape)[-1]
         weights = serial(
             global_avg_pool(keepdims=True),
-            conv(max(channels // self.ratio, 1), 1), self.activation,
+            conv(self.features or max(channels // self.ratio, 1), 1), self.activation,
             conv(channels, 1), self.gate,
         )  # fmt: skip
         return parallel(input=identity(), weights=weights, combine="multiply")

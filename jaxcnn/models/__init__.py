@@ -1,6 +1,23 @@
 """The zoo: networks as compositions of layers, by name."""
 
-from jaxcnn.models import airbench, course, mobilenet, resnet, tiny  # noqa: F401 – registers their models
+from jaxcnn.models import (  # noqa: F401 – each registers its models
+    airbench,
+    alexnet,
+    convnext,
+    course,
+    densenet,
+    efficientnet,
+    inception,
+    mobilenet,
+    regnet,
+    resnet,
+    shufflenet,
+    squeezenet,
+    temporal,
+    tiny,
+    vgg,
+    video,
+)
 from jaxcnn.models.classes import imagenet_classes
 from jaxcnn.models.creation import create
 from jaxcnn.models.registry import (

@@ -12,7 +12,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import checks, shapes
-from jaxcnn.layers import Layer, batch_norm, conv, dense, flatten, max_pool, serial
+from jaxcnn.layers import Layer, batch_norm, conv, flatten, max_pool, serial
+from jaxcnn.layers.layer import as_layer
+from jaxcnn.models.head import last
 from jaxcnn.models.registry import register
 from jaxcnn.modules import Initializer
 from jaxcnn.runtime import run_once
@@ -63,7 +65,13 @@ def whiten_first(model: nnx.Module, images: jax.Array | np.ndarray) -> nnx.Modul
     return whitened
 
 
-@register(input_shape=(32, 32, 3), prepare=whiten_first)
+@register(
+    input_shape=(32, 32, 3),
+    paper="Jordan, 2024, arXiv 2404.00498",
+    parameters=1_971_640,
+    multiply_adds=118_147_360,
+    prepare=whiten_first,
+)
 def airbench(num_classes: int = 10, *, features: tuple[int, int, int] = (64, 256, 256)) -> Layer:
     """Eight layers that learn CIFAR-10 in seconds: 1,971,640 parameters.
 
@@ -75,7 +83,7 @@ def airbench(num_classes: int = 10, *, features: tuple[int, int, int] = (64, 256
     (10,)
 
     Args:
-      num_classes: Number of outputs, at least 1.
+      num_classes: Outputs; 0 leaves out the last layer.
       features: Number of channels of each of the three stages, at least 1.
 
     Raises:
@@ -84,6 +92,7 @@ def airbench(num_classes: int = 10, *, features: tuple[int, int, int] = (64, 256
     if len(features) != 3:
         raise ValueError(f"features must be three, one per stage. Received: features={features}")
     first, second, third = features
+    classifier = last(num_classes, use_bias=False, kernel_init=uniform)
     return serial(
         stem=serial(conv(24, 2), _gelu),
         stage_1=_stage(first),
@@ -91,8 +100,7 @@ def airbench(num_classes: int = 10, *, features: tuple[int, int, int] = (64, 256
         stage_3=_stage(third),
         pool=max_pool(3),
         flatten=flatten(),
-        head=dense(num_classes, use_bias=False, kernel_init=uniform),
-        scale=ninth,
+        **(classifier | {"scale": as_layer(ninth)} if classifier else {}),
     )
 
 

@@ -1,5 +1,7 @@
 """The last layers of a classifier."""
 
+from typing import Any
+
 from jaxcnn import arguments
 from jaxcnn.layers import Layer, dense, dropout, global_avg_pool
 
@@ -15,7 +17,22 @@ def head(num_classes: int, *, rate: float | None = None) -> dict[str, Layer]:
     return {"pool": global_avg_pool(), **drop, **last(num_classes)}
 
 
-def last(num_classes: int) -> dict[str, Layer]:
-    """Return the last dense layer by its name; none for 0 classes."""
+def last(num_classes: int, **options: Any) -> dict[str, Layer]:
+    """Return the last dense layer by its name; none for 0 classes.
+
+    Args:
+      num_classes: Outputs.
+      **options: Options of the layer.
+    """
+    return dict(zip(("head",), outputs(num_classes, **options), strict=False))
+
+
+def outputs(num_classes: int, **options: Any) -> tuple[Layer, ...]:
+    """Return the last dense layer alone; none for 0 classes.
+
+    Args:
+      num_classes: Outputs.
+      **options: Options of the layer.
+    """
     classes = arguments.check_integer("num_classes", num_classes, minimum=0)
-    return {"head": dense(classes)} if classes else {}
+    return (dense(classes, **options),) if classes else ()

@@ -77,7 +77,12 @@ _registry: dict[str, Entry] = {}
 
 
 def register(
-    input_shape: Sequence[int], *, paper: str | None = None, prepare: Prepare | None = None
+    input_shape: Sequence[int],
+    *,
+    paper: str | None = None,
+    parameters: int | None = None,
+    multiply_adds: int | None = None,
+    prepare: Prepare | None = None,
 ) -> Callable[[Builder], Builder]:
     """Return a decorator that adds a function to the registry under its name.
 
@@ -91,6 +96,8 @@ def register(
     Args:
       input_shape: Shape of one example that the model was designed for.
       paper: Where it was published.
+      parameters: Number of parameters that training changes, as :func:`info` tells it.
+      multiply_adds: Number of multiply-adds of one example of `input_shape`.
       prepare: Maps a new module of the model and the training images to the module that training
         starts from; ``None`` if the model needs no preparation.
 
@@ -110,7 +117,14 @@ def register(
                 f"there is a model {name!r} already, of {taken.builder.__module__}: rename the "
                 "function"
             )
-        _registry[name] = Entry(builder, Info(name=name, input_shape=shape, paper=paper), prepare)
+        info = Info(
+            name=name,
+            input_shape=shape,
+            paper=paper,
+            parameters=parameters,
+            multiply_adds=multiply_adds,
+        )
+        _registry[name] = Entry(builder, info, prepare)
         return builder
 
     return add
@@ -212,8 +226,8 @@ def info(name: str) -> Info:
       ValueError: there is no such model, and the message names the nearest.
     """
     found = find_entry(name)
-    libraries = tuple(each.library for each in conventions_of(found.family))
-    return dataclasses.replace(found.info, weights=libraries)
+    libraries = (name for each in conventions_of(found.family) for name in each.libraries)
+    return dataclasses.replace(found.info, weights=tuple(libraries))
 
 
 def input_shape(name: str) -> shapes.Shape:

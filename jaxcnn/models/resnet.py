@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax.nn import relu
 
-from jaxcnn.layers import Layer, avg_pool, batch_norm, conv, drop_path, max_pool, residual, serial
+from jaxcnn.layers import Layer, avg_pool, drop_path, max_pool, residual, serial
+from jaxcnn.models.blocks import conv_norm, drop_rates
 from jaxcnn.models.head import head
 from jaxcnn.models.registry import Variant, register_variants
 
@@ -41,18 +42,18 @@ def _resnet(
       drop_path_rate: Probability of dropping the last block; it grows linearly from 0.
     """
     stem = {
-        "stem": _conv_norm(features, 7, 2),
+        "stem": serial(*conv_norm(features, 7, 2)),
         "stem_pool": max_pool(3, strides=2, padding=1),
     }
 
     def body(features: int, strides: int) -> serial:
         if not bottleneck:
-            return _basic(features, strides)
+            return basic(features, strides)
         return _bottleneck(features, strides, features // 4 * width // 64 * groups, groups)
 
-    return _network(
+    return staged(
         num_classes, stem, features, depths,
-        body=body, shortcut=_project, expansion=4 if bottleneck else 1, rate=drop_path_rate,
+        body=body, shortcut=project, expansion=4 if bottleneck else 1, rate=drop_path_rate,
     )  # fmt: skip
 
 
@@ -68,39 +69,27 @@ def _small_resnet(
       option_a: Whether shortcuts leave out every other position and fill new channels with zeros
         (the paper's option A), in place of a convolution.
     """
-    shortcut = _subsample if option_a else _project
-    stem = {"stem": _conv_norm(features, 3)}
-    return _network(num_classes, stem, features, depths, body=_basic, shortcut=shortcut)
+    shortcut = _subsample if option_a else project
+    stem = {"stem": serial(*conv_norm(features, 3))}
+    return staged(num_classes, stem, features, depths, body=basic, shortcut=shortcut)
 
 
-def _conv_norm(features: int, kernel_size: int, strides: int = 1) -> serial:
-    return serial(_conv(features, kernel_size, strides), batch_norm(), relu)
-
-
-def _conv(features: int, kernel_size: int, strides: int = 1, groups: int = 1) -> Layer:
-    return conv(
-        features, kernel_size, strides=strides, padding=kernel_size // 2, groups=groups,
-        use_bias=False,
-    )  # fmt: skip
-
-
-def _basic(features: int, strides: int) -> serial:
-    return serial(
-        _conv(features, 3, strides), batch_norm(), relu,
-        _conv(features, 3), batch_norm(),
-    )  # fmt: skip
+def basic(features: int, strides: int) -> serial:
+    """Return the body of a block of two convolutions of size 3."""
+    return serial(*conv_norm(features, 3, strides), *conv_norm(features, 3, activation=None))
 
 
 def _bottleneck(features: int, strides: int, inner: int, groups: int) -> serial:
     return serial(
-        _conv(inner, 1), batch_norm(), relu,
-        _conv(inner, 3, strides, groups), batch_norm(), relu,
-        _conv(features, 1), batch_norm(),
-    )  # fmt: skip
+        *conv_norm(inner, 1),
+        *conv_norm(inner, 3, strides, groups=groups),
+        *conv_norm(features, 1, activation=None),
+    )
 
 
-def _project(features: int, strides: int) -> serial:
-    return serial(_conv(features, 1, strides), batch_norm())
+def project(features: int, strides: int) -> serial:
+    """Return what stands beside a body that changes the shape: a convolution of size 1."""
+    return serial(*conv_norm(features, 1, strides, activation=None))
 
 
 def _subsample(features: int, strides: int) -> serial:
@@ -112,7 +101,7 @@ def double_channels(x: jax.Array) -> jax.Array:
     return jnp.concatenate([x, jnp.zeros_like(x)], axis=-1)
 
 
-def _network(
+def staged(
     num_classes: int,
     stem: Mapping[str, Layer],
     features: int,
@@ -135,19 +124,17 @@ def _network(
       expansion: Channels of the first stage by those of the stem.
       rate: Probability of dropping the last body; it grows linearly from 0.
     """
-    channels, stages, count = features, {}, 0
+    channels, stages, rates = features, {}, drop_rates(rate, depths)
     for index, depth in enumerate(depths):
         blocks: list[Layer] = []
         for position in range(depth):
-            inputs, channels = channels, features * expansion * 2**index
+            inputs, channels, drop = channels, features * expansion * 2**index, next(rates)
             strides = 2 if index > 0 and position == 0 else 1
-            changes = strides > 1 or inputs != channels
             inner = body(channels, strides)
-            if rate:
-                drop = drop_path(rate * count / max(sum(depths) - 1, 1))
-                inner = serial(**dict(inner.children), drop_path=drop)
+            if drop:
+                inner = serial(**dict(inner.children), drop_path=drop_path(drop))
+            changes = strides > 1 or inputs != channels
             blocks.append(residual(inner, shortcut(channels, strides) if changes else None))
-            count += 1
         stages[f"stage_{index + 1}"] = serial(*(part for block in blocks for part in (block, relu)))
     return serial(**stem, **stages, **head(num_classes))
 

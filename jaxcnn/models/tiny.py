@@ -2,11 +2,12 @@
 
 from jax.nn import relu
 
-from jaxcnn.layers import Layer, batch_norm, conv, dense, global_avg_pool, max_pool, serial
+from jaxcnn.layers import Layer, batch_norm, conv, max_pool, serial
+from jaxcnn.models.head import head
 from jaxcnn.models.registry import register
 
 
-@register(input_shape=(28, 28, 1))
+@register(input_shape=(28, 28, 1), parameters=14_458, multiply_adds=1_467_968)
 def tiny_cnn(num_classes: int = 10, *, features: int = 16) -> Layer:
     """Three convolutions and a mean, for digits of 28×28 or 8×8: 14,458 parameters.
 
@@ -17,12 +18,12 @@ def tiny_cnn(num_classes: int = 10, *, features: int = 16) -> Layer:
     ((10,), (10,))
 
     Args:
-      num_classes: Outputs, at least 1.
+      num_classes: Outputs; 0 leaves out the last layer.
       features: Channels of the first convolution, at least 1; the others have twice as many.
     """
     return serial(
         conv(features, 3, padding=1, use_bias=False), batch_norm(), relu, max_pool(2),
         conv(2 * features, 3, padding=1, use_bias=False), batch_norm(), relu, max_pool(2),
         conv(2 * features, 3, padding=1, use_bias=False), batch_norm(), relu,
-        pool=global_avg_pool(), head=dense(num_classes),
+        **head(num_classes),
     )  # fmt: skip

@@ -6,6 +6,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, checks, ops
+from jaxcnn.ops.primitives.channels import spread
 from jaxcnn.other_names import Explained
 
 
@@ -87,7 +88,7 @@ class LayerScale(Explained, nnx.Module):
         x = checks.array("x", x)
         checks.floating("x", x)
         checks.channels("x", x, self.scale.shape[0], owner="scale does")
-        return x * self.scale[...].astype(x.dtype)
+        return x * spread(self.scale[...].astype(x.dtype), x)
 
 
 def _constant(features: int, init: float, param_dtype: DTypeLike) -> nnx.Param[jax.Array]:

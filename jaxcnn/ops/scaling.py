@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn import arguments, checks
+from jaxcnn.ops.primitives.channels import spread
 
 
 def standardize(
@@ -29,7 +30,9 @@ def standardize(
     x = checks.array("x", x)
     checks.floating("x", x)
     check_standardize(mean, std, x.shape[-1])
-    return (x - jnp.asarray(mean, x.dtype)) / jnp.asarray(std, x.dtype)
+    shape = (1,) * (x.ndim - 1) + (-1,)
+    middle, scale = (jnp.asarray(each, x.dtype).reshape(shape) for each in (mean, std))
+    return (x - middle) / scale
 
 
 def prelu(x: jax.Array, slope: jax.Array) -> jax.Array:
@@ -53,7 +56,7 @@ def prelu(x: jax.Array, slope: jax.Array) -> jax.Array:
         raise ValueError(
             f"slope must be (channels,) = {x.shape[-1:]}. Received: shape {slope.shape}"
         )
-    return jnp.where(x > 0, x, x * slope.astype(x.dtype))
+    return jnp.where(x > 0, x, x * spread(slope.astype(x.dtype), x))
 
 
 def check_standardize(

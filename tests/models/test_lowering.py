@@ -18,7 +18,7 @@ POOLS = cnn.serial(
 MODELS = {
     "mnist_cnn": (cnn.models.create("mnist_cnn"), (28, 28, 1)),
     "resnet20": (cnn.models.create("resnet20"), (32, 32, 3)),
-    "mobilenet_v2": (cnn.models.create("mobilenet_v2", width=0.25), (32, 32, 3)),
+    "mobilenetv2_100": (cnn.models.create("mobilenetv2_100", width=0.25), (32, 32, 3)),
     "pools": (POOLS, (32, 32, 3)),
 }
 
@@ -37,7 +37,7 @@ def program(layer, input_shape, platform):
     return lower(*arrays, jax.eval_shape(lambda: jax.random.key(0))).mlir_module()
 
 
-LARGE = ("mobilenet_v2", "resnet20")
+LARGE = ("mobilenetv2_100", "resnet20")
 
 
 @pytest.mark.parametrize(

@@ -1,35 +1,13 @@
-"""The zoo's networks: published parameters, shapes, names; their values are in tests/peers."""
+"""The zoo's networks: shapes, names, options; numbers and values are compared in tests/peers."""
 
 import jax
 import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from jaxcnn import data, evaluate, fit, models, summarize
+from jaxcnn import data, evaluate, fit, models
 from jaxcnn.layers import conv
 from jaxcnn.models import resnet
-
-# He et al. (2015) give 0.27 and 0.85 million for their CIFAR networks, Jordan (2024) 1.97 million;
-# tiny_cnn is counted by hand; the others are those of torchvision, timm and Keras to the last one.
-PUBLISHED = [
-    ("airbench", {}, 1_971_640),
-    ("mobilenet_v2", {}, 3_504_872),
-    ("mobilenet_v2", {"width": 0.5}, 1_968_680),
-    ("resnet18", {}, 11_689_512),
-    ("resnet18_small", {}, 11_173_962),
-    ("resnet20", {}, 269_722),
-    ("resnet34", {}, 21_797_672),
-    ("resnet50", {}, 25_557_032),
-    ("resnet56", {}, 853_018),
-    ("tiny_cnn", {}, 14_458),
-]
-
-
-@pytest.mark.parametrize(("name", "options", "parameters"), PUBLISHED)
-def test_published_parameters(name, options, parameters):
-    network = models.create(name, **options)
-    assert summarize(network, models.input_shape(name)).trainable == parameters
-
 
 # The others take most of the time to trace and compile.
 SMALL = ("airbench", "letters_cnn", "mnist_cnn", "pets_cnn", "resnet20", "tiny_cnn")
@@ -66,7 +44,7 @@ def test_every_model_runs_on_its_input(name):
         ("resnet18_small", {}, [32, 16, 8, 4]),
         ("resnet20", {}, [32, 16, 8]),
         ("airbench", {}, [15, 7, 3]),
-        ("mobilenet_v2", {"width": 0.25}, [112, 56, 28, 14, 14, 7, 7]),
+        ("mobilenetv2_100", {"width": 0.25}, [112, 56, 28, 14, 14, 7, 7]),
     ],
 )
 def test_sizes_of_the_stages(name, options, sizes):
@@ -85,14 +63,13 @@ def test_names_of_parameters():
     assert {path[0] for path in residual} == {"stem", *(f"stage_{i}" for i in range(1, 5)), "head"}
     assert ("stage_2", "residual_1", "shortcut", "conv_1") in residual
     assert ("stage_2", "residual_2", "body", "batch_norm_2") in residual
-    assert ("stage_2", "block_2", "body", "depthwise_1") in names(models.create("mobilenet_v2"))
+    assert ("stage_2", "block_2", "body", "depthwise_1") in names(models.create("mobilenetv2_100"))
     assert ("stage_3", "conv_2") in names(models.create("airbench"))
 
 
-def test_an_error_in_a_block_names_its_path():
-    network = resnet._resnet(
-        10, 4, (1, 2), stem=resnet._small_stem, shortcut=lambda features, strides: conv(features, 1)
-    )
+def test_an_error_in_a_block_names_its_path(monkeypatch):
+    monkeypatch.setattr(resnet, "project", lambda features, strides: conv(features, 1))
+    network = resnet._small_resnet(depths=(1, 2), features=4)
     with pytest.raises(ValueError, match=r"^stage_2/residual_1: residual adds outputs that must"):
         network.output_shape((8, 8, 3))
     with pytest.raises(ValueError, match=r"^stage_3/max_pool_1: window must fit"):
@@ -103,9 +80,9 @@ def test_an_error_in_a_block_names_its_path():
     ("name", "options", "message"),
     [
         ("resnet50", {"features": 0}, r"^features must be at least 1.*=0"),
-        ("resnet20", {"num_classes": 0}, r"^features must be at least 1.*=0"),
-        ("mobilenet_v2", {"width": 0}, r"^width must be above 0. Received: width=0$"),
-        ("mobilenet_v2", {"rate": 1.0}, r"rate .* must be in \[0, 1\).*rate=1.0"),
+        ("resnet20", {"num_classes": -1}, r"^num_classes must be at least 0.*=-1"),
+        ("mobilenetv2_100", {"width": 0}, r"^width must be above 0. Received: width=0$"),
+        ("mobilenetv2_100", {"rate": 1.0}, r"rate .* must be in \[0, 1\).*rate=1.0"),
         ("airbench", {"features": (8, 8)}, r"^features must be three, .* features=\(8, 8\)$"),
     ],
 )

@@ -89,8 +89,8 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 2, 2))
 
 def short_mobilenet():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mobilenet, "_STAGES", STAGES)
-        return models.create("mobilenet_v2", num_classes=CLASSES, width=0.5, rate=0.0)
+        patch.setattr(mobilenet, "_STAGES_V2", STAGES)
+        return models.create("mobilenetv2_100", num_classes=CLASSES, width=0.5, rate=0.0)
 
 
 def torch_mobilenet():
@@ -123,24 +123,21 @@ def torch_airbench(features):
     return nn.Sequential(*layers, *head, Scale())
 
 
-SMALL = {"stem": resnet._small_stem}
-LARGE = {"stem": resnet._large_stem}
-BOTTLENECK = {"body": resnet._bottleneck, "expansion": 4}
 # Ours, PyTorch's and the size of the images; few blocks, as each takes time to compile: those of
 # the real networks are held by their parameters and sizes.
 NETWORKS = {
     "basic": (
-        lambda: resnet._resnet(CLASSES, 4, (2, 2, 1), **SMALL),
+        lambda: resnet._small_resnet(CLASSES, depths=(2, 2, 1), features=4),
         lambda: torch_resnet(4, (2, 2, 1)),
         16,
     ),
     "zeros": (
-        lambda: resnet._resnet(CLASSES, 4, (1, 2, 1), **SMALL, shortcut=resnet._subsample),
+        lambda: resnet._small_resnet(CLASSES, depths=(1, 2, 1), features=4, option_a=True),
         lambda: torch_resnet(4, (1, 2, 1), option_a=True),
         15,
     ),
     "bottleneck": (
-        lambda: resnet._resnet(CLASSES, 4, (2, 1, 1), **LARGE, **BOTTLENECK),
+        lambda: resnet._resnet(CLASSES, depths=(2, 1, 1), features=4, bottleneck=True),
         lambda: torch_resnet(4, (2, 1, 1), large=True, bottleneck=True),
         49,
     ),
