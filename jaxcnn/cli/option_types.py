@@ -8,15 +8,27 @@ import typer
 from jaxcnn import arguments
 
 MODEL_HELP = "A model of `jaxcnn models`, or one of your own as package.module:network."
-OwnNetwork = Annotated[
+ModelOfWeights = Annotated[
     str | None,
     typer.Option(
         "--model",
-        metavar="MODULE:NETWORK",
-        help="The network of a run that does not describe it, because it holds functions of yours.",
+        metavar="NAME",
+        help="The model of the --weights; or package.module:network, the network of a run that "
+        "does not describe it, because it holds functions of yours.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WEIGHTS",
+        help="Trained weights of the model: a .safetensors or .pth of timm or torchvision, "
+        "hf:timm/NAME on Hugging Face's hub, or the folder of a run to train on from.",
     ),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+RunOrModel = Annotated[
+    Path | None, typer.Argument(metavar="[RUN]", help="Folder of a run; none with --weights.")
+]
 RecipeName = Annotated[
     str | None,
     typer.Argument(metavar="RECIPE", help="A TOML file, or a name in `jaxcnn recipes`."),

@@ -2,11 +2,19 @@
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from jaxcnn.cli.option_types import CacheDir, DataDir, OnError, OwnNetwork, Plot, RunFolder
+from jaxcnn.cli.option_types import (
+    CacheDir,
+    DataDir,
+    ModelOfWeights,
+    OnError,
+    Plot,
+    RunOrModel,
+    Weights,
+)
 from jaxcnn.cli.tables import format_value, print_table
 
 
@@ -62,7 +70,7 @@ def compare(
 
 
 def evaluate(
-    run: RunFolder,
+    run: RunOrModel = None,
     data: Annotated[
         str | None, typer.Option(help="Another data set.", show_default="the run's own")
     ] = None,
@@ -80,7 +88,8 @@ def evaluate(
             help="Write the confusion matrix, results per class and mistakes by file here.",
         ),
     ] = None,
-    model: OwnNetwork = None,
+    model: ModelOfWeights = None,
+    weights: Weights = None,
 ) -> None:
     """Evaluate a trained model on held-out images, each counted once.
 
@@ -89,17 +98,20 @@ def evaluate(
     from jaxcnn import data as datasets
     from jaxcnn import training
     from jaxcnn.cli.mistakes import write_mistakes
-    from jaxcnn.cli.run_table import LOSSES_OF_LABELS, load_trained
+    from jaxcnn.cli.run_table import LOSSES_OF_LABELS
+    from jaxcnn.cli.trained_models import load_trained
     from jaxcnn.data.loading import load_named
     from jaxcnn.training import run_folder
     from jaxcnn.training.named_losses import loss_from_json
 
-    described = run_folder.read_run(run)
-    trained = load_trained(run, described, model)
+    described, trained = load_trained(run, model, weights)
     own = {} if data or described.data is None else described.data
-    source = data or (own.get("source") and run_folder.locate_data(own["source"], run))
+    source = data
+    if run is not None and own.get("source"):
+        source = run_folder.locate_data(own["source"], run)
     if source is None:
-        raise ValueError(f"the run in {str(run)!r} does not name its data: give --data")
+        named = f"the run in {str(run)!r} does not name its" if run else "weights do not name their"
+        raise ValueError(f"{named} data: give --data")
     folder = data_dir or own.get("data_dir")
     split = split or own.get("test") or datasets.describe(source, data_dir=folder).test
     *image_size, channels = described.input_shape
@@ -107,7 +119,7 @@ def evaluate(
         source,
         split=split,
         image_size=image_size,
-        aspect=described.framing.aspect,
+        resizing=described.framing.resizing,
         channels=channels if channels in (1, 3) else None,
         on_error=on_error or own.get("on_error", "raise"),
         value_range=described.framing.value_range,
@@ -131,10 +143,19 @@ def evaluate(
 
 
 def predict(
-    run: RunFolder,
-    pictures: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE…", help="Picture files of any size.")
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[RUN] IMAGE…",
+            help="Folder of a run, unless --weights are given, and picture files of any size.",
+        ),
     ],
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of the likeliest classes.", show_default="1; 5 with --weights"
+        ),
+    ] = None,
     frame: Annotated[
         bool,
         typer.Option(
@@ -147,37 +168,45 @@ def predict(
         str,
         typer.Option(help="softmax, sigmoid, none, or auto: that of the training's loss."),
     ] = "auto",
-    model: OwnNetwork = None,
+    model: ModelOfWeights = None,
+    weights: Weights = None,
 ) -> None:
     """Print the most probable class of each picture, and its probability.
 
     Of a run whose labels are several classes per picture, print every class above one half; of a
     regression, the numbers.
     """
+    import dataclasses
+
     import numpy as np
 
     from jaxcnn import data as datasets
     from jaxcnn import training
-    from jaxcnn.cli.run_table import answer, load_trained
-    from jaxcnn.training import run_folder
+    from jaxcnn.cli.run_table import answer
+    from jaxcnn.cli.trained_models import load_trained
 
-    described = run_folder.read_run(run)
-    trained = load_trained(run, described, model)
+    run, pictures = (None, paths) if weights is not None else (paths[0], paths[1:])
+    described, trained = load_trained(run, model, weights)
+    if not pictures:
+        raise ValueError("give the files of the pictures after the run")
+    top = top or (1 if weights is None else 5)
     framing = described.framing
     read = [framing.read(path) for path in pictures]
     misfits = [framing.misfit(picture) if frame else None for picture in read]
-    images = np.stack([framing.apply(picture, guess=frame) for picture in read])
-    unlabeled = datasets.Dataset(images, np.zeros((len(images), 1), np.float32))
-    resized = unlabeled.resize(described.input_shape[:2], aspect=framing.aspect).images
-    predictions = training.predict(trained, resized, activation=activation)
+    images: Any = np.stack([framing.apply(picture, guess=frame) for picture in read])
+    if not framing.any_size:  # they have the size of the set's images, not of the model's
+        unlabeled = datasets.Dataset(images, np.zeros((len(images), 1), np.float32))
+        size = described.input_shape[:2]
+        images = unlabeled.resize(size, **dataclasses.asdict(framing.resizing)).images
+    predictions = training.predict(trained, images, activation=activation)
     if predictions.ndim > 2:
         raise ValueError(
-            f"the run in {str(run)!r} predicts a class at every position of a picture: use "
-            "cnn.predict(cnn.load(folder), images)"
+            f"the model of {str(run or weights)!r} predicts a class at every position of a "
+            "picture: use cnn.predict(model, images)"
         )
     shows_all = "sigmoid" in (activation, described.activation) and activation != "softmax"
     width = max(len(str(path)) for path in pictures)
     for path, row, misfit in zip(pictures, predictions, misfits, strict=True):
         note = "" if misfit is None else f"  (framed as the data set is: {misfit})"
-        text = answer(row, described.class_names, shows_all=shows_all)
+        text = answer(row, described.class_names, shows_all=shows_all, top=top)
         print(f"{path!s:<{width}}  {text}{note}")

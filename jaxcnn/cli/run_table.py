@@ -5,15 +5,12 @@ import math
 from pathlib import Path
 
 import numpy as np
-from flax import nnx
 
-from jaxcnn import models, recipes, training
+from jaxcnn import recipes
 from jaxcnn.cli.tables import flatten_tables
-from jaxcnn.models.registry import options_for
 from jaxcnn.training import run_folder
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.history_file import read_history
-from jaxcnn.training.run_description import Run
 
 # For runs whose loss is a function of their own.
 LOSSES_OF_LABELS = {
@@ -24,25 +21,25 @@ LOSSES_OF_LABELS = {
 }
 
 
-def answer(row: np.ndarray, names: tuple[str, ...], *, shows_all: bool) -> str:
-    """Return the prediction for one picture as text."""
+def answer(row: np.ndarray, names: tuple[str, ...], *, shows_all: bool, top: int = 1) -> str:
+    """Return the prediction for one picture as text.
+
+    Args:
+      row: Outputs for the picture.
+      names: Names of the classes.
+      shows_all: Whether every class above one half is shown, in place of the likeliest.
+      top: Number of the likeliest classes.
+    """
     row = np.atleast_1d(row)
     if len(names) > len(row) or not names:  # a regression, or classes that have no names
         return "  ".join(f"{value:.4g}" for value in row)
     # A model may have outputs beyond the classes of the data.
     names = (*names, *(f"output {number}" for number in range(len(names), len(row))))
+    likeliest = np.argsort(-row, kind="stable")
     if not shows_all:
-        return f"{names[row.argmax()]}  {row.max():.1%}"
-    found = [index for index in np.argsort(-row) if row[index] > 0.5]
+        return "  ".join(f"{names[index]}  {row[index]:.1%}" for index in likeliest[:top])
+    found = [index for index in likeliest if row[index] > 0.5]
     return "  ".join(f"{names[index]} {row[index]:.1%}" for index in found) or "none"
-
-
-def load_trained(folder: Path, run: Run, model: str | None) -> nnx.Module:
-    """Return the trained model of a run, built by the description of that name if one is given."""
-    if model is None:
-        return training.load(folder)
-    options = options_for(model, run.options, len(run.class_names))
-    return training.load(folder, into=models.create(model, **options).abstract(run.input_shape))
 
 
 def result_of(folder: Path, history: tuple[Epoch, ...]) -> dict[str, float]:

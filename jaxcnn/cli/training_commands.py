@@ -14,6 +14,7 @@ from jaxcnn.cli.option_types import (
     OnError,
     Plot,
     RecipeName,
+    Weights,
     parse_size,
 )
 
@@ -21,6 +22,7 @@ from jaxcnn.cli.option_types import (
 def train(
     recipe: RecipeName = None,
     model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    weights: Weights = None,
     data: Annotated[
         str | None,
         typer.Option(help="A folder of pictures, a .npz file, or a name in `jaxcnn data list`."),
@@ -81,6 +83,7 @@ def train(
     size = None if image_size is None else parse_size(image_size)
     options = {
         "--model": ("model.name", model),
+        "--weights": ("model.weights", weights),
         "--data": ("data.source", data),
         "--data-dir": ("data.data_dir", data_dir and str(data_dir)),
         "--cache-dir": ("data.cache_dir", cache_dir and str(cache_dir)),
@@ -122,7 +125,7 @@ def train(
                 print(choice.reason, end="\n\n")
         # Options and assignments may depend on one another, so they are checked together.
         read = recipes.read(
-            recipe or "digits",
+            recipe or ("digits" if weights is None else "fine_tune"),
             options=chosen | dict(given.values()),
             assignments=assignments or (),
             flags={name: flag for flag, (name, _) in given.items()},

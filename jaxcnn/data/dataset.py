@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from jaxcnn import arguments, shapes
 from jaxcnn.data.array_blocks import blocks
 from jaxcnn.data.labels import LabelKind, check_labels, label_kind
-from jaxcnn.data.resizing import check_aspect, resize_images, resize_labels
+from jaxcnn.data.resizing import Resizing
 from jaxcnn.other_names import Explained
 
 # In memory, mapped from a file, or on the device.
@@ -160,11 +160,19 @@ class Dataset(Explained):
         """
         return Dataset(jax.device_put(self.images, sharding), self.labels, self.class_names)
 
-    def resize(self, image_size: int | Sequence[int], *, aspect: str = "squash") -> "Dataset":
-        """Return the set with every image resized (bilinear) to ``(H, W)``, or to a square.
+    def resize(
+        self,
+        image_size: int | Sequence[int],
+        *,
+        aspect: str = "squash",
+        interpolation: str = "bilinear",
+        crop_share: float = 1.0,
+    ) -> "Dataset":
+        """Return the set with every image resized to ``(H, W)``, or to a square.
 
-        Images of another ratio of width to height are squashed, cropped to the largest centered
-        part of that ratio (``aspect="crop"``), or get black on two sides (``"pad"``).
+        Images of another ratio of width to height are squashed, cropped to a centered part of that
+        ratio (``aspect="crop"``, which keeps `crop_share` of the shorter side), or get black on two
+        sides (``"pad"``). The options are those of :func:`jaxcnn.data.load`.
 
         Labels at positions are resized too (nearest neighbor), unless their size differs from that
         of the images.
@@ -175,15 +183,15 @@ class Dataset(Explained):
 
         Raises:
           TypeError: The size is not an integer or a pair, or the images are not uint8.
-          ValueError: The size is below 1, the images are not ``(N, H, W, C)``, there is no such
-            `aspect`, or padding would have no labels.
+          ValueError: The size is below 1, the images are not ``(N, H, W, C)``, an option is not
+            allowed, or padding would have no labels.
         """
         height, width = shapes.per_axis("image_size", image_size, 2)
-        check_aspect(aspect)
-        images = resize_images(np.asarray(self.images), (height, width), aspect)
+        resizing = Resizing(aspect, interpolation, crop_share)
+        images = resizing.images(np.asarray(self.images), (height, width))
         labels = self.labels
         if self.kind == "positions" and labels.shape == self.images.shape[:-1]:
-            labels = resize_labels(labels, (height, width), aspect)
+            labels = resizing.labels(labels, (height, width))
         return Dataset(images, labels, self.class_names)
 
 

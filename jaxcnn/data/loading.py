@@ -1,5 +1,6 @@
 """Loading of a data set from its name, path or contents."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from jaxcnn import arguments, shapes
 from jaxcnn.data import splits
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.undecoded import FileNames, Form, Undecoded
-from jaxcnn.data.resizing import check_aspect
+from jaxcnn.data.resizing import SQUASH, Resizing
 from jaxcnn.data.sources.switch import find_source
 from jaxcnn.other_names import explained
 
@@ -20,6 +21,8 @@ def load(
     split: str | None = None,
     image_size: int | Sequence[int] | None = None,
     aspect: str = "squash",
+    interpolation: str = "bilinear",
+    crop_share: float = 1.0,
     channels: int | None = None,
     on_error: str = "raise",
     value_range: Sequence[float] | None = None,
@@ -84,11 +87,14 @@ def load(
         not have one class each; slices take their share of every class. ``None`` means
         ``"train"`` for names, paths and sources with splits, and ``"all"`` for other arrays and
         records.
-      image_size: Resize uint8 images (bilinear) to ``(H, W)``, or to a square. Required if
-        pictures have several sizes.
+      image_size: Resize uint8 images to ``(H, W)``, or to a square. Required if pictures have
+        several sizes.
       aspect: What becomes of pictures whose ratio of width to height is not that of `image_size`:
-        ``"squash"`` changes it, ``"crop"`` takes the largest centered part that has it, ``"pad"``
-        adds black on two sides.
+        ``"squash"`` changes it, ``"crop"`` takes a centered part that has it, ``"pad"`` adds black
+        on two sides.
+      interpolation: ``"bilinear"``, ``"bicubic"``, ``"lanczos"`` or ``"nearest"``.
+      crop_share: Share of the shorter side that ``"crop"`` keeps, in (0, 1]; what timm calls
+        ``crop_pct``.
       channels: Decode pictures to 1 (gray) or 3 (RGB) channels; ``None`` means gray if all are.
         Arrays are not converted, and must have this number of channels.
       value_range: The values ``(low, high)`` that become 0 and 255, of gray pictures of 16 or 32
@@ -108,7 +114,8 @@ def load(
       ValueError: There is no such set, split or file, it is not prepared, or its contents do
         not make a data set; the message gives the fix.
     """
-    form = _check_form(image_size, aspect, channels, on_error, cache_dir, value_range)
+    resizing = Resizing(aspect, interpolation, crop_share)
+    form = _check_form(image_size, resizing, channels, on_error, cache_dir, value_range)
     opened = find_source(source, data_dir).open_source(source, data_dir)
     if isinstance(opened, Undecoded):
         return opened.decode(split, form)
@@ -122,7 +129,7 @@ def load_named(
     *,
     split: str,
     image_size: int | Sequence[int] | None,
-    aspect: str,
+    resizing: Resizing,
     channels: int | None,
     on_error: str,
     value_range: Sequence[float] | None,
@@ -133,7 +140,7 @@ def load_named(
 
     The name of a picture in a folder is its path; another image is named by its number.
     """
-    form = _check_form(image_size, aspect, channels, on_error, cache_dir, value_range)
+    form = _check_form(image_size, resizing, channels, on_error, cache_dir, value_range)
     opened = find_source(source, data_dir).open_source(source, data_dir)
     if isinstance(opened, Undecoded):
         return opened.decode_named(split, form)
@@ -161,7 +168,7 @@ def examples(
       TypeError: As for :func:`load`.
       ValueError: As for :func:`load`.
     """
-    form = _check_form(image_size, "squash", None, on_error, None)
+    form = _check_form(image_size, SQUASH, None, on_error, None)
     opened = find_source(source, data_dir).open_source(source, data_dir)
     if isinstance(opened, Undecoded):
         return opened.decode_first(count, form)
@@ -172,7 +179,7 @@ def examples(
 
 def _check_form(
     image_size: int | Sequence[int] | None,
-    aspect: str,
+    resizing: Resizing,
     channels: int | None,
     on_error: str,
     cache_dir: str | Path | None,
@@ -194,7 +201,7 @@ def _check_form(
                 f"value_range must have low below high. "
                 f"Received: value_range={arguments.shown(value_range)}"
             )
-    return Form(size, check_aspect(aspect), channels, skip, value_range, cache_dir)
+    return Form(size, resizing, channels, skip, value_range, cache_dir)
 
 
 def _convert(data: Dataset, form: Form) -> Dataset:
@@ -204,4 +211,6 @@ def _convert(data: Dataset, form: Form) -> Dataset:
             "channels must be the number of channels of arrays, because only pictures are "
             f"converted. Received: channels={form.channels} for images {data.images.shape}"
         )
-    return data if form.image_size is None else data.resize(form.image_size, aspect=form.aspect)
+    if form.image_size is None:
+        return data
+    return data.resize(form.image_size, **dataclasses.asdict(form.resizing))

@@ -54,7 +54,7 @@ def open_checkpoint(weights: str | Path) -> Checkpoint:
         return _from_hub(text)
     path = Path(weights).expanduser()
     if not path.is_file():
-        raise ValueError(f"there is no file of weights {text!r}")
+        raise ValueError(f"there is no file of weights, and no run, in {text!r}")
     if path.suffix == ".safetensors":
         return _from_safetensors(path, text)
     if path.suffix in _TORCH_SUFFIXES:

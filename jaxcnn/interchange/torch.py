@@ -95,10 +95,9 @@ def read_torch(
       ValueError: there is no such file, it is damaged, or its arrays are not those of the network;
         the message lists names that are missing, unexpected, and of other shapes.
     """
-    conventions = conventions_of(family)
+    checkpoint, conventions = open_checkpoint(weights), conventions_of(family)
     if not conventions:
         raise ValueError(f"there are no known weights of {name}: nothing says how they are named")
-    checkpoint = open_checkpoint(weights)
     given = {each for each in checkpoint.shapes if not each.endswith(_COUNTER)}
     found = [(_known(own, convention), convention) for convention in conventions]
     names, convention = max(found, key=lambda each: len(given & set(each[0].values())))

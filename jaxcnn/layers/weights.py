@@ -103,8 +103,7 @@ class pretrained(Layer):
             return self.body.build(input_shape, rngs=rngs)  # of shapes only
         module = self.body.abstract(input_shape)
         own = arrays_of(module)
-        assert callable(self.weights)
-        given = self.weights(own)
+        given = self.read(own)
         _check_weights(own, given)
         fresh = _initialized(self.body, input_shape, own.keys() - given.keys(), rngs)
         arrays = {
@@ -114,6 +113,15 @@ class pretrained(Layer):
             for name, like in own.items()
         }
         return with_arrays(module, arrays)
+
+    def read(self, own: Mapping[str, jax.Array]) -> Mapping[str, Any]:
+        """Return the weights by name.
+
+        Args:
+          own: The arrays of the layer's module by name, which may be abstract.
+        """
+        assert callable(self.weights)  # the constructor made it so
+        return self.weights(own)
 
     def multiply_adds(self, input_shape: Sequence[int]) -> int:
         """Return the number of the layer."""

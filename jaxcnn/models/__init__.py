@@ -19,7 +19,7 @@ from jaxcnn.models import (  # noqa: F401 – each registers its models
     video,
 )
 from jaxcnn.models.classes import imagenet_classes
-from jaxcnn.models.creation import create
+from jaxcnn.models.creation import create, options_of
 from jaxcnn.models.registry import (
     Info,
     info,
@@ -38,6 +38,7 @@ __all__ = [
     "input_shape",
     "names",
     "option_names",
+    "options_of",
     "prepare",
     "register",
 ]

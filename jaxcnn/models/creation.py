@@ -1,8 +1,9 @@
 """Descriptions of the models by name: as they are, with trained weights, or their feature maps."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 from jaxcnn import arguments
 from jaxcnn.interchange.torch import TorchWeights, read_torch
@@ -12,6 +13,8 @@ from jaxcnn.layers.layer import as_layer
 from jaxcnn.layers.weights import array_shapes
 from jaxcnn.models.classes import imagenet_classes
 from jaxcnn.models.registry import Entry, Info, find_entry, option_names
+
+Normalization: TypeAlias = tuple[Sequence[float], Sequence[float]]
 
 # The children of a network that keep the spatial axes begin so.
 _TRUNK = ("normalize", "stem", "stage")
@@ -24,6 +27,7 @@ def create(
     name: str,
     *,
     weights: str | Path | None = None,
+    normalize: Normalization | None = None,
     input_channels: int = 3,
     features_only: Literal[False] = False,
     **options: Any,
@@ -33,6 +37,7 @@ def create(
     name: str,
     *,
     weights: str | Path | None = None,
+    normalize: Normalization | None = None,
     input_channels: int = 3,
     features_only: Literal[True],
     **options: Any,
@@ -41,6 +46,7 @@ def create(
     name: str,
     *,
     weights: str | Path | None = None,
+    normalize: Normalization | None = None,
     input_channels: int = 3,
     features_only: bool = False,
     **options: Any,
@@ -53,8 +59,8 @@ def create(
     >>> maps.strides((224, 224, 3))
     (2, 4, 8, 16, 32)
 
-    With weights, the description begins with ``normalize``, which makes of an image in 0…1 what the
-    weights expect, and its ``preprocessing`` says what they expect of a picture.
+    With weights, images are normalized as these expect, and the description's ``preprocessing``
+    says what else they expect of a picture.
 
     Args:
       name: A name in :func:`names`, or ``"package.module:network"`` for a description, or a
@@ -62,6 +68,8 @@ def create(
       weights: Trained weights that ``build`` gives the module: a file of safetensors or PyTorch
         with the names of timm or torchvision, or ``"hf:timm/…"`` on Hugging Face's hub. Another
         ``num_classes`` than theirs takes all of them but the last layer.
+      normalize: Mean and standard deviation per channel of images in 0…1, by which a first layer
+        ``normalize`` standardizes them; ``None`` means as the weights expect, without weights not.
       input_channels: Channels of the images for the weights; the first kernel, of 3 channels, is
         summed for 1, and repeated and scaled for another number, as in timm.
       features_only: Whether to return a :class:`jaxcnn.pyramid` of the model's feature maps, the
@@ -85,15 +93,36 @@ def create(
                 "input_channels is for weights; without, a model takes the channels of the "
                 f"input_shape that it is built for. Received: input_channels={input_channels}"
             )
-        network = as_layer(entry.builder(**options), name)
+        network = _normalized(as_layer(entry.builder(**options), name), normalize)
         return _feature_maps(network, entry.info) if features_only else network
-    return _trained(entry, weights, options, input_channels, features_only)
+    return _trained(entry, weights, options, normalize, input_channels, features_only)
+
+
+def options_of(network: Layer) -> dict[str, Any]:
+    """Return the options with which a description from :func:`create` is made without its weights.
+
+    Args:
+      network: The description.
+    """
+    if not isinstance(network, pretrained) or not isinstance(network.weights, TorchWeights):
+        return {}
+    assert network.preprocessing is not None
+    normalize = network.preprocessing.mean, network.preprocessing.std
+    return {**network.weights.convention.options, "normalize": normalize}
+
+
+def _normalized(network: Layer, normalize: Normalization | None) -> Layer:
+    """Return a network that standardizes its images first."""
+    if normalize is None:
+        return network
+    return serial(normalize=standardize(*normalize), **dict(getattr(network, "children", ())))
 
 
 def _trained(
     entry: Entry,
     path: str | Path,
     options: Mapping[str, Any],
+    normalize: Normalization | None,
     input_channels: int,
     features_only: bool,
 ) -> Layer | pyramid:
@@ -116,8 +145,10 @@ def _trained(
     chosen = {**weights.convention.options, **whole}
     network = entry.builder(**chosen, **({} if classes is None else {_CLASSES: classes}))
     preprocessing = _preprocessing(weights, shape, input_channels)
-    normalize = standardize(preprocessing.mean, preprocessing.std)
-    body = serial(normalize=normalize, **dict(vars(network)["children"]))
+    if normalize is not None:
+        mean, std = map(tuple, normalize)
+        preprocessing = dataclasses.replace(preprocessing, mean=mean, std=std)
+    body = _normalized(network, (preprocessing.mean, preprocessing.std))
     if not features_only:
         return pretrained(body, weights, preprocessing=preprocessing)
     maps = _feature_maps(body, info)

@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flax import nnx
 
@@ -15,15 +17,8 @@ from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.layers import Layer
 from jaxcnn.models.registry import find_input_shape, options_for
-from jaxcnn.modules.parameter_tree import (
-    arrays_of,
-    from_numbers,
-    match_dtype,
-    numbers_of,
-    with_arrays,
-)
+from jaxcnn.recipes.first_weights import FirstWeights
 from jaxcnn.recipes.schema import DataOptions, Recipe
-from jaxcnn.training.run_folder import read_weights
 from jaxcnn.training.task import Task
 
 
@@ -66,16 +61,15 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
             "as --set model.weights=runs/first"
         )
     known = datasets.describe(recipe.data.source, data_dir=recipe.data.data_dir)
-    recipe = _decide(recipe, known)
+    first = FirstWeights() if resumes else FirstWeights.of(recipe.model)
+    recipe = _decide(recipe, known, first)
     training = recipe.training
-    stored, train, test = _load(recipe.data, known)
+    stored, train, test = _load(recipe.data, known, _channels(recipe.model.options))
     options = options_for(recipe.model.name, recipe.model.options, len(train.class_names))
-    network = models.create(recipe.model.name, **options)
+    network = first.network(recipe.model.name, options)
     model = network.build(train.image_shape, rngs=nnx.Rngs(training.seed))
     model = models.prepare(recipe.model.name, model, train.images)
-    fresh: tuple[str, ...] = ()
-    if recipe.model.weights is not None and not resumes:
-        model, fresh = start_from(model, recipe.model.weights)
+    model, fresh = first.load(network, model)
     weights = datasets.class_weights(train).tolist() if recipe.loss.balance else None
     task = Task(
         model=model,
@@ -96,41 +90,22 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
         stored,
         any_size=known.image_shape is None,
         value_range=recipe.data.value_range,
-        aspect=recipe.data.aspect,
+        resizing=recipe.data.resizing,
     )
     return Assembly(recipe, network, task, test, framing, fresh)
 
 
-def start_from(model: nnx.Module, folder: str | Path) -> tuple[nnx.Module, tuple[str, ...]]:
-    """Return a model with the weights of a run wherever name and shape are the same.
-
-    Args:
-      model: A model with weights of its own; it is not changed.
-      folder: Folder of the run.
-
-    Returns:
-      The model, and the names of the parameters that kept their own weights.
-
-    Raises:
-      ValueError: there is no run, it is damaged, or none of its weights fit.
-    """
-    own, given = arrays_of(model), read_weights(folder)
-    fitting = {
-        name: match_dtype(weight, from_numbers(given[name], weight))
-        for name, weight in own.items()
-        if name in given and given[name].shape == numbers_of(weight).shape
-    }
-    if not fitting:
-        raise ValueError(
-            f"no weight of {str(folder)!r} has the name and shape of one of the model: is it the "
-            f"same network? Received: {', '.join(sorted(given)[:3])}, …"
-        )
-    return with_arrays(model, own | fitting), tuple(sorted(own.keys() - fitting.keys()))
-
-
-def _decide(recipe: Recipe, known: Description) -> Recipe:
+def _decide(recipe: Recipe, known: Description, first: FirstWeights) -> Recipe:
     """Return the recipe with everything decided that it left open."""
-    given = recipe.data
+    left_open = {
+        name: value for name, value in first.data.items() if getattr(recipe.data, name) is None
+    }
+    given = dataclasses.replace(recipe.data, **left_open)
+    weights = recipe.model.weights
+    if weights is not None and Path(weights).exists():
+        weights = _absolute(weights)
+    options = {**first.options, **recipe.model.options}
+    model = dataclasses.replace(recipe.model, options=options, weights=weights)
     is_auto = given.augment == "auto"
     shape = given.image_size or find_input_shape(recipe.model.name) or known.image_shape
     if shape is None:  # pictures of several sizes
@@ -148,9 +123,16 @@ def _decide(recipe: Recipe, known: Description) -> Recipe:
         train=given.train or known.train,
         test=given.test or known.test,
         image_size=(height, width),
+        **dataclasses.asdict(given.resizing),
         augment=augmentations.default_name(given.source) if is_auto else given.augment,
     )
-    return dataclasses.replace(recipe, data=data)
+    return dataclasses.replace(recipe, model=model, data=data)
+
+
+def _channels(options: Mapping[str, Any]) -> int | None:
+    """Return the channels of the images that a model normalizes; ``None`` if it takes any."""
+    mean, _ = options.get("normalize") or ((), ())
+    return len(mean) or None
 
 
 def _absolute(path: str) -> str:
@@ -159,14 +141,18 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-def _load(given: DataOptions, known: Description) -> tuple[Dataset, Dataset, Dataset]:
+def _load(
+    given: DataOptions, known: Description, channels: int | None
+) -> tuple[Dataset, Dataset, Dataset]:
     """Return the training images as they are stored, and both sets at the recipe's size."""
     size = given.image_size
     assert size is not None
+    resizing = dataclasses.asdict(given.resizing)
     load = functools.partial(
         datasets.load,
         given.source,
-        aspect=given.aspect,
+        **resizing,
+        channels=channels,
         on_error=given.on_error,
         value_range=given.value_range,
         data_dir=given.data_dir,
@@ -176,5 +162,5 @@ def _load(given: DataOptions, known: Description) -> tuple[Dataset, Dataset, Dat
     stored = load(split=given.train, image_size=size if known.image_shape is None else None)
     check_class_per_image(stored.labels, "jaxcnn train")
     test = load(split=given.test, image_size=size)
-    resized = stored.resize(size, aspect=given.aspect)
+    resized = stored if known.image_shape is None else stored.resize(size, **resizing)
     return stored, resized, datasets.match_classes(test, stored.class_names)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from jaxcnn import arguments, models
 from jaxcnn import augment as augmentations
 from jaxcnn.augment import cutmix, mixup
 from jaxcnn.augment.mixing import Mix
+from jaxcnn.data.resizing import Resizing
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
 from jaxcnn.training.named_losses import LOSSES
@@ -42,7 +43,9 @@ class ModelOptions:
     Attributes:
       name: A name in :func:`jaxcnn.models.names`, or ``"package.module:network"``.
       options: Options of the model, such as ``rate``.
-      weights: Folder of a run whose weights the model starts from, where name and shape match.
+      weights: What the model starts from: the folder of a run, whose weights are taken where name
+        and shape match; or trained weights as :func:`jaxcnn.models.create` takes them, a file or
+        ``"hf:timm/…"``, all but the last layer where the number of classes is another.
       freeze: Patterns of parameters that are not trained: dotted names, with ``*`` for any part.
     """
 
@@ -72,7 +75,11 @@ class DataOptions:
       test: Held-out split; ``None`` means the set's own, or a fifth of ``train``.
       image_size: Height and width to which images are resized; ``None`` means the model's own.
       aspect: What becomes of pictures of another ratio of width to height: ``"squash"`` changes it,
-        ``"crop"`` takes the largest centered part, ``"pad"`` adds black on two sides.
+        ``"crop"`` takes a centered part, ``"pad"`` adds black on two sides. ``None`` here and in
+        the next two means what the model's weights expect, or else ``"squash"``, ``"bilinear"`` and
+        1.0.
+      interpolation: ``"bilinear"``, ``"bicubic"``, ``"lanczos"`` or ``"nearest"``.
+      crop_share: Share of the shorter side that ``"crop"`` keeps, in (0, 1].
       value_range: Values of gray pictures of 16 or 32 bits that become 0 and 255, such as
         ``[0, 4095]``; ``None`` means the whole range of 16 bits.
       on_error: Treatment of a picture that cannot be read: ``"raise"`` or ``"skip"``.
@@ -88,7 +95,9 @@ class DataOptions:
     train: str | None = None
     test: str | None = None
     image_size: tuple[int, int] | None = None
-    aspect: Literal["squash", "crop", "pad"] = "squash"
+    aspect: Literal["squash", "crop", "pad"] | None = None
+    interpolation: Literal["bilinear", "bicubic", "lanczos", "nearest"] | None = None
+    crop_share: float | None = None
     value_range: tuple[float, float] | None = None
     on_error: Literal["raise", "skip"] = "raise"
     augment: str = "auto"
@@ -104,10 +113,19 @@ class DataOptions:
             arguments.check_integer("image_size", size, minimum=1)
         if self.value_range is not None:
             arguments.check_interval("value_range", self.value_range)
+        if self.aspect is not None or self.crop_share is None:  # else weights may say the aspect
+            _ = self.resizing  # checks its options
         if self.alpha is not None and self.mix == "none":
             raise ValueError('alpha is the strength of a mix; give one, such as mix = "mixup"')
         if self.alpha is not None:
             arguments.check_number("alpha", self.alpha, minimum=0)
+
+    @property
+    def resizing(self) -> Resizing:
+        """The way in which images get their size, where nothing else says it."""
+        names = ("aspect", "interpolation", "crop_share")
+        given = {name: getattr(self, name) for name in names}
+        return Resizing(**{name: value for name, value in given.items() if value is not None})
 
     def mixing(self) -> Mix | None:
         """Return the function that mixes images and their labels, or ``None``."""
@@ -133,6 +151,8 @@ class OptimizerOptions:
       momentum: Momentum of SGD and Muon.
       betas: Decays of Adam, AdamW, Lion and Muon.
       clip_norm: Largest global norm of a gradient.
+      learning_rates: Factors of the learning rate by patterns of parameters.
+      unfreeze: Epochs by patterns of parameters, which are not changed before.
     """
 
     name: Literal["sgd", "adam", "adamw", "lion", "muon"] = "adam"
@@ -146,6 +166,8 @@ class OptimizerOptions:
     momentum: float | None = None
     betas: tuple[float, float] | None = None
     clip_norm: float | None = None
+    learning_rates: dict[str, float] = field(default_factory=dict)
+    unfreeze: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check every option."""
@@ -158,6 +180,8 @@ class OptimizerOptions:
             boundaries=self.boundaries,
             factor=self.factor,
         )
+        for pattern, epoch in self.unfreeze.items():
+            arguments.check_number(f"unfreeze[{pattern!r}]", epoch, minimum=0)
         self.rule(learning_rate=self.learning_rate)
 
     def make(
@@ -173,12 +197,17 @@ class OptimizerOptions:
             boundaries=self.boundaries,
             factor=self.factor,
         )
-        return self.rule(learning_rate=schedule, freeze=freeze)
+        starts = {name: round(epoch * steps_per_epoch) for name, epoch in self.unfreeze.items()}
+        return self.rule(learning_rate=schedule, freeze=freeze, unfreeze=starts)
 
     def rule(
-        self, *, learning_rate: float | optax.Schedule, freeze: Sequence[str] = ()
+        self,
+        *,
+        learning_rate: float | optax.Schedule,
+        freeze: Sequence[str] = (),
+        unfreeze: Mapping[str, int] | None = None,
     ) -> optax.GradientTransformation:
-        """Return the optimizer under another learning rate or schedule."""
+        """Return the optimizer under another learning rate or schedule; `unfreeze` in steps."""
         return make_optimizer(
             self.name,
             learning_rate=learning_rate,
@@ -187,6 +216,8 @@ class OptimizerOptions:
             betas=self.betas,
             clip_norm=self.clip_norm,
             frozen=freeze,
+            learning_rates=self.learning_rates,
+            unfreeze=unfreeze,
         )
 
 

@@ -4,10 +4,8 @@ Each optimizer is a chain: the gradient's norm is clipped, a rule maps it to a d
 decay is added, and the learning rate scales the step. Frozen parameters take no part in it.
 """
 
-import difflib
-import fnmatch
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +15,7 @@ import optax.contrib
 from jaxcnn import arguments
 from jaxcnn.other_names import explained
 from jaxcnn.training.optimizer_update import DescribedOptimizer
+from jaxcnn.training.parameter_groups import match_patterns, scale_groups
 from jaxcnn.training.schedules import allow_promotion, check_owner
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "lion", "muon")
@@ -42,6 +41,8 @@ def make_optimizer(
     betas: tuple[float, float] | None = None,
     clip_norm: float | None = None,
     frozen: Sequence[str] = (),
+    learning_rates: Mapping[str, float] | None = None,
+    unfreeze: Mapping[str, int] | None = None,
 ) -> optax.GradientTransformation:
     """Return an optimizer by name.
 
@@ -88,6 +89,12 @@ def make_optimizer(
         statistics and keeps them, as with ``trainable = False`` in Keras, and nothing is dropped
         inside it. Dropout between modules of which one is trained is not inside a frozen one. The
         step knows it from this optimizer, not where it is part of an ``optax.chain``.
+      learning_rates: Factors of the learning rate by patterns, such as ``{"stem.*": 0.1}``. Of
+        several patterns that match a parameter the last counts.
+      unfreeze: Steps by patterns, before which the parameters are not changed: layer after layer is
+        unfrozen (Howard and Ruder, 2018, arXiv 1801.06146). The averages of the optimizer follow
+        their gradients from the beginning, and normalizations compute as in training; freeze these
+        by a pattern of `frozen` if they should not.
 
     Returns:
       An Optax transformation. Its ``init`` raises a ValueError where a pattern matches no
@@ -107,7 +114,10 @@ def make_optimizer(
     rule = _rule(name, _momentum(name, momentum), _betas(name, betas))
     parts += [decay, rule] if name == "sgd" else [rule, decay]
     optimizer = optax.chain(*parts, optax.scale_by_learning_rate(rate))
-    return freeze_parameters(optimizer, frozen, learning_rate=rate)
+    groups = scale_groups(learning_rates or {}, unfreeze or {})
+    return freeze_parameters(
+        optimizer, frozen, learning_rate=rate, groups=groups if learning_rates or unfreeze else None
+    )
 
 
 def freeze_parameters(
@@ -115,6 +125,7 @@ def freeze_parameters(
     frozen: Sequence[str],
     *,
     learning_rate: float | optax.Schedule | None,
+    groups: optax.GradientTransformation | None = None,
 ) -> DescribedOptimizer:
     """Return an optimizer that leaves parameters unchanged.
 
@@ -122,6 +133,7 @@ def freeze_parameters(
       optimizer: Any transformation, of the other parameters.
       frozen: Patterns, as for :func:`make_optimizer`.
       learning_rate: That of `optimizer`, where it is known.
+      groups: What scales the updates of groups of all parameters; ``None`` for none.
     """
     patterns = _patterns(frozen)
     if patterns:
@@ -129,6 +141,8 @@ def freeze_parameters(
             {"trained": optimizer, "frozen": optax.set_to_zero()},
             lambda params: _labels(params, patterns),
         )
+    if groups is not None:
+        optimizer = optax.chain(optimizer, groups)
     made = DescribedOptimizer(optimizer.init, allow_promotion(optimizer.update))
     made.learning_rate, made.frozen = learning_rate, patterns
     return made
@@ -227,21 +241,11 @@ def _patterns(frozen: Sequence[str]) -> tuple[str, ...]:
 
 def _labels(params: Any, patterns: Sequence[str]) -> Any:
     """Return "frozen" or "trained" for each parameter; every pattern must match one."""
-    leaves, structure = jax.tree_util.tree_flatten_with_path(params)
-    paths = [jax.tree_util.keystr(keys, simple=True, separator=".") for keys, _ in leaves]
-    matched = {pattern: set(fnmatch.filter(paths, pattern)) for pattern in patterns}
-    for pattern, found in matched.items():
-        if not found:
-            (nearest,) = difflib.get_close_matches(pattern, paths, n=1, cutoff=0)
-            raise ValueError(
-                "a pattern of frozen must match the path of a parameter, of which the nearest is "
-                f"{nearest!r}. Received: {arguments.shown(pattern)}"
-            )
-    frozen = set().union(*matched.values())
-    if frozen == set(paths):
+    matched = match_patterns(params, patterns, "frozen")
+    if None not in matched:
         raise ValueError(
             "frozen must leave a parameter to train. "
             f"Received: frozen={arguments.shown(tuple(patterns))}"
         )
-    labels = ["frozen" if path in frozen else "trained" for path in paths]
-    return jax.tree.unflatten(structure, labels)
+    labels = ["trained" if pattern is None else "frozen" for pattern in matched]
+    return jax.tree.unflatten(jax.tree.structure(params), labels)

@@ -8,7 +8,6 @@ from typing import Any
 
 from jaxcnn import arguments, shapes
 from jaxcnn.data.decoding.framing import Framing
-from jaxcnn.data.resizing import check_aspect
 from jaxcnn.training.output_activation import ACTIVATIONS
 
 # Values of one example, and a number among a model's options: nothing that was trained has more,
@@ -107,8 +106,9 @@ def _framing(value: Any) -> Framing:
         arguments.check_flag(name, value[name])
     if value.get("value_range") is not None:
         arguments.check_interval("value_range", value["value_range"])
-    check_aspect(value.get("aspect", "squash"))
-    return Framing(**value)
+    framing = Framing(**value)
+    _ = framing.resizing  # checks its words
+    return framing
 
 
 def _texts(value: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from PIL import Image
 
 from jaxcnn.data import Dataset, load
 from jaxcnn.data.decoding.framing import Framing
+from jaxcnn.data.resizing import Resizing
 
 WIDE = np.random.default_rng(0).integers(0, 256, (6, 8, 16, 3)).astype(np.uint8)
 LABELS = np.arange(6) % 2
@@ -46,7 +47,7 @@ def test_every_way_to_an_image_gives_the_same_pixels(aspect, tmp_path):
     for source in ("set.npz", "set"):
         data = load(tmp_path / source, split="all", image_size=4, aspect=aspect)
         assert set(map(bytes, data.images)) == known
-    framing = Framing.measure(data, any_size=True, aspect=aspect)
+    framing = Framing.measure(data, any_size=True, resizing=Resizing(aspect))
     for file, image in zip(files, resized, strict=True):
         np.testing.assert_array_equal(framing.apply(framing.read(file)), image)
 

@@ -11,7 +11,8 @@ from flax import nnx
 
 import jaxcnn as cnn
 from jaxcnn.modules.parameter_tree import arrays_of
-from jaxcnn.recipes.assembly import assemble, start_from
+from jaxcnn.recipes.assembly import assemble
+from jaxcnn.recipes.first_weights import FirstWeights
 from jaxcnn.recipes.reading import read, recipe_files
 from jaxcnn.recipes.schema import Recipe
 from jaxcnn.recipes.toml_options import dump, parse
@@ -298,17 +299,18 @@ def test_a_run_that_goes_on_needs_no_weights_to_start_from(pictures):
         "model.weights=gone", "model.name=tiny_cnn", f"data.source={pictures}",
     ])  # fmt: skip
     assert assemble(recipe, resumes=True).fresh == ()
-    with pytest.raises(ValueError, match="there is no run in 'gone'"):
+    with pytest.raises(ValueError, match="no file of weights, and no run, in 'gone'"):
         assemble(recipe)
 
 
 def test_weights_that_do_not_fit_are_an_error(begun):
-    model = cnn.models.create("pets_cnn").build((30, 30, 1), rngs=nnx.Rngs(0))
+    network = cnn.models.create("pets_cnn")
+    model = network.build((30, 30, 1), rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match=r"no weight of .* has the name and shape of one"):
-        start_from(model, begun)
+        FirstWeights(str(begun)).load(network, model)
     with pytest.raises(ValueError, match=r"give its folder as model\.weights"):
         assemble(read("fine_tune"))
-    with pytest.raises(ValueError, match="there is no run in 'nowhere'"):
+    with pytest.raises(ValueError, match="no file of weights, and no run, in 'nowhere'"):
         assemble(read("fine_tune", assignments=["model.weights=nowhere"]))
 
 

@@ -148,7 +148,7 @@ def decode_temporarily(
 
 
 def _form(records: Records, splits: Iterable[str]) -> str:
-    form = records.image_size, records.aspect, records.channels, records.value_range
+    form = records.image_size, records.resizing, records.channels, records.value_range
     return digest(map(str, [_FORMAT, *form, *splits]))
 
 

@@ -1,6 +1,6 @@
 """Framing: size, position and contrast of the subjects in a data set's images."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter, ImageOps
 from jaxcnn import shapes
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.pictures import ValueRange, read_picture
-from jaxcnn.data.resizing import resize_picture
+from jaxcnn.data.resizing import SQUASH, Resizing
 
 # The background is uniform where the corners of this share of images are within this many gray
 # levels of their median, as for light strokes on black.
@@ -44,7 +44,7 @@ class Framing:
       any_size: Whether pictures of any size belong to the set, and are resized to `shape`.
       value_range: Values of pictures of more than 8 bits that become black and white.
       is_pixels: Whether the images are pixels: uint8, or floating point in 0…1.
-      aspect: Treatment of pictures of another aspect ratio, as :func:`jaxcnn.data.load` took it.
+      aspect, interpolation, crop_share: As :func:`jaxcnn.data.load` took them.
     """
 
     shape: shapes.Shape
@@ -56,6 +56,13 @@ class Framing:
     value_range: ValueRange = None
     is_pixels: bool = True
     aspect: str = "squash"
+    interpolation: str = "bilinear"
+    crop_share: float = 1.0
+
+    @property
+    def resizing(self) -> Resizing:
+        """The way in which pictures get their size."""
+        return Resizing(self.aspect, self.interpolation, self.crop_share)
 
     @classmethod
     def measure(
@@ -64,7 +71,7 @@ class Framing:
         *,
         any_size: bool = False,
         value_range: ValueRange = None,
-        aspect: str = "squash",
+        resizing: Resizing = SQUASH,
     ) -> "Framing":
         """Measure the framing of a data set.
 
@@ -78,12 +85,12 @@ class Framing:
           data: The images as stored, before any resizing.
           any_size: Whether the pictures that they were decoded from may have other sizes.
           value_range: As :func:`jaxcnn.data.load` took it.
-          aspect: As :func:`jaxcnn.data.load` took it.
+          resizing: The way in which they got their size.
         """
         known: dict[str, Any] = {
             "any_size": any_size,
             "value_range": value_range,
-            "aspect": aspect,
+            **asdict(resizing),
         }
         shape = data.image_shape
         images = np.asarray(data.images[:: -(-len(data) // _MOST_MEASURED)])
@@ -117,7 +124,7 @@ class Framing:
           UnreadablePicture: There is no such file, or it is not a readable picture.
         """
         height, width, *_ = self.shape
-        size = (height, width) if self.any_size else None
+        size = self.resizing.covering((height, width)) if self.any_size else None
         return read_picture(file, value_range=self.value_range, size=size)
 
     def misfit(self, picture: Image.Image) -> str | None:
@@ -162,7 +169,9 @@ class Framing:
         height, width, channels = self.shape
         if not guess or self.misfit(picture) is None:
             converted = picture.convert("L" if channels == 1 else "RGB")
-            resized = resize_picture(converted, (height, width), self.aspect)
+            # The crop of a set of one size follows, as it did in training.
+            whole = self.resizing if self.any_size else replace(self.resizing, crop_share=1)
+            resized = whole.picture(converted, (height, width))
             return np.asarray(resized).reshape(self.shape)
         assert self.background is not None  # otherwise every picture fits
         levels = np.asarray(picture.convert("L"), float)
@@ -193,7 +202,7 @@ class Framing:
         frame = self.shape[1], self.shape[0]
         scale = detail * self.extent * min(a / b for a, b in zip(frame, subject.size, strict=True))
         width, height = (max(round(side * scale), 1) for side in subject.size)
-        return resize_picture(subject, (height, width))
+        return SQUASH.picture(subject, (height, width))
 
 
 def _border(levels: np.ndarray) -> float:

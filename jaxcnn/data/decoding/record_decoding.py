@@ -17,7 +17,7 @@ from PIL import Image
 
 from jaxcnn import arguments
 from jaxcnn.data.decoding.pictures import UnreadablePicture, ValueRange, read_picture
-from jaxcnn.data.resizing import resize_images, resize_picture
+from jaxcnn.data.resizing import SQUASH, Resizing
 
 # Largest size of a block in bytes, unless it is a single image, and in images: large enough that
 # passing it between threads is cheap beside decoding, small enough to need little memory.
@@ -77,8 +77,8 @@ class Records:
     Attributes:
       source: The records.
       name: Their name in errors.
-      image_size: ``(H, W)`` to which each picture is resized (bilinear); ``None`` keeps the size.
-      aspect: Treatment of pictures of another aspect ratio.
+      image_size: ``(H, W)`` to which each picture is resized; ``None`` keeps the size.
+      resizing: The way in which pictures get that size.
       channels: 1 or 3, to which pictures are converted; ``None`` means color if any has color.
       skip: Whether a picture that cannot be read is left out.
       value_range: Values of pictures of more than 8 bits that become black and white.
@@ -88,7 +88,7 @@ class Records:
     source: RecordSequence
     name: str
     image_size: tuple[int, int] | None = None
-    aspect: str = "squash"
+    resizing: Resizing = SQUASH
     channels: int | None = None
     skip: bool = False
     value_range: ValueRange = None
@@ -231,7 +231,7 @@ class Records:
                     )
                 if size is None:
                     return image
-                return resize_images(image[None], size, self.aspect)[0]
+                return self.resizing.images(image[None], size)[0]
             if image.shape == (*(size or image.shape[:2]), channels):
                 return image
             image = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
@@ -239,7 +239,7 @@ class Records:
         if image.mode != mode:
             image = image.convert(mode)
         if size is not None:
-            image = resize_picture(image, size, self.aspect)
+            image = self.resizing.picture(image, size)
         # As np.asarray(image) does, in half the time.
         return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, -1)
 

@@ -20,6 +20,7 @@ from jaxcnn.data.decoding.record_decoding import (
     RecordSequence,
     unreadable,
 )
+from jaxcnn.data.resizing import SQUASH, Resizing
 
 # The file name of an image by its row.
 FileNames: TypeAlias = Callable[[int], str]
@@ -33,7 +34,7 @@ class Form:
 
     Attributes:
       image_size: ``(H, W)`` to which images are resized; ``None`` keeps the size.
-      aspect: Treatment of pictures of another aspect ratio: one of ``resizing.ASPECTS``.
+      resizing: The way in which pictures get that size.
       channels: 1 or 3, to which pictures are converted; ``None`` means color if any has color.
       skip: Whether a picture that cannot be read is left out.
       value_range: Values of pictures of more than 8 bits that become black and white.
@@ -41,7 +42,7 @@ class Form:
     """
 
     image_size: tuple[int, int] | None = None
-    aspect: str = "squash"
+    resizing: Resizing = SQUASH
     channels: int | None = None
     skip: bool = False
     value_range: ValueRange = None
@@ -125,7 +126,7 @@ class Undecoded:
             joined,
             self.name,
             form.image_size,
-            form.aspect,
+            form.resizing,
             channels,
             form.skip,
             form.value_range,

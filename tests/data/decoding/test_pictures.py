@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.decoding.pictures import read_picture
-from jaxcnn.data.resizing import resize_picture
+from jaxcnn.data.resizing import SQUASH
 
 
 def test_sixteen_bit_pictures_keep_their_levels(tmp_path):
@@ -145,8 +145,8 @@ def test_a_large_jpeg_is_decoded_at_a_part_of_its_size(tmp_path, orientation):
     exif[0x0112] = orientation
     photo = Image.fromarray(rough).resize((900, 600), Image.Resampling.BICUBIC)
     photo.save(tmp_path / "photo.jpg", quality=95, exif=exif)
-    whole = resize_picture(read_picture(tmp_path / "photo.jpg"), (40, 40))
+    whole = SQUASH.picture(read_picture(tmp_path / "photo.jpg"), (40, 40))
     picture = read_picture(tmp_path / "photo.jpg", size=(40, 40))
     assert min(picture.size) == 150  # a quarter: an eighth is below 80
-    small = np.asarray(resize_picture(picture, (40, 40)), int)
+    small = np.asarray(SQUASH.picture(picture, (40, 40)), int)
     assert np.abs(small - np.asarray(whole)).max() <= 2
