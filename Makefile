@@ -3,6 +3,8 @@ PYTHON ?= python3
 NEWEST_PYTHON ?= python3.13
 BIN := .venv/bin
 NEWEST := .venv-newest
+# Peers that ask for other builds of PyTorch than the one that is tested with.
+PINNING_PEERS := facenet-pytorch==2.6.0 timm==1.0.31 torchvision==0.29.1
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
 .PHONY: train test test-newest test-long test-exhaustive test-peers test-peers-long \
@@ -64,6 +66,7 @@ bench: .venv/.installed-bench
 
 .venv/.installed-peers: .venv/.installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[peers]'
+	$(BIN)/python -m pip install --quiet --no-deps $(PINNING_PEERS)
 	touch $@
 
 .venv/.installed-conformance: .venv/.installed-peers

@@ -18,4 +18,4 @@ def test_example_learns(name, epochs):
 
 def test_every_example_is_run():
     names = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert names == {"digits", "own_training_loop", "own_module"}
+    assert names == {"digits", "own_training_loop", "own_module", "fine_tune"}

