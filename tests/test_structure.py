@@ -202,7 +202,7 @@ def test_modules_are_called_in_one_way(module):
     "name", sorted(set(ops.__all__) & {name for name in dir(layers) if not name.startswith("_")})
 )
 def test_layers_carry_the_options_of_their_operation(name):
-    arrays = {"key", "x", "kernel", "bias", "scale", "mean", "variance", "slope"}
+    arrays = {"key", "x", "kernel", "bias", "scale", "slope", "mean", "variance"}
     described = {p.name: p.default for p in parameters(getattr(layers, name))}
     for option in parameters(getattr(ops, name)):
         if option.name not in arrays:

@@ -16,7 +16,10 @@ from jaxcnn.ops.scaling import check_standardize
 
 @dataclass(frozen=True, repr=False)
 class standardize(OpLayer):
-    """Subtract a fixed mean from each channel and divide; see :func:`jaxcnn.ops.standardize`.
+    """A fixed mean subtracted from each channel, and a fixed divisor, without parameters.
+
+    See :func:`jaxcnn.ops.standardize`. As the first layer of a network, it maps images in 0…1 to
+    the numbers that trained weights expect.
 
     >>> standardize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)).output_shape((32, 32, 3))
     (32, 32, 3)
@@ -39,7 +42,7 @@ class standardize(OpLayer):
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return ``input_shape``, whose channels must be those of the numbers."""
         shape = shapes.check_shape(input_shape)
-        check_standardize(self.mean, self.std, shape[-1])
+        check_standardize(self.mean, self.std, shape[-1:])
         return shape
 
 
@@ -72,7 +75,7 @@ class _LearnedScale(Layer):
 
 @dataclass(frozen=True, repr=False)
 class prelu(_LearnedScale):
-    """A ReLU with a learned slope of negative values per channel; see :func:`jaxcnn.ops.prelu`.
+    """A ReLU with a learned slope per channel for negative values; see :func:`jaxcnn.ops.prelu`.
 
     >>> prelu().output_shape((28, 28, 32))
     (28, 28, 32)
@@ -90,9 +93,10 @@ class prelu(_LearnedScale):
 
 @dataclass(frozen=True, repr=False)
 class layer_scale(_LearnedScale):
-    """A learned factor per channel (Touvron et al., 2021, arXiv 2103.17239).
+    """A learned factor per channel; see :func:`jaxcnn.ops.layer_scale`.
 
-    Near 0 at first, it lets deep residual networks begin as shallow ones.
+    At the end of the body of each residual block, factors near 0 let a deep network start its
+    training near the identity.
 
     >>> layer_scale(init=1e-6).output_shape((28, 28, 32))
     (28, 28, 32)

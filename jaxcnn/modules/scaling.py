@@ -5,13 +5,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from jaxcnn import arguments, checks, ops
-from jaxcnn.ops.primitives.channels import spread
+from jaxcnn import arguments, ops
 from jaxcnn.other_names import Explained
 
 
 class PReLU(Explained, nnx.Module):
-    """A ReLU with a learned slope of negative values per channel; see :func:`jaxcnn.ops.prelu`.
+    """A ReLU with a learned slope per channel for negative values; see :func:`jaxcnn.ops.prelu`.
 
     >>> PReLU(2)(jnp.array([[-4.0, 3.0]]))
     Array([[-1.,  3.]], dtype=float32)
@@ -50,7 +49,7 @@ class PReLU(Explained, nnx.Module):
 
 
 class LayerScale(Explained, nnx.Module):
-    """A learned factor per channel (Touvron et al., 2021, arXiv 2103.17239).
+    """A learned factor per channel; see :func:`jaxcnn.ops.layer_scale`.
 
     >>> LayerScale(2, init=0.5)(jnp.array([[4.0, 2.0]]))
     Array([[2., 1.]], dtype=float32)
@@ -85,10 +84,7 @@ class LayerScale(Explained, nnx.Module):
         self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Return ``x`` with each channel times its factor."""
-        x = checks.array("x", x)
-        checks.floating("x", x)
-        checks.channels("x", x, self.scale.shape[0], owner="scale does")
-        return x * spread(self.scale[...].astype(x.dtype), x)
+        return ops.layer_scale(x, self.scale[...])
 
 
 def _constant(features: int, init: float, param_dtype: DTypeLike) -> nnx.Param[jax.Array]:

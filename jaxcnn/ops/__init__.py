@@ -16,7 +16,7 @@ from jaxcnn.ops.patches import fold, unfold
 from jaxcnn.ops.pooling import avg_pool, lp_pool, max_pool, sum_pool
 from jaxcnn.ops.resizing import channel_shuffle, depth_to_space, resize, space_to_depth, upsample
 from jaxcnn.ops.sampling import affine_grid, grid_sample, roi_align
-from jaxcnn.ops.scaling import prelu, standardize
+from jaxcnn.ops.scaling import layer_scale, prelu, standardize
 from jaxcnn.ops.unpooling import max_pool_with_indices, max_unpool
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "global_avg_pool",
     "global_max_pool",
     "grid_sample",
+    "layer_scale",
     "local_response_norm",
     "lp_pool",
     "max_pool",

@@ -36,6 +36,7 @@ def every_form(**options):
         cnn.conv(4, (3, 3), padding=((1, 0), 0), use_bias=False, **options),
         cnn.parallel(jnp.tanh, cnn.squeeze_excite(ratio=2, gate=jax.nn.tanh), combine="add"),
         cnn.remat(cnn.residual(cnn.batch_norm(), jax.nn.relu)),
+        cnn.standardize((0.5, 0.4, 0.3, 0.2), 0.25), cnn.prelu(init=0.1), cnn.layer_scale(),
         cnn.flatten(), own_name=cnn.dense(3),
     )  # fmt: skip
 
