@@ -81,6 +81,21 @@ def images(name: str, x: jax.Array) -> None:
         )
 
 
+def boxes(name: str, x: jax.Array, *, reason: str = "") -> None:
+    """Check that ``x`` holds the corners of boxes, ``(count, 4)``.
+
+    Raises:
+      TypeError: it is not floating point.
+      ValueError: it has another shape.
+    """
+    floating(name, x)
+    if x.ndim != 2 or x.shape[1] != 4:
+        raise ValueError(
+            f"{name} must be (count, 4), with x1, y1, x2 and y2 of each box{reason}. "
+            f"Received: shape {x.shape}"
+        )
+
+
 def channels(name: str, x: jax.Array, expected: int, *, owner: str = "kernel does") -> None:
     """Check that the last axis of ``x`` has ``expected`` channels, as the owner has.
 

@@ -67,10 +67,12 @@ ARGUMENTS = {
     "drop_path": (KEY, X, 0.5), "filter_image": (np.ones((8, 8)), "box_blur"),
     "cross_entropy": (LOGITS, LABELS), "focal": (LOGITS, LABELS),
     "huber": (jnp.ones((2, 1)), jnp.ones((2, 1))),
+    "nms": (jnp.ones((2, 4)), jnp.ones(2)),
     "mixup": (KEY, X, LOGITS), "cutmix": (KEY, X, LOGITS),
     "make_optimizer": ("sgd",), "make_schedule": ("cosine",),
 }  # fmt: skip
 NEEDED = {
+    "nms": {"threshold": 0.5, "limit": 2},
     "make_optimizer": {"learning_rate": 0.1}, "make_schedule": {"peak": 0.1, "steps": 10},
     "alternating_flip": {"epoch": 0},
 }  # fmt: skip

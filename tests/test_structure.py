@@ -167,12 +167,12 @@ def test_options_are_keyword_only(function):
 
 @pytest.mark.parametrize(
     "op",
-    # A filter works on one picture as it is, without batch, a grid is made of matrices; the others
-    # work on batches.
+    # A filter works on one picture as it is, without batch, a grid is made of matrices, two work on
+    # boxes; the others work on batches.
     [
         pytest.param(op, id=op.__name__)
         for op in public(ops)
-        if op not in (ops.filter_image, ops.affine_grid)
+        if op not in (ops.filter_image, ops.affine_grid, ops.iou, ops.nms)
     ],
 )
 def test_operations_take_the_array_first(op):

@@ -6,6 +6,7 @@ from jaxcnn.ops.adaptive_pooling import (
     global_avg_pool,
     global_max_pool,
 )
+from jaxcnn.ops.boxes import iou, nms
 from jaxcnn.ops.convolution import conv, conv_transpose
 from jaxcnn.ops.drop import drop_path, dropout, spatial_dropout
 from jaxcnn.ops.filters import KERNELS, filter_image
@@ -40,12 +41,14 @@ __all__ = [
     "global_avg_pool",
     "global_max_pool",
     "grid_sample",
+    "iou",
     "layer_scale",
     "local_response_norm",
     "lp_pool",
     "max_pool",
     "max_pool_with_indices",
     "max_unpool",
+    "nms",
     "pad",
     "prelu",
     "resize",

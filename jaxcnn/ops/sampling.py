@@ -240,13 +240,8 @@ def roi_align(
     checks.rank("x", x, 4)
     checks.images("x", x)
     checks.floating("x", x)
-    checks.floating("boxes", boxes)
+    checks.boxes("boxes", boxes, reason="; the image of each is batch_index")
     checks.integers("batch_index", batch_index)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(
-            "boxes must be (count, 4), with x1, y1, x2 and y2 of each box; the image of each is "
-            f"batch_index. Received: shape {boxes.shape}"
-        )
     if batch_index.shape != boxes.shape[:1]:
         raise ValueError(
             f"batch_index must be ({boxes.shape[0]},), one per box. "

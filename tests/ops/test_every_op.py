@@ -65,6 +65,22 @@ def align(mode):
     return function
 
 
+def corners(boxes, shift=0.0):
+    """Boxes of about one pixel; the coordinates are not rounded to half precision."""
+    places = 0.3 * boxes.astype(boxes.dtype if boxes.dtype.itemsize > 4 else jnp.float32) + shift
+    return jnp.concatenate([places[:, :2], places[:, 2:] + 1], axis=1)
+
+
+def overlap(boxes, others):
+    """No coordinate of one array is that of another, where the derivative jumps."""
+    return ops.iou(corners(boxes), corners(others, shift=0.007)).astype(boxes.dtype)
+
+
+def chosen(boxes, scores):
+    indices, chosen = ops.nms(corners(boxes), scores, threshold=0.3, limit=4)
+    return jnp.where(chosen, scores[indices], 0)[:, None] * boxes[indices]
+
+
 CONV = [(2, 6, 5, 4), (3, 2, 2, 6), (6,)]
 IMAGE = [(2, 6, 5, 4)]
 EXAMPLES = {
@@ -97,6 +113,8 @@ EXAMPLES = {
     "affine_grid": Example(ops.affine_grid, bind(ops.affine_grid, (3, 2)), [(2, 2, 3)]),
     "roi_align": Example(ops.roi_align, align("avg"), [(2, 6, 5, 4), (2, 4)], batched=False),
     "roi_align max": Example(ops.roi_align, align("max"), [(2, 6, 5, 4), (2, 4)], batched=False),
+    "iou": Example(ops.iou, overlap, [(5, 4), (3, 4)]),
+    "nms": Example(ops.nms, chosen, [(6, 4), (6,)], batched=False),
     "avg_pool": Example(ops.avg_pool, bind(ops.avg_pool, 3, strides=2, padding=1), IMAGE),
     "sum_pool": Example(ops.sum_pool, bind(ops.sum_pool, 3, strides=2, padding=1), IMAGE),
     "lp_pool": Example(ops.lp_pool, bind(ops.lp_pool, 2, 3), IMAGE),
