@@ -12,8 +12,9 @@ Rules: TypeAlias = Mapping[str, str]
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 KINETICS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
 SYMMETRIC = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-# (x − 127) / 128 of pixels up to 255.
+# (x − 127) / 128 and (x − 127.5) / 128 of pixels up to 255.
 LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
+FACES = ((127.5 / 255,) * 3, (128 / 255,) * 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +184,16 @@ _INCEPTION = {
     "stage_{i}.{x}.{path}.{branch}.batch_norm_1": "Mixed_{i}{x}.{branch}.bn",
     "head": "fc",
 }
+_MTCNN = {
+    "conv_{k}": "conv{k}",
+    "prelu_{k}": "prelu{k}",
+    "dense_{k}": "dense{k}",
+    "heads_4.face.conv_1": "conv4_1",
+    "heads_4.offsets": "conv4_2",
+    "heads_{k}.face.dense_1": "dense{k}_1",
+    "heads_{k}.offsets": "dense{k}_2",
+    "heads_{k}.landmarks": "dense{k}_3",
+}
 
 
 def _vgg(names: Iterable[str]) -> dict[str, str]:
@@ -229,6 +240,15 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
     ),
     "inception": (_both(names=_INCEPTION, ignored=("AuxLogits.",), mean_std=SYMMETRIC),),
     "mobilenet": (_timm(names=_MOBILENET),),
+    "mtcnn": (
+        Convention(
+            libraries=("facenet_pytorch",),
+            names=_MTCNN,
+            mean_std=FACES,
+            interpolation="bilinear",
+            crop_share=1.0,
+        ),
+    ),
     "regnet": (_timm(names=_REGNET),),
     "resnet": (_both(names=_RESNET),),
     "shufflenet": (_torchvision(names=_SHUFFLENET),),

@@ -9,6 +9,7 @@ from jaxcnn.models import (  # noqa: F401 – each registers its models
     efficientnet,
     inception,
     mobilenet,
+    mtcnn,
     regnet,
     resnet,
     shufflenet,

@@ -136,7 +136,8 @@ def _trained(
     weights = read_torch(str(path), entry.family, array_shapes(network, shape), info.name)
     classes = options.get(_CLASSES)
     expected = network.output_shape(shape)[-1]
-    if classes is None and weights.num_classes != expected:
+    classifies = _CLASSES in option_names(info.name)
+    if classifies and classes is None and weights.num_classes != expected:
         raise ValueError(
             f"{str(path)!r} is for {weights.num_classes} classes, and {info.name} has {expected}: "
             f"give {_CLASSES}={weights.num_classes}, or another number to take all but the last "
