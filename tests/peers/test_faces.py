@@ -1,5 +1,6 @@
-"""The networks of MTCNN against facenet-pytorch's."""
+"""The networks of MTCNN, and the detector of the example, against facenet-pytorch's."""
 
+import runpy
 from pathlib import Path
 
 import jax
@@ -8,7 +9,9 @@ import peer_zoo  # noqa: F401 – declares what facenet-pytorch imports of torch
 import pytest
 import torch
 from facenet_pytorch.models import mtcnn
+from facenet_pytorch.models.utils import detect_face
 from flax import nnx
+from PIL import Image
 from skimage import data
 
 from jaxcnn import models
@@ -47,3 +50,55 @@ def test_networks(name):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert np.ptp(expected[..., 1]) > 0.1  # some are faces and some are not
     assert sum(p.numel() for p in kind().parameters()) == models.info(f"mtcnn_{name}").parameters
+
+
+def greedy(boxes, scores, _, threshold):
+    """Torchvision's suppression of boxes, which is compiled, for the boxes of one photo."""
+    boxes, order, kept = boxes.double().numpy(), np.argsort(-scores.numpy(), kind="stable"), []
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        low = np.maximum(boxes[best, :2], boxes[order, :2])
+        high = np.minimum(boxes[best, 2:], boxes[order, 2:])
+        both = np.maximum(high - low, 0).prod(1)
+        order = order[both / (areas[best] + areas[order] - both) <= threshold]
+    return torch.tensor(kept, dtype=torch.int64)
+
+
+def group_photo():
+    """Four copies of the face, of three sizes and one mirrored, in a photo of the same shape."""
+    photo = Image.fromarray(data.astronaut())
+    for x, y, size in ((0, 0, 256), (256, 0, 256), (0, 256, 200), (300, 300, 140)):
+        face = Image.fromarray(data.astronaut()[20:220, 120:320]).resize((size, size))
+        if x == 256:
+            face = face.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        photo.paste(face, (x, y))
+    return photo
+
+
+@pytest.mark.implicit_promotion
+def test_detector(monkeypatch, tmp_path):
+    """Boxes and landmarks agree to a hundredth of a pixel."""
+    monkeypatch.setattr(detect_face, "batched_nms", greedy)
+    detector = mtcnn.MTCNN(keep_all=True)
+    main = runpy.run_path(str(Path(__file__).parents[2] / "examples/faces.py"))["main"]
+    photos = {"one": Image.fromarray(data.astronaut()), "four": group_photo()}
+    counts = {}
+    photos["four"].save(tmp_path / "four.png")
+    for name, photo in photos.items():
+        path = None if name == "one" else tmp_path / "four.png"
+        found = main(path, tmp_path / "faces.png")
+        boxes, probabilities, landmarks = (
+            np.asarray(each, np.float32) for each in detector.detect(np.asarray(photo), True)
+        )
+        order = np.argsort(-probabilities, kind="stable")
+        for ours, theirs, most in zip(
+            found, (probabilities, boxes, landmarks), (1e-4, 0.01, 0.01), strict=True
+        ):
+            np.testing.assert_allclose(ours, theirs[order], rtol=0, atol=most)
+        drawn = np.asarray(Image.open(tmp_path / "faces.png"))
+        left, top, *_ = found[1][0].round().astype(int)
+        assert tuple(drawn[top, left]) == (0, 255, 0)
+        counts[name] = len(boxes)
+    assert counts == {"one": 1, "four": 4}
