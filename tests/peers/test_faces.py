@@ -15,6 +15,7 @@ from PIL import Image
 from skimage import data
 
 from jaxcnn import models
+from jaxcnn.interchange import to_torch
 
 DATA = Path(mtcnn.__file__).parents[1] / "data"
 NETWORKS = {
@@ -45,11 +46,15 @@ def test_networks(name):
     with torch.no_grad():
         *others, face = kind()((pixels - 127.5) * 0.0078125)
     expected = torch.cat([face, *others], dim=1).movedim(1, -1).numpy()
-    graphdef, state = nnx.split(network.build((*size, 3), rngs=nnx.Rngs(0)))
+    model = network.build((*size, 3), rngs=nnx.Rngs(0))
+    graphdef, state = nnx.split(model)
     found = jax.jit(lambda state, x: nnx.merge(graphdef, state)(x))(state, x)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert np.ptp(expected[..., 1]) > 0.1  # some are faces and some are not
-    assert sum(p.numel() for p in kind().parameters()) == models.info(f"mtcnn_{name}").parameters
+    back, given = to_torch(model, library="facenet_pytorch"), kind().state_dict()
+    assert back.keys() == given.keys()
+    assert all(torch.equal(back[key], array) for key, array in given.items())
+    assert sum(array.numel() for array in given.values()) == models.info(f"mtcnn_{name}").parameters
 
 
 def greedy(boxes, scores, _, threshold):
