@@ -170,12 +170,8 @@ class Dataset(Explained):
     ) -> "Dataset":
         """Return the set with every image resized to ``(H, W)``, or to a square.
 
-        Images of another ratio of width to height are squashed, cropped to a centered part of that
-        ratio (``aspect="crop"``, which keeps `crop_share` of the shorter side), or get black on two
-        sides (``"pad"``). The options are those of :func:`jaxcnn.data.load`.
-
-        Labels at positions are resized too (nearest neighbor), unless their size differs from that
-        of the images.
+        The options are those of :func:`jaxcnn.data.load`. Labels at positions are resized too
+        (nearest neighbor), unless their size differs from that of the images.
 
         >>> data = Dataset(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1]))
         >>> data.resize(28).image_shape

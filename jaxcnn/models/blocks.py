@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import jax
 from jax.nn import relu
 
 from jaxcnn import shapes
@@ -46,6 +47,11 @@ def conv_norm(
     )
     last = () if activation is None else (activation,)
     return [convolution, batch_norm(epsilon=epsilon), *last]
+
+
+def exact_gelu(x: jax.Array) -> jax.Array:
+    """Return ``x`` times the normal distribution function of ``x``, not its approximation."""
+    return jax.nn.gelu(x, approximate=False)
 
 
 def same_padding(kernel_size: shapes.PerAxis) -> shapes.Padding:

@@ -1,9 +1,5 @@
 """ConvNeXt (Liu et al., 2022, arXiv 2201.03545): a ResNet with the manners of a transformer."""
 
-import functools
-
-import jax
-
 from jaxcnn.layers import (
     Layer,
     conv,
@@ -15,12 +11,11 @@ from jaxcnn.layers import (
     residual,
     serial,
 )
-from jaxcnn.models.blocks import drop_rates
+from jaxcnn.models.blocks import drop_rates, exact_gelu
 from jaxcnn.models.head import last
 from jaxcnn.models.registry import Variant, register_variants
 
 _norm = layer_norm(epsilon=1e-6)
-_gelu = functools.partial(jax.nn.gelu, approximate=False)
 
 
 def _convnext(
@@ -64,7 +59,7 @@ def _block(features: int, rate: float) -> residual:
     return residual(
         serial(
             depthwise(7, padding=3), _norm,
-            conv(4 * features, 1), _gelu, conv(features, 1), layer_scale(init=1e-6),
+            conv(4 * features, 1), exact_gelu, conv(features, 1), layer_scale(init=1e-6),
             *((drop_path(rate),) if rate else ()),
         )
     )  # fmt: skip
