@@ -70,8 +70,13 @@ def _load(path: Path) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"there is no file {str(path)!r}")
     try:
+        if path.suffix != ".keras":
+            raise ValueError("its name must end in .keras")
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
+            archive.getinfo("model.weights.h5")
     except (zipfile.BadZipFile, IsADirectoryError, KeyError, ValueError) as error:
         raise ValueError(
             "model must be a file in Keras's format, as model.save('name.keras') writes it, and "
@@ -81,13 +86,18 @@ def _load(path: Path) -> Any:
     return _keras().saving.load_model(path, compile=False, safe_mode=True)
 
 
-def _check_classes(config: Any) -> None:
+def _check_classes(entry: Any) -> None:
     """Check before anything is made of a file that it holds known layers only."""
-    inside = config["config"]
-    with error_path(f"{inside.get('name')} ({config['class_name']})"):
-        check_kind(config.get("module") or "", config["class_name"])
-        for layer in inside.get("layers", ()):
-            _check_classes(layer)
+    match entry:
+        case {"module": module, "class_name": str(kind), "config": dict(options)}:
+            with error_path(f"{options.get('name')} ({kind})"):
+                check_kind(str(module), kind)
+                for layer in options.get("layers", ()):
+                    _check_classes(layer)
+        case _:
+            raise ValueError(
+                f"a layer of the file has no class. Received: {arguments.shown(entry)}"
+            )
 
 
 def _keras() -> types.ModuleType:
