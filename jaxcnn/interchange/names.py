@@ -46,6 +46,12 @@ def translate(names: Iterable[str], rules: Mapping[str, str]) -> dict[str, str |
     }
 
 
+def count_unused(names: Iterable[str], rules: Mapping[str, str]) -> int:
+    """Return the number of rules that fit no name."""
+    matches = [_match(name, [(_pattern(ours), ours) for ours in rules]) for name in names]
+    return len(rules.keys() - {match.theirs for match in matches if match is not None})
+
+
 @dataclass(frozen=True)
 class _Match:
     """A name that fits a rule: what fills its slots, the path there, and the end that is added."""

@@ -10,7 +10,7 @@ from flax import nnx
 
 from jaxcnn import shapes
 from jaxcnn.interchange.checkpoints import Checkpoint, open_checkpoint
-from jaxcnn.interchange.names import translate
+from jaxcnn.interchange.names import count_unused, translate
 from jaxcnn.interchange.torch_names import CONVENTIONS, Convention
 from jaxcnn.modules import check_module
 from jaxcnn.modules.parameter_tree import arrays_of
@@ -137,20 +137,24 @@ def to_torch(model: nnx.Module, *, library: str = "timm") -> dict[str, Any]:
     import torch
 
     arrays = arrays_of(check_module("model", model))
+    found: list[tuple[int, int, dict[str, str | None]]] = []
     for conventions in CONVENTIONS.values():
         for convention in conventions:
-            names = translate(arrays, convention.rules(arrays))
+            rules = convention.rules(arrays)
+            names = translate(arrays, rules)
             if library in convention.libraries and None not in names.values():
-                return {
-                    _plain(str(there)): torch.from_numpy(
-                        _to_torch(np.asarray(arrays[here]), str(there)).copy()
-                    )
-                    for here, there in names.items()
-                }
-    raise ValueError(
-        f"the model's arrays are named as in no network that {library} has. Received: "
-        f"{_listed(list(arrays))}"
-    )
+                # Of families whose blocks are named alike, the one with nothing else.
+                found.append((count_unused(arrays, rules), len(found), names))
+    if not found:
+        raise ValueError(
+            f"the model's arrays are named as in no network that {library} has. Received: "
+            f"{_listed(list(arrays))}"
+        )
+    *_, names = min(found)
+    return {
+        _plain(str(there)): torch.from_numpy(_to_torch(np.asarray(arrays[here]), str(there)).copy())
+        for here, there in names.items()
+    }
 
 
 def conventions_of(family: str) -> tuple[Convention, ...]:

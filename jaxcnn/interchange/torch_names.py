@@ -57,9 +57,9 @@ _RESNET = {
     "head": "fc",
 }
 _R3D = {
-    **_RESNET,
-    "stem.conv_1": "stem.0",
-    "stem.batch_norm_1": "stem.1",
+    **{ours: theirs for ours, theirs in _RESNET.items() if not ours.startswith("stem")},
+    "stem.cube.conv_1": "stem.0",
+    "stem.cube.batch_norm_1": "stem.1",
     _RESIDUAL + "body.conv_{k}": "layer{i}.{j-1}.conv{k}.0",
     _RESIDUAL + "body.batch_norm_{k}": "layer{i}.{j-1}.conv{k}.1",
 }

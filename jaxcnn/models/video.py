@@ -14,7 +14,7 @@ def _r3d(num_classes: int = 400, *, depths: tuple[int, ...], features: int = 64)
       depths: Blocks of each stage.
       features: Channels of the first stage, at least 1; each stage doubles them.
     """
-    stem = {"stem": serial(*conv_norm(features, (3, 7, 7), (1, 2, 2)))}
+    stem = {"stem": serial(cube=serial(*conv_norm(features, (3, 7, 7), (1, 2, 2))))}
     return staged(num_classes, stem, features, depths, body=basic, shortcut=project)
 
 

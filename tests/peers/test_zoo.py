@@ -27,6 +27,24 @@ from jaxcnn.models.registry import find_entry
 from jaxcnn.modules.parameter_tree import arrays_of, with_arrays
 
 NAMES = [name for name in models.names() if library_of(name)]
+# One of each family of small networks; the others take minutes together.
+QUICK = (
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_lite0",
+    "inception_v3",
+    "mobilenetv3_small_100",
+    "r3d_18",
+    "regnety_002",
+    "resnet18",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_1",
+)
+QUICK_LOGITS = ("mobilenetv3_small_100", "regnety_002", "shufflenet_v2_x0_5", "squeezenet1_1")
+
+
+def networks(quick):
+    return [pytest.param(name, marks=[pytest.mark.long] * (name not in quick)) for name in NAMES]
 
 
 @functools.cache
@@ -50,7 +68,7 @@ def test_every_large_network_has_a_peer():
     assert {name for name in rest if not name.startswith("mtcnn")} == own | small
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", networks(QUICK))
 def test_parameters_and_multiply_adds(name):
     info, network = models.info(name), models.create(name)
     parameters = [p for k, p in peer(name).named_parameters() if not k.startswith("AuxLogits.")]
@@ -63,7 +81,7 @@ def test_parameters_and_multiply_adds(name):
     assert counter.get_total_flops() == 2 * info.multiply_adds
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", networks(QUICK))
 def test_there_and_back(name, monkeypatch):
     """Our arrays have the names and shapes there, and come back as they were."""
     network, shape = models.create(name), models.input_shape(name)
@@ -97,23 +115,12 @@ def logits(network, shape, x):
     return jax.jit(lambda state, x: nnx.merge(graphdef, state)(x))(state, x)
 
 
-QUICK = (
-    "mobilenetv3_small_100",
-    "regnety_002",
-    "shufflenet_v2_x0_5",
-    "squeezenet1_1",
-    "tf_efficientnet_lite0",
-)
-
-
 @pytest.mark.parametrize("odd", [False, True], ids=["own", "odd"])
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.long] * (n not in QUICK)) for n in NAMES]
-)
+@pytest.mark.parametrize("name", networks(QUICK_LOGITS))
 def test_logits(name, odd, tmp_path):
     info = models.info(name)
     *size, channels = info.input_shape
-    if name in QUICK:
+    if name in QUICK_LOGITS:
         size = [64, 64]
     shape = (*(side + 7 if odd else side for side in size), channels)
     if name == "r3d_18":
