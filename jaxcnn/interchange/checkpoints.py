@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import safetensors
-import safetensors.numpy
+
+from jaxcnn.interchange.safetensors_files import map_file
 
 Shape: TypeAlias = tuple[int, ...]
 _HUB = "hf:"
@@ -67,17 +67,11 @@ def open_checkpoint(weights: str | Path) -> Checkpoint:
 
 def _from_safetensors(path: Path, name: str, config: Mapping[str, Any] | None = None) -> Checkpoint:
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            names = file.keys()  # a method of its own: the file is no dict
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"{name!r} is damaged: {error}") from error
-    return Checkpoint(name, shapes, lambda: _read_safetensors(path), config or {})
-
-
-def _read_safetensors(path: Path) -> Mapping[str, np.ndarray]:
-    arrays: dict[str, np.ndarray] = safetensors.numpy.load_file(path)
-    return arrays
+        arrays, _ = map_file(path)
+    except ValueError as error:
+        raise ValueError(str(error).replace(repr(str(path)), repr(name), 1)) from error
+    shapes = {key: array.shape for key, array in arrays.items()}
+    return Checkpoint(name, shapes, lambda: map_file(path)[0], config or {})
 
 
 def _from_torch(path: Path) -> Checkpoint:

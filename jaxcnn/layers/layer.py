@@ -12,6 +12,7 @@ from flax import nnx
 
 from jaxcnn import arguments, modules, shapes
 from jaxcnn.layers import pickling
+from jaxcnn.modules.initializers import only_shapes
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.other_names import Explained
 from jaxcnn.shapes.receptive import Fields, pointwise_fields, window_fields
@@ -86,7 +87,8 @@ class Layer(Explained, abc.ABC):
           TypeError: an option has the wrong type.
           ValueError: ``input_shape`` does not fit; the message names the layer and the rule.
         """
-        module: nnx.Module = nnx.eval_shape(lambda: self.build(input_shape, rngs=nnx.Rngs(0)))
+        with only_shapes():
+            module: nnx.Module = nnx.eval_shape(lambda: self.build(input_shape, rngs=nnx.Rngs(0)))
         return module
 
     def explain(self, input_shape: Sequence[int]) -> str:

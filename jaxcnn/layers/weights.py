@@ -109,7 +109,7 @@ class pretrained(Layer):
         arrays = {
             name: fresh[name]
             if name in fresh
-            else match_dtype(like, jax.numpy.asarray(given[name]))
+            else match_dtype(like, jax.device_put(given[name], may_alias=False))
             for name, like in own.items()
         }
         return with_arrays(module, arrays)

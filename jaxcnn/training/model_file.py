@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import safetensors
 import safetensors.flax
 from flax import nnx
 
 from jaxcnn import modules, shapes
+from jaxcnn.interchange.safetensors_files import map_file
 from jaxcnn.layers.layer import Layer
 from jaxcnn.layers.serialization import layer_from_json, layer_to_json
 from jaxcnn.modules.parameter_tree import arrays_of, from_numbers, numbers_of, with_arrays
@@ -61,38 +61,34 @@ def model_to_bytes(model: nnx.Module) -> bytes:
     return data
 
 
-def read_arrays(data: bytes, path: Path) -> dict[str, jax.Array]:
+def read_arrays(path: Path) -> dict[str, jax.Array]:
     """Return the arrays in a model's file by their dotted names.
 
     Args:
-      data: Contents of the file.
-      path: Its path, for the errors.
+      path: Its path.
 
     Raises:
-      ValueError: it is not a file of safetensors.
+      ValueError: it cannot be read, or is not a file of safetensors.
     """
-    try:
-        return safetensors.flax.load(data)
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+    arrays, _ = map_file(path)
+    return {name: jax.device_put(array, may_alias=False) for name, array in arrays.items()}
 
 
-def model_from_bytes(data: bytes, path: Path, *, into: nnx.Module | None) -> nnx.Module:
+def read_model(path: Path, *, into: nnx.Module | None) -> nnx.Module:
     """Return the model in a file.
 
     Args:
-      data: Contents of the file.
-      path: Its path, for the errors.
+      path: Its path.
       into: A module of the structure that was saved, with arrays or abstract; ``None`` builds the
         model that the file describes.
 
     Raises:
-      ValueError: the file is damaged, describes no model and there is no `into`, or the arrays are
-        not those of the model.
+      ValueError: the file is missing or damaged, describes no model and there is no `into`, or the
+        arrays are not those of the model.
     """
-    arrays = read_arrays(data, path)
     if into is None:
-        into = _build(data, path)
+        into = _build(path)
+    arrays = read_arrays(path)
     own = arrays_of(into)
     expected = {name: jax.eval_shape(numbers_of, array).shape for name, array in own.items()}
     received = {name: array.shape for name, array in arrays.items()}
@@ -103,9 +99,14 @@ def model_from_bytes(data: bytes, path: Path, *, into: nnx.Module | None) -> nnx
     return with_arrays(into, stored)
 
 
-def is_described(data: bytes) -> bool:
-    """Return whether a model's file has a description to build the model from."""
-    return _METADATA in _metadata(data)
+def is_described(path: Path) -> bool:
+    """Return whether a model's file has a description to build the model from.
+
+    Raises:
+      ValueError: it cannot be read, or is not a file of safetensors.
+    """
+    _, metadata = map_file(path)
+    return _METADATA in metadata
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -132,25 +133,17 @@ def _describe(model: nnx.Module) -> dict[str, Any] | None:
         return None
 
 
-def _build(data: bytes, path: Path) -> nnx.Module:
+def _build(path: Path) -> nnx.Module:
     """Return the module that a file describes, without arrays."""
-    if not is_described(data):
+    _, metadata = map_file(path)
+    if _METADATA not in metadata:
         raise ValueError(
             f"{str(path)!r} is of a hand-made module: pass one of the same structure, "
             "cnn.load(path, into=model), or on the command line --model package.module:network"
         )
     try:
-        description = json.loads(_metadata(data)[_METADATA])
+        description = json.loads(metadata[_METADATA])
         network = layer_from_json(description["network"])
         return network.abstract(shapes.check_shape(description["input_shape"]))
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{str(path)!r} is damaged: {error}") from error
-
-
-def _metadata(data: bytes) -> dict[str, str]:
-    """Return the metadata, which stand in the header: its length in 8 bytes, then JSON."""
-    try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        return dict(header.get("__metadata__") or {})
-    except (AttributeError, RecursionError, TypeError, ValueError):
-        return {}  # `read_arrays` reports what is damaged

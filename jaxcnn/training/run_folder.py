@@ -26,9 +26,9 @@ from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.model_file import (
     SUFFIX,
     is_described,
-    model_from_bytes,
     model_to_bytes,
     read_arrays,
+    read_model,
     write_whole,
 )
 from jaxcnn.training.output_activation import remember_activation
@@ -211,8 +211,7 @@ def read_weights(folder: str | Path) -> dict[str, jax.Array]:
     Raises:
       ValueError: there is no run, or a file is missing or damaged.
     """
-    data = _read_verified(folder, _read_description(folder))
-    return read_arrays(data, Path(folder) / _WEIGHTS)
+    return read_arrays(_verified(folder, _read_description(folder)))
 
 
 def load(path: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
@@ -230,31 +229,28 @@ def load(path: str | Path, *, into: nnx.Module | None = None) -> nnx.Module:
     """
     path = Path(path)
     if path.suffix == SUFFIX:
-        return model_from_bytes(_read_bytes(path), path, into=into)
+        return read_model(path, into=into)
     description = _read_description(path)
-    run, data = run_from_json(description, path / _DESCRIPTION), _read_verified(path, description)
-    if into is None and not is_described(data) and run.model in models.names():
+    run, weights = run_from_json(description, path / _DESCRIPTION), _verified(path, description)
+    if into is None and not is_described(weights) and run.model in models.names():
         # Built without arrays, so that nothing is computed only to be replaced.
         into = models.create(run.model, **run.options).abstract(run.input_shape)
-    model = model_from_bytes(data, path / _WEIGHTS, into=into)
+    model = read_model(weights, into=into)
     remember_activation(model, run.activation)
     return model
 
 
-def _read_verified(folder: str | Path, description: dict[str, Any]) -> bytes:
-    """Return the contents of a run's weights file, whose checksum is in its description."""
+def _verified(folder: str | Path, description: dict[str, Any]) -> Path:
+    """Return the path of a run's weights file, whose checksum is in its description."""
     path = Path(folder) / _WEIGHTS
-    data = _read_bytes(path)
-    if hashlib.sha256(data).hexdigest() != description.get("sha256"):
-        raise ValueError(f"{str(path)!r} is damaged: its checksum is not the one in run.json")
-    return data
-
-
-def _read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    if found != description.get("sha256"):
+        raise ValueError(f"{str(path)!r} is damaged: its checksum is not the one in run.json")
+    return path
 
 
 def _read_description(folder: str | Path) -> dict[str, Any]:
