@@ -13,7 +13,7 @@ from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 from jaxcnn import arguments
 from jaxcnn.augment.composition import apply
 from jaxcnn.augment.named_policies import GivenAugment, resolve_augment
-from jaxcnn.data.dataset import Images
+from jaxcnn.data.images import Images
 from jaxcnn.data.labels import check_class_per_image
 from jaxcnn.insight.plot_text import drawable
 from jaxcnn.training.forward import to_float

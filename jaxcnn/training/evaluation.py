@@ -13,7 +13,8 @@ from flax import nnx
 
 from jaxcnn import arguments, modules
 from jaxcnn.augment.positions import VOID
-from jaxcnn.data.dataset import Dataset, Images, as_dataset, check_images
+from jaxcnn.data.dataset import Dataset, as_dataset
+from jaxcnn.data.images import Images, check_images
 from jaxcnn.modules.parameter_tree import params_of, statistics_of
 from jaxcnn.other_names import explained
 from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step

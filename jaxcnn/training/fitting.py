@@ -15,8 +15,9 @@ from flax import nnx
 from jaxcnn import arguments
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import GivenAugment
-from jaxcnn.data.dataset import Dataset, Images, as_dataset
+from jaxcnn.data.dataset import Dataset, as_dataset
 from jaxcnn.data.decoding.framing import Framing
+from jaxcnn.data.images import Images
 from jaxcnn.other_names import explained
 from jaxcnn.training.callbacks import history_csv
 from jaxcnn.training.early_stopping import Monitor

@@ -14,7 +14,8 @@ from flax import nnx
 from jaxcnn import arguments
 from jaxcnn.augment.named_policies import GivenAugment
 from jaxcnn.data.batching import Batch, steps_per_epoch
-from jaxcnn.data.dataset import Dataset, Images, as_dataset
+from jaxcnn.data.dataset import Dataset, as_dataset
+from jaxcnn.data.images import Images
 from jaxcnn.other_names import explained
 from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
