@@ -1,7 +1,7 @@
 """Resizing of images and labels: one method for every way from a picture to the model."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -17,6 +17,8 @@ METHODS = {
     "lanczos": Image.Resampling.LANCZOS,
     "nearest": Image.Resampling.NEAREST,
 }
+# Only the middle of a longer strip is resized: 1 × 1,000,000 pixels would take gigabytes.
+_LONGEST_STRIP = 64
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,13 @@ class Resizing:
         if share != 1 and self.aspect != "crop":
             raise ValueError(
                 'crop_share needs aspect="crop". '
-                f"Received: crop_share={self.crop_share}, aspect={self.aspect!r}"
+                f"Received: crop_share={share:g}, aspect={self.aspect!r}"
             )
+        object.__setattr__(self, "crop_share", share)
+
+    def keeps(self, old: tuple[int, ...], size: tuple[int, int]) -> bool:
+        """Return whether pictures of a size, ``(height, width)``, stay as they are for another."""
+        return old == size and self.crop_share == 1
 
     def covering(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the size of which `size` is the part that is kept."""
@@ -59,7 +66,8 @@ class Resizing:
         """Return a picture of mode L or RGB at `size`, ``(height, width)``."""
         height, width = size
         method = METHODS[self.interpolation]
-        if picture.size == (width, height) and self.crop_share == 1:
+        old: tuple[int, ...] = (picture.height, picture.width)
+        if self.keeps(old, size):
             return picture
         if self.aspect == "pad":
             return ImageOps.pad(picture, (width, height), method)
@@ -67,14 +75,12 @@ class Resizing:
             return picture.resize((width, height), method)
         # As timm and torchvision evaluate: the shorter side first, then the center.
         least = self.covering(size)
-        scale = max(least[0] / picture.height, least[1] / picture.width)
-        scaled_height, scaled_width = (
-            max(side, int(old * scale + 1e-9))
-            for side, old in zip(least, (picture.height, picture.width), strict=True)
-        )
-        resized = picture.resize((scaled_width, scaled_height), method)
-        top, left = round((scaled_height - height) / 2), round((scaled_width - width) / 2)
-        return resized.crop((left, top, left + width, top + height))
+        longest = _LONGEST_STRIP * _reduction(old, least)
+        strip = tuple(min(math.ceil(longest * a), b) for a, b in zip(least, old, strict=True))
+        if strip != old:
+            picture, old = _center(picture, *strip), strip
+        scaled_height, scaled_width = _scaled(old, least)
+        return _center(picture.resize((scaled_width, scaled_height), method), height, width)
 
     def images(self, images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Return ``(N, H, W, C)`` uint8 images at a size.
@@ -88,7 +94,7 @@ class Resizing:
                 "only images (N, height, width, channels) can be resized; for gray ones use "
                 f"images[..., None]. Received: shape {images.shape}"
             )
-        if images.shape[1:3] == size and self.crop_share == 1:
+        if self.keeps(images.shape[1:3], size):
             return images
         if images.dtype != np.uint8:
             raise TypeError(f"only uint8 images can be resized. Received: dtype {images.dtype}")
@@ -98,25 +104,44 @@ class Resizing:
         return np.ascontiguousarray(np.moveaxis(channels_first, 1, -1))
 
     def labels(self, labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Return ``(N, H, W)`` labels at a size, each the one nearest to its center.
+        """Return ``(N, H, W)`` uint8 or int32 labels at a size, each the one nearest to its center.
 
         Raises:
           ValueError: Sides are added, which have no label.
         """
         old = labels.shape[1:]
-        scales = [stored / new for stored, new in zip(old, self.covering(size), strict=True)]
-        if self.aspect == "pad" and scales[0] != scales[1]:
+        if self.aspect == "pad" and old[0] * size[1] != old[1] * size[0]:
             raise ValueError(
                 'aspect="pad" adds positions that have no label. Received: labels at positions. '
                 'Use "crop" or "squash"'
             )
-        if self.aspect == "crop":
-            scales = [min(scales)] * 2
-        rows, columns = (
-            ((stored - new * scale) / 2 + (np.arange(new) + 0.5) * scale).astype(int)
-            for stored, new, scale in zip(old, size, scales, strict=True)
-        )
-        return labels[:, rows[:, None], columns]
+        nearest = replace(self, interpolation="nearest")
+        planes = map(Image.fromarray, labels)  # of modes L and I
+        return np.array([np.asarray(nearest.picture(plane, size)) for plane in planes])
+
+
+def _reduction(old: tuple[int, ...], least: tuple[int, int]) -> float:
+    """Return the largest factor by which pictures can shrink and still cover a size."""
+    return min(stored / side for stored, side in zip(old, least, strict=True))
+
+
+def _scaled(old: tuple[int, ...], least: tuple[int, int]) -> tuple[int, int]:
+    """Return the smallest size that covers `least` at the ratio of `old`.
+
+    Rounded as by the evaluation transforms of timm: for squares by torchvision's ``Resize``, which
+    rounds down, for others by its own ``ResizeKeepRatio``.
+    """
+    if least[0] == least[1]:
+        height, width = (stored * least[0] // min(old) for stored in old)
+    else:
+        height, width = (round(stored / _reduction(old, least)) for stored in old)
+    return height, width
+
+
+def _center(picture: Image.Image, height: int, width: int) -> Image.Image:
+    """Return the center of a picture, rounded as by torchvision's ``CenterCrop``."""
+    top, left = round((picture.height - height) / 2), round((picture.width - width) / 2)
+    return picture.crop((left, top, left + width, top + height))
 
 
 SQUASH = Resizing()  # the default

@@ -1,4 +1,4 @@
-"""Pictures of another ratio of width to height: squashed, cropped or padded, each way the same."""
+"""Pictures of another size: squashed, cropped or padded, each way the same."""
 
 import numpy as np
 import pytest
@@ -33,23 +33,70 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("aspect", EXPECTED)
-def test_every_way_to_an_image_gives_the_same_pixels(aspect, tmp_path):
-    """From arrays, archives, folders, and files as `predict` reads them."""
-    resized = Dataset(WIDE, LABELS).resize(4, aspect=aspect).images
-    assert np.abs(resized - EXPECTED[aspect]).max() <= 1
+def by_pillow(interpolation):
+    """Bands of rows 0…4 and columns 3…7 of the 5×10 pixels of which a share of 0.8 is 4×4."""
+    method = Image.Resampling[interpolation.upper()]
+    resized = [Image.fromarray(image).resize((10, 5), method) for image in WIDE]
+    return np.array([np.asarray(image)[:4, 3:7] for image in resized])
+
+
+WAYS = {
+    "squash": ({"aspect": "squash"}, EXPECTED["squash"]),
+    "crop": ({"aspect": "crop"}, EXPECTED["crop"]),
+    "pad": ({"aspect": "pad"}, EXPECTED["pad"]),
+} | {
+    word: ({"aspect": "crop", "interpolation": word, "crop_share": 0.8}, by_pillow(word))
+    for word in ("bilinear", "bicubic", "lanczos", "nearest")
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_an_image_gives_the_same_pixels(way, tmp_path):
+    """From arrays, archives, records, folders, and files as `predict` reads them."""
+    options, expected = WAYS[way]
+    resized = Dataset(WIDE, LABELS).resize(4, **options).images
+    assert np.abs(resized - expected).max() <= (1 if expected.dtype == float else 0)
     np.savez(tmp_path / "set.npz", images=WIDE, labels=LABELS)
     files = [tmp_path / "set" / "ab"[number % 2] / f"{number}.png" for number in range(6)]
     for file, image in zip(files, WIDE, strict=True):
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(file)
     known = set(map(bytes, resized))
-    for source in ("set.npz", "set"):
-        data = load(tmp_path / source, split="all", image_size=4, aspect=aspect)
+    records = [{"image": image, "label": 0} for image in WIDE]
+    for source in (tmp_path / "set.npz", tmp_path / "set", records):
+        data = load(source, split="all", image_size=4, **options)
         assert set(map(bytes, data.images)) == known
-    framing = Framing.measure(data, any_size=True, resizing=Resizing(aspect))
+    framing = Framing.measure(data, any_size=True, resizing=Resizing(**options))
     for file, image in zip(files, resized, strict=True):
         np.testing.assert_array_equal(framing.apply(framing.read(file)), image)
+
+
+def test_images_that_have_the_size_are_cropped_too():
+    """From arrays, and from records, which are not resized if they have the size."""
+    square = WIDE[:, :, :8]
+    options = {"aspect": "crop", "crop_share": 0.5, "interpolation": "nearest"}
+    expected = square.repeat(2, axis=1).repeat(2, axis=2)[:, 4:12, 4:12]
+    np.testing.assert_array_equal(Dataset(square, LABELS).resize(8, **options).images, expected)
+    records = [{"image": image, "label": 0} for image in square]
+    np.testing.assert_array_equal(load(records, image_size=8, **options).images, expected)
+
+
+def test_only_the_middle_of_a_long_strip_is_resized():
+    """All of this one would be 32×32,000,000 pixels."""
+    strip = np.linspace(0, 255, 1_000_000).astype(np.uint8)[None]
+    cropped = Resizing("crop").picture(Image.fromarray(strip), (32, 32))
+    assert cropped.size == (32, 32)
+    assert np.ptp(np.asarray(cropped)) <= 1
+    assert abs(cropped.getpixel((16, 16)) - 127) <= 1
+
+
+@pytest.mark.parametrize("size", [(4, 4), (7, 3), (5, 12), (9, 9)])
+@pytest.mark.parametrize("share", [1, 0.875, 0.6])
+def test_labels_at_positions_are_where_the_nearest_pixels_are(size, share):
+    labels = WIDE[..., 0].astype(np.int32)
+    options = {"aspect": "crop", "interpolation": "nearest", "crop_share": share}
+    resized = Dataset(WIDE, labels, tuple(map(str, range(256)))).resize(size, **options)
+    np.testing.assert_array_equal(resized.labels, resized.images[..., 0])
 
 
 def test_labels_at_positions_are_cropped_with_their_images():
@@ -61,6 +108,19 @@ def test_labels_at_positions_are_cropped_with_their_images():
         Dataset(WIDE, labels).resize(8, aspect="pad")
 
 
-def test_an_aspect_is_one_of_three():
-    with pytest.raises(ValueError, match=r"aspect .*Did you mean 'crop'"):
-        load("digits", image_size=4, aspect="corp")
+WRONG = [
+    ({"aspect": "corp"}, r"aspect must be .*Received: aspect='corp'. Did you mean 'crop'\?"),
+    ({"interpolation": "cubic"}, r"interpolation must be .*='cubic'. Did you mean 'bicubic'\?"),
+    (
+        {"aspect": "crop", "crop_share": 0},
+        r"crop_share must be in \(0, 1\]. Received: crop_share=0",
+    ),
+    ({"aspect": "crop", "crop_share": 1.2}, r"crop_share must be in \(0, 1\]"),
+    ({"crop_share": 0.9}, "crop_share needs aspect=\"crop\". Received: .*0.9, aspect='squash'"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG)
+def test_options_of_resizing_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        load("digits", image_size=4, **options)

@@ -167,7 +167,8 @@ class Records:
                 "a label must be one class number or name. "
                 f"Received: {arguments.shown(label)} in {name}"
             )
-        size = self.image_size if self.draft else None
+        size = self.image_size
+        size = self.resizing.covering(size) if self.draft and size is not None else None
         return Record(read_record(image, name, self.value_range, size), label, name)
 
     def file_name(self, row: int) -> str:
@@ -232,7 +233,8 @@ class Records:
                 if size is None:
                     return image
                 return self.resizing.images(image[None], size)[0]
-            if image.shape == (*(size or image.shape[:2]), channels):
+            stays = size is None or self.resizing.keeps(image.shape[:2], size)
+            if stays and image.shape[-1] == channels:
                 return image
             image = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
         mode = "L" if channels == 1 else "RGB"
