@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -171,42 +171,43 @@ def predict(
     model: ModelOfWeights = None,
     weights: Weights = None,
 ) -> None:
-    """Print the most probable class of each picture, and its probability.
+    """Print the most probable classes of each picture, and their probabilities.
 
-    Of a run whose labels are several classes per picture, print every class above one half; of a
-    regression, the numbers.
+    Of a run whose labels are several classes per picture, print every class above one half, unless
+    --top says how many; of a regression, the numbers.
     """
-    import dataclasses
-
     import numpy as np
 
-    from jaxcnn import data as datasets
     from jaxcnn import training
     from jaxcnn.cli.run_table import answer
     from jaxcnn.cli.trained_models import load_trained
 
     run, pictures = (None, paths) if weights is not None else (paths[0], paths[1:])
-    described, trained = load_trained(run, model, weights)
     if not pictures:
-        raise ValueError("give the files of the pictures after the run")
-    top = top or (1 if weights is None else 5)
+        raise ValueError(
+            "give the folder of a run and the files of pictures, or --model, --weights and pictures"
+        )
+    described, trained = load_trained(run, model, weights)
+    if top is not None and not described.class_names:
+        raise ValueError(f"--top is a number of classes, and {str(run)!r} has none. Leave it out")
     framing = described.framing
     read = [framing.read(path) for path in pictures]
     misfits = [framing.misfit(picture) if frame else None for picture in read]
-    images: Any = np.stack([framing.apply(picture, guess=frame) for picture in read])
+    images = np.stack([framing.apply(picture, guess=frame) for picture in read])
     if not framing.any_size:  # they have the size of the set's images, not of the model's
-        unlabeled = datasets.Dataset(images, np.zeros((len(images), 1), np.float32))
-        size = described.input_shape[:2]
-        images = unlabeled.resize(size, **dataclasses.asdict(framing.resizing)).images
+        height, width, *_ = described.input_shape
+        images = framing.resizing.images(images, (height, width))
     predictions = training.predict(trained, images, activation=activation)
     if predictions.ndim > 2:
         raise ValueError(
             f"the model of {str(run or weights)!r} predicts a class at every position of a "
             "picture: use cnn.predict(model, images)"
         )
-    shows_all = "sigmoid" in (activation, described.activation) and activation != "softmax"
+    sigmoid = "sigmoid" in (activation, described.activation) and activation != "softmax"
+    shows_all = sigmoid and top is None
+    most = top or (1 if weights is None else 5)
     width = max(len(str(path)) for path in pictures)
     for path, row, misfit in zip(pictures, predictions, misfits, strict=True):
         note = "" if misfit is None else f"  (framed as the data set is: {misfit})"
-        text = answer(row, described.class_names, shows_all=shows_all, top=top)
+        text = answer(row, described.class_names, shows_all=shows_all, top=most)
         print(f"{path!s:<{width}}  {text}{note}")

@@ -1,11 +1,13 @@
 """The trained model that a command uses: of a run, or of the zoo with weights."""
 
 from pathlib import Path
+from typing import Any
 
 from flax import nnx
 
 from jaxcnn import models, training
 from jaxcnn.data.decoding.framing import Framing
+from jaxcnn.interchange.torch import TorchWeights
 from jaxcnn.layers import pretrained
 from jaxcnn.models.registry import options_for
 from jaxcnn.training import run_folder
@@ -43,7 +45,13 @@ def load_trained(
 
 
 def _of_weights(model: str, weights: str) -> tuple[Run, nnx.Module]:
-    network = models.create(model, weights=weights)
+    options: dict[str, Any] = {}
+    if "num_classes" in models.option_names(model):  # as many as the weights have
+        trunk = models.create(model, weights=weights, num_classes=0)
+        assert isinstance(trunk, pretrained)
+        assert isinstance(trunk.weights, TorchWeights)
+        options["num_classes"] = trunk.weights.num_classes
+    network = models.create(model, weights=weights, **options)
     assert isinstance(network, pretrained)
     expected = network.preprocessing
     assert expected is not None
@@ -59,7 +67,7 @@ def _of_weights(model: str, weights: str) -> tuple[Run, nnx.Module]:
         model=model,
         options=models.options_of(network),
         input_shape=shape,
-        class_names=expected.class_names,
+        class_names=expected.class_names or tuple(map(str, range(options.get("num_classes", 0)))),
         framing=framing,
         data=None,
         metrics={},

@@ -117,12 +117,12 @@ def test_predict_answers_for_a_file_as_for_the_image_in_its_set(cat_run, tmp_pat
     for file, image in zip(files, digits.images[..., 0], strict=True):
         Image.fromarray(image).save(file)
     Image.fromarray(255 - digits.images[2, ..., 0]).save(tmp_path / "ink.png")
-    run_commands.predict(cat_run, [*files, tmp_path / "ink.png"])
+    run_commands.predict([cat_run, *files, tmp_path / "ink.png"])
     *lines, ink = capsys.readouterr().out.splitlines()
     for line, row in zip(lines, cnn.predict(model, digits.resize(28).images), strict=True):
         assert line.split()[1:] == [run.class_names[row.argmax()], f"{row.max():.1%}"]
     assert ink.endswith("  (framed as the data set is: light background, not dark)")
-    run_commands.predict(cat_run, [tmp_path / "ink.png"], frame=False)
+    run_commands.predict([cat_run, tmp_path / "ink.png"], frame=False)
     assert "framed" not in capsys.readouterr().out
 
 

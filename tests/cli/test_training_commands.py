@@ -192,7 +192,7 @@ def test_find_learning_rate_uses_the_optimizer_of_the_recipe(archive, tmp_path, 
     assert float(options.pop("learning_rate")(0)) == pytest.approx(1e-6)  # the search's own
     assert options == {
         "weight_decay": 0.01, "momentum": 0.5, "betas": None, "clip_norm": 2.0,
-        "frozen": ("conv_1.*",),
+        "frozen": ("conv_1.*",), "learning_rates": {}, "unfreeze": None,
     }  # fmt: skip
 
 

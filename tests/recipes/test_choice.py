@@ -46,7 +46,7 @@ def test_a_recipe_suits_a_folder(tmp_path, mode, sizes, recipe, model, size, aug
         assert choice.options == options
         assert f"{model} at {size[0]}×{size[1]}" in choice.reason
     chosen = recipes.read(choice.recipe, options=choice.options)
-    assert chosen.data.aspect == ("crop" if recipe == "pictures" else "squash")
+    assert chosen.data.resizing.aspect == ("crop" if recipe == "pictures" else "squash")
 
 
 def test_a_recipe_suits_arrays(tmp_path):
