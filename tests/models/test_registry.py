@@ -181,3 +181,10 @@ def test_a_name_is_registered_once():
         models.register((28, 28, 1))(cnn.dense(3))
     with pytest.raises(ValueError, match="input_shape"):
         models.register((28, -1, 1))
+
+
+def test_classes_of_imagenet():
+    classes = models.imagenet_classes()
+    assert len(set(classes)) == len(classes) == 1000
+    known = {134: "crane (bird)", 281: "tabby", 517: "crane (machine)", 872: "tripod"}
+    assert {number: classes[number] for number in known} == known
