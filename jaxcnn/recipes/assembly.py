@@ -100,6 +100,8 @@ def _decide(recipe: Recipe, known: Description, first: FirstWeights) -> Recipe:
     left_open = {
         name: value for name, value in first.data.items() if getattr(recipe.data, name) is None
     }
+    if recipe.data.aspect not in (None, "crop"):
+        left_open.pop("crop_share", None)
     given = dataclasses.replace(recipe.data, **left_open)
     weights = recipe.model.weights
     if weights is not None and Path(weights).exists():
