@@ -1,6 +1,7 @@
 """Renumbering of the labels of one set by the classes of another."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,11 +41,11 @@ def match_classes(data: Dataset, class_names: Sequence[str]) -> Dataset:
     unknown = [name for name in used if key(name) not in numbers]
     unnamed = own == tuple(map(str, range(len(own)))) and len(own) <= len(names)
     if unnamed and unknown == used:
-        return Dataset(data.images, data.labels, names)
+        return replace(data, class_names=names)
     if unknown:
         raise ValueError(
             f"every image must be of one of the classes {arguments.shown([*names])}. "
             f"Received: {arguments.shown(unknown)}"
         )
     labels = np.array([numbers.get(key(name), -1) for name in own])[data.labels]
-    return Dataset(data.images, labels, names)
+    return replace(data, labels=labels, class_names=names)

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ from jaxcnn import arguments, shapes
 from jaxcnn.data.array_blocks import blocks
 from jaxcnn.data.images import Images, check_images
 from jaxcnn.data.labels import LabelKind, check_labels, label_kind
-from jaxcnn.data.resizing import Resizing
+from jaxcnn.data.resizing import SQUASH, Resizing
 from jaxcnn.other_names import Explained
 
 # The text of a set names at most this many classes.
@@ -56,6 +56,8 @@ class Dataset(Explained):
       class_names: One name per class; by default the sorted names among the labels, or the
         numbers from 0 to the largest label or the last class. For ``"numbers"`` labels, one name
         per element of the last axis, or none.
+      resizing: The method by which the images got their size; ``jaxcnn predict`` applies it to
+        pictures for a run of :func:`jaxcnn.fit`.
 
     Raises:
       TypeError: Images or labels have an unsupported dtype.
@@ -66,6 +68,7 @@ class Dataset(Explained):
     images: Images
     labels: np.ndarray
     class_names: tuple[str, ...] = ()
+    resizing: Resizing = SQUASH
 
     def __post_init__(self) -> None:
         """Check the arrays and convert them to their dtypes."""
@@ -133,7 +136,7 @@ class Dataset(Explained):
 
     def take(self, rows: np.ndarray | slice) -> "Dataset":
         """Return the images and labels of these rows, with the same classes; a slice is a view."""
-        return Dataset(self.images[rows], self.labels[rows], self.class_names)
+        return replace(self, images=self.images[rows], labels=self.labels[rows])
 
     def on_device(self, sharding: jax.sharding.Sharding | None = None) -> "Dataset":
         """Return the set with its images on the device, where batches are gathered.
@@ -148,7 +151,7 @@ class Dataset(Explained):
         Args:
           sharding: Sharding of the images; ``None`` means the default device.
         """
-        return Dataset(jax.device_put(self.images, sharding), self.labels, self.class_names)
+        return replace(self, images=jax.device_put(self.images, sharding))
 
     def resize(
         self,
@@ -175,10 +178,16 @@ class Dataset(Explained):
         height, width = shapes.per_axis("image_size", image_size, 2)
         resizing = Resizing(aspect, interpolation, crop_share)
         images = resizing.images(np.asarray(self.images), (height, width))
+        old_height, old_width, _ = self.image_shape
+        if resizing.keeps((old_height, old_width), (height, width)):
+            return self
         labels = self.labels
         if self.kind == "positions" and labels.shape == self.images.shape[:-1]:
             labels = resizing.labels(labels, (height, width))
-        return Dataset(images, labels, self.class_names)
+        if old_height * width == old_width * height and resizing.crop_share == 1:
+            # Nothing is cropped, squashed or padded now.
+            resizing = replace(self.resizing, interpolation=interpolation)
+        return Dataset(images, labels, self.class_names, resizing)
 
 
 def as_dataset(name: str, data: Any, class_names: Sequence[str] = ()) -> Dataset:

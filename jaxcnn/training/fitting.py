@@ -216,7 +216,8 @@ def _describe(task: Task, result: FitResult) -> Run:
         options={},
         input_shape=task.data.image_shape,
         class_names=task.data.class_names,
-        framing=Framing.measure(task.data, any_size=True),  # load may have resized pictures
+        # load may have resized pictures
+        framing=Framing.measure(task.data, any_size=True, resizing=task.data.resizing),
         data=None,
         metrics={name: kept[name] for name in kept if name != "epoch"} | {"seconds": seconds},
         activation=task.activation,

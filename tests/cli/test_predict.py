@@ -110,3 +110,16 @@ def test_pictures_are_resized_as_by_the_recipe(source, call_cli, tmp_path):
     described.write_text(json.dumps(values), "utf-8")
     with pytest.raises(ValueError, match=r"run\.json' is damaged: framing: crop_share needs"):
         run_folder.read_run(tmp_path / "run")
+
+
+def test_pictures_are_resized_as_those_that_fit_was_given(call_cli, tmp_path):
+    wide = np.random.default_rng(1).integers(0, 256, (6, 20, 30, 3)).astype(np.uint8)
+    data = cnn.Dataset(wide, np.arange(6) % 3, NAMES).resize((12, 8), **RESIZING)
+    model = cnn.serial(cnn.flatten(), cnn.dense(3)).build((12, 8, 3), rngs=nnx.Rngs(0))
+    fitted = cnn.fit(model, data, epochs=1, run=tmp_path / "run", progress=False).model
+    Image.fromarray(wide[0]).save(tmp_path / "wide.png")
+    answer = call_cli("predict", tmp_path / "run", tmp_path / "wide.png", "--top", 3).stdout
+    row = cnn.predict(fitted, data.images[:1])[0]
+    assert answer.split()[1:] == [
+        word for n in np.argsort(-row) for word in (NAMES[n], f"{row[n]:.1%}")
+    ]

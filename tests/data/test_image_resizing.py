@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data import Dataset, load
+from jaxcnn.data import Dataset, load, match_classes
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.resizing import Resizing
 
@@ -69,6 +69,22 @@ def test_every_way_to_an_image_gives_the_same_pixels(way, tmp_path):
     framing = Framing.measure(data, any_size=True, resizing=Resizing(**options))
     for file, image in zip(files, resized, strict=True):
         np.testing.assert_array_equal(framing.apply(framing.read(file)), image)
+
+
+def test_a_set_keeps_the_method_by_which_its_images_got_their_size(tmp_path):
+    """Also where they are chosen, moved, or scaled at the same ratio later."""
+    np.savez(tmp_path / "set.npz", images=WIDE, labels=LABELS)
+    options = {"aspect": "crop", "interpolation": "bicubic", "crop_share": 0.8}
+    records = [{"image": image, "label": "ab"[row % 2]} for row, image in enumerate(WIDE)]
+    cropped = Resizing(**options)
+    for source in (tmp_path / "set.npz", records):
+        data = load(source, split="all", image_size=4, **options)
+        assert data.resizing == cropped
+        assert data[:3].resizing == data.on_device().resizing == data.resize(4).resizing == cropped
+        assert match_classes(data, ["b", "a", "0", "1"]).resizing == cropped
+        assert data.resize(8).resizing == Resizing("crop", "bilinear", 0.8)
+        assert data.resize((4, 8), aspect="pad").resizing == Resizing("pad")
+        assert load(source, split="all", **options).resizing == Resizing()  # as they are
 
 
 def test_images_that_have_the_size_are_cropped_too():

@@ -26,6 +26,7 @@ from filelock import FileLock
 
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.record_decoding import Block, Records
+from jaxcnn.data.resizing import Resizing
 
 # Part of every key: increase it to invalidate all caches.
 _FORMAT = 3
@@ -56,9 +57,9 @@ class Decoded:
     sizes: dict[str, int]
     skipped: list[tuple[int, str]]
 
-    def take(self, rows: slice | np.ndarray) -> Dataset:
-        """Return the images and labels of these rows; a slice is a view."""
-        return Dataset(self.images[rows], self.labels[rows], self.class_names)
+    def take(self, rows: slice | np.ndarray, resizing: Resizing) -> Dataset:
+        """Return the images, resized so, and the labels of these rows; a slice is a view."""
+        return Dataset(self.images[rows], self.labels[rows], self.class_names, resizing)
 
 
 def places(source: Path, cache_dir: str | Path | None) -> list[Path]:

@@ -155,7 +155,8 @@ class Undecoded:
             kept = np.delete(np.arange(len(joined)), left_out)
             return records.file_name(int(kept[rows][row]))
 
-        return decoded.take(rows), file_name
+        resizing = SQUASH if form.image_size is None else form.resizing
+        return decoded.take(rows, resizing), file_name
 
     def _decode_or_find(
         self, records: Records, sizes: dict[str, int], cache_dir: str | Path | None
