@@ -76,7 +76,10 @@ def evaluate(
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="train, test, all, …", show_default="the images held out for testing"),
+        typer.Option(
+            help="train, test, all, …",
+            show_default="the images held out for testing; all with --weights",
+        ),
     ] = None,
     on_error: OnError | None = None,
     data_dir: DataDir = None,
@@ -91,7 +94,7 @@ def evaluate(
     model: ModelOfWeights = None,
     weights: Weights = None,
 ) -> None:
-    """Evaluate a trained model on held-out images, each counted once.
+    """Evaluate a trained model on images that it was not trained on, each counted once.
 
     Loss and metrics are those of the run.
     """
@@ -113,6 +116,8 @@ def evaluate(
         named = f"the run in {str(run)!r} does not name its" if run else "weights do not name their"
         raise ValueError(f"{named} data: give --data")
     folder = data_dir or own.get("data_dir")
+    if weights is not None:  # none of the images was for their training
+        split = split or "all"
     split = split or own.get("test") or datasets.describe(source, data_dir=folder).test
     *image_size, channels = described.input_shape
     test_set, name_of = load_named(
@@ -173,8 +178,8 @@ def predict(
 ) -> None:
     """Print the most probable classes of each picture, and their probabilities.
 
-    Of a run whose labels are several classes per picture, print every class above one half, unless
-    --top says how many; of a regression, the numbers.
+    Of a run whose labels are several classes per picture, print every class above one half, or the
+    number that --top says; of a regression, the numbers.
     """
     import numpy as np
 

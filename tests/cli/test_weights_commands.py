@@ -81,9 +81,8 @@ def test_predict_prints_the_likeliest_classes_by_name(weights, known, photograph
 
 def test_evaluate_measures_on_a_folder_by_class_names(weights, known, photographs, call_cli):
     result = call_cli(
-        "evaluate", "--model", NAME, "--weights", weights, "--data", photographs[0].parents[1],
-        "--split", "train+test",
-    )  # fmt: skip
+        "evaluate", "--model", NAME, "--weights", weights, "--data", photographs[0].parents[1]
+    )
     assert result.returncode == 0, result.stderr
     loss = -np.log(known[[0, 1], [281, 967]]).mean()  # tabby and espresso
     assert float(result.stdout.split("loss")[1].split()[0]) == pytest.approx(loss, abs=2e-4)
