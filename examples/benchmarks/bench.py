@@ -17,6 +17,7 @@ import feed
 import image_folder
 import models
 import ops
+import zoo_inference
 from compare import machine
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     figures = {"machine": machine()}
     print(json.dumps(figures["machine"]), flush=True)
     figures |= models.run(["train", "infer 1", "infer 64"])
+    figures |= zoo_inference.run()
     figures["ops"] = ops.run()
     figures["augmentation"] = augmentation.run(32, ["cifar"])
     figures["feed"] = feed.run()
