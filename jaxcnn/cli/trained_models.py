@@ -45,6 +45,12 @@ def load_trained(
 
 
 def _of_weights(model: str, weights: str) -> tuple[Run, nnx.Module]:
+    shape = models.input_shape(model)
+    if len(shape) != 3:
+        raise ValueError(
+            "--weights are for networks of pictures (H, W, channels). "
+            f"Received: --model {model}, of inputs {shape}"
+        )
     options: dict[str, Any] = {}
     if "num_classes" in models.option_names(model):  # as many as the weights have
         trunk = models.create(model, weights=weights, num_classes=0)

@@ -127,8 +127,39 @@ def repeat(count: int, layer: LayerLike) -> serial:
     return serial(*[layer] * arguments.check_integer("count", count, minimum=1))
 
 
+class Wrapper(Layer):
+    """A layer around another, with its name, shapes and values."""
+
+    body: Layer
+
+    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
+        """Return the output shape of the layer."""
+        return self.body.output_shape(input_shape)
+
+    def multiply_adds(self, input_shape: Sequence[int]) -> int:
+        """Return the number of the layer."""
+        return self.body.multiply_adds(input_shape)
+
+    def explain(self, input_shape: Sequence[int]) -> str:
+        """Return the formula of the layer."""
+        return self.body.explain(input_shape)
+
+    def receptive_field(self, input_shape: Sequence[int]) -> Fields:
+        """Return the receptive field of the layer."""
+        return self.body.receptive_field(input_shape)
+
+    def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
+        """Yield the steps of the layer."""
+        return self.body.walk(input_shape)
+
+    @property
+    def kind(self) -> str:
+        """The kind of the layer, so that wrapping a layer does not change its name."""
+        return self.body.kind
+
+
 @dataclass(frozen=True, repr=False, init=False)
-class remat(Layer):
+class remat(Wrapper):
     """A layer whose activations are recomputed in the backward pass, to save memory.
 
     Name, shapes, parameters and values are those of the layer; see :func:`jaxcnn.modules.remat`.
@@ -154,34 +185,9 @@ class remat(Layer):
         """
         object.__setattr__(self, "body", as_layer(body))
 
-    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Return the output shape of the layer."""
-        return self.body.output_shape(input_shape)
-
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> nnx.Module:
         """Return the module of the layer; its class is a subclass of the layer's module class."""
         return modules.remat(self.body.build(input_shape, rngs=rngs))
-
-    def multiply_adds(self, input_shape: Sequence[int]) -> int:
-        """Return the number of the layer; the second computation does not count."""
-        return self.body.multiply_adds(input_shape)
-
-    def explain(self, input_shape: Sequence[int]) -> str:
-        """Return the formula of the layer."""
-        return self.body.explain(input_shape)
-
-    def receptive_field(self, input_shape: Sequence[int]) -> Fields:
-        """Return the receptive field of the layer."""
-        return self.body.receptive_field(input_shape)
-
-    def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
-        """Yield the steps of the layer."""
-        return self.body.walk(input_shape)
-
-    @property
-    def kind(self) -> str:
-        """The kind of the layer, so that wrapping a layer does not change its name."""
-        return self.body.kind
 
     def __repr__(self) -> str:
         """Return the call that makes this description."""

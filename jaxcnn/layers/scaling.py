@@ -70,7 +70,7 @@ class _LearnedScale(Layer):
         """Return the module for the channels of the input."""
         check_rngs(rngs)
         *_, channels = self.output_shape(input_shape)
-        return self.module(channels, rngs=rngs, **vars(self))
+        return self.module(channels, **vars(self))
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,7 +1,7 @@
 """A description with weights, and what the images were made into when they were trained."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
 
@@ -10,11 +10,10 @@ import numpy as np
 from flax import nnx
 
 from jaxcnn import arguments, shapes
-from jaxcnn.layers.composition import LayerLike
-from jaxcnn.layers.layer import Layer, OpLayer, Step, as_layer, function
+from jaxcnn.layers.composition import LayerLike, Wrapper
+from jaxcnn.layers.layer import Layer, OpLayer, as_layer, function
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.modules.parameter_tree import arrays_of, match_dtype, with_arrays
-from jaxcnn.shapes.receptive import Fields
 
 # From the model's abstract arrays to arrays, both by dotted names.
 ReadWeights: TypeAlias = Callable[[Mapping[str, jax.Array]], Mapping[str, Any]]
@@ -42,7 +41,7 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, repr=False)
-class pretrained(Layer):
+class pretrained(Wrapper):
     """A layer whose module has given weights from the start.
 
     Name, shapes and values are those of the layer. What the weights leave out is initialized.
@@ -88,10 +87,6 @@ class pretrained(Layer):
         object.__setattr__(self, "weights", read)
         object.__setattr__(self, "preprocessing", preprocessing)
 
-    def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
-        """Return the output shape of the layer."""
-        return self.body.output_shape(input_shape)
-
     def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> nnx.Module:
         """Return the module of the layer with the weights.
 
@@ -122,27 +117,6 @@ class pretrained(Layer):
         """
         assert callable(self.weights)  # the constructor made it so
         return self.weights(own)
-
-    def multiply_adds(self, input_shape: Sequence[int]) -> int:
-        """Return the number of the layer."""
-        return self.body.multiply_adds(input_shape)
-
-    def explain(self, input_shape: Sequence[int]) -> str:
-        """Return the formula of the layer."""
-        return self.body.explain(input_shape)
-
-    def receptive_field(self, input_shape: Sequence[int]) -> Fields:
-        """Return the receptive field of the layer."""
-        return self.body.receptive_field(input_shape)
-
-    def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
-        """Yield the steps of the layer."""
-        return self.body.walk(input_shape)
-
-    @property
-    def kind(self) -> str:
-        """The kind of the layer, so that weights do not change its name."""
-        return self.body.kind
 
     def __repr__(self) -> str:
         """Return the description of the layer."""

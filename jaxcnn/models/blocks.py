@@ -114,6 +114,19 @@ def drop_rates(last: float, depths: Sequence[int]) -> Iterator[float]:
     yield from (last * index / max(count - 1, 1) for index in range(count))
 
 
+def check_stages(depths: Sequence[int], features: Sequence[int]) -> None:
+    """Check that there is one depth and one number of channels for each stage.
+
+    Raises:
+      ValueError: there is another number of depths than of features.
+    """
+    if len(depths) != len(features):
+        raise ValueError(
+            "depths and features must have one number per stage. "
+            f"Received: depths={depths}, features={features}"
+        )
+
+
 def scaled(features: float, *, divisor: int = 8) -> int:
     """Return the multiple of 8 nearest to `features`, or the next if it is 10 % less.
 

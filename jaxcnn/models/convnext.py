@@ -11,7 +11,7 @@ from jaxcnn.layers import (
     residual,
     serial,
 )
-from jaxcnn.models.blocks import drop_rates, exact_gelu
+from jaxcnn.models.blocks import check_stages, drop_rates, exact_gelu
 from jaxcnn.models.head import last
 from jaxcnn.models.registry import Variant, register_variants
 
@@ -36,11 +36,7 @@ def _convnext(
     Raises:
       ValueError: there is another number of depths than of features.
     """
-    if len(depths) != len(features):
-        raise ValueError(
-            "depths and features must have one number per stage. "
-            f"Received: depths={depths}, features={features}"
-        )
+    check_stages(depths, features)
     stages, rates = {}, drop_rates(drop_path_rate, depths)
     for number, (depth, channels) in enumerate(zip(depths, features, strict=True), 1):
         halve = {"downsample": serial(_norm, conv(channels, 2, strides=2))} if number > 1 else {}

@@ -166,7 +166,8 @@ def _preprocessing(weights: TorchWeights, shape: tuple[int, ...], channels: int)
     )
     if channels != len(mean):  # as many of their mean
         mean, std = ((sum(each) / len(each),) * channels for each in (mean, std))
-    _, *size = config.get("input_size", (None, *shape[:2]))
+    *_, height, width, _ = shape
+    _, *size = config.get("input_size", (None, height, width))
     classes = imagenet_classes() if weights.num_classes == _IMAGENET else ()
     return Preprocessing(
         image_size=(size[0], size[1]),

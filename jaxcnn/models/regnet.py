@@ -4,7 +4,7 @@ from jax.nn import relu
 
 from jaxcnn.layers import Layer, drop_path, residual, serial, squeeze_excite
 from jaxcnn.layers.composition import LayerLike
-from jaxcnn.models.blocks import conv_norm, drop_rates
+from jaxcnn.models.blocks import check_stages, conv_norm, drop_rates
 from jaxcnn.models.head import head
 from jaxcnn.models.registry import Variant, register_variants
 
@@ -31,11 +31,7 @@ def _regnet(
     Raises:
       ValueError: there is another number of depths than of features.
     """
-    if len(depths) != len(features):
-        raise ValueError(
-            "depths and features must have one number per stage. "
-            f"Received: depths={depths}, features={features}"
-        )
+    check_stages(depths, features)
     inputs, stages, rates = 32, {}, drop_rates(drop_path_rate, depths)
     for number, (depth, channels) in enumerate(zip(depths, features, strict=True), 1):
         parts: list[LayerLike] = []

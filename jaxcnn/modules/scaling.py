@@ -25,7 +25,6 @@ class PReLU(Explained, nnx.Module):
         *,
         init: float = 0.25,
         param_dtype: DTypeLike = jnp.float32,
-        rngs: nnx.Rngs | None = None,
     ) -> None:
         """Create the slopes.
 
@@ -33,7 +32,6 @@ class PReLU(Explained, nnx.Module):
           features: Channels, at least 1.
           init: The first slope of each channel.
           param_dtype: Dtype of the slopes.
-          rngs: Not used; accepted as by every module with parameters.
 
         Raises:
           TypeError: an option is not of its type.
@@ -64,7 +62,6 @@ class LayerScale(Explained, nnx.Module):
         *,
         init: float = 1e-5,
         param_dtype: DTypeLike = jnp.float32,
-        rngs: nnx.Rngs | None = None,
     ) -> None:
         """Create the factors.
 
@@ -72,7 +69,6 @@ class LayerScale(Explained, nnx.Module):
           features: Channels, at least 1.
           init: The first factor of each channel.
           param_dtype: Dtype of the factors.
-          rngs: Not used; accepted as by every module with parameters.
 
         Raises:
           TypeError: an option is not of its type.
