@@ -75,7 +75,7 @@ def main() -> None:
     """Print the accuracy of each fold, its mean and its deviation."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--side", type=int, default=64, help="side of the images")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--folds", type=int, default=FOLDS, help="folds to run")
     options = parser.parse_args()
     rows = []

@@ -81,6 +81,17 @@ def test_parameters_and_multiply_adds(name):
     assert counter.get_total_flops() == 2 * info.multiply_adds
 
 
+@pytest.mark.parametrize("name", [n for n in QUICK if timm.is_model(n)])
+def test_feature_maps(name):
+    """Channels and strides are those of timm's pyramid."""
+    with torch.device("meta"):
+        theirs = timm.create_model(name, features_only=True).feature_info
+    shape = models.input_shape(name)
+    maps = models.create(name, features_only=True)
+    assert list(maps.strides(shape)) == theirs.reduction()
+    assert [channels for *_, channels in maps.output_shapes(shape)] == theirs.channels()
+
+
 @pytest.mark.parametrize("name", networks(QUICK))
 def test_there_and_back(name, monkeypatch):
     """Our arrays have the names and shapes there, and come back as they were."""
