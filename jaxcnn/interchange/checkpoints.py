@@ -4,6 +4,7 @@ A file of safetensors holds no program. PyTorch's own format is read with ``weig
 which refuses one that would run code.
 """
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -71,10 +72,25 @@ def _from_safetensors(path: Path, name: str, config: Mapping[str, Any] | None = 
     except ValueError as error:
         raise ValueError(str(error).replace(repr(str(path)), repr(name), 1)) from error
     shapes = {key: array.shape for key, array in arrays.items()}
-    return Checkpoint(name, shapes, lambda: map_file(path)[0], config or {})
+    return Checkpoint(name, shapes, functools.partial(_read_safetensors, path), config or {})
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    arrays, _ = map_file(path)
+    return arrays
 
 
 def _from_torch(path: Path) -> Checkpoint:
+    shapes = {name: tuple(tensor.shape) for name, tensor in _load_torch(path).items()}
+    return Checkpoint(str(path), shapes, functools.partial(_read_torch, path))
+
+
+def _read_torch(path: Path) -> dict[str, np.ndarray]:
+    return {name: _numbers(tensor) for name, tensor in _load_torch(path).items()}
+
+
+def _load_torch(path: Path) -> dict[str, Any]:
+    """Return the tensors in a file of PyTorch by name."""
     try:
         import torch
     except ImportError as error:
@@ -97,9 +113,7 @@ def _from_torch(path: Path) -> Checkpoint:
         raise ValueError(
             f"{str(path)!r} must hold arrays by name. Received: {type(found).__name__}"
         )
-    arrays = {name.removeprefix("module."): tensor for name, tensor in found.items()}
-    shapes = {name: tuple(tensor.shape) for name, tensor in arrays.items()}
-    return Checkpoint(str(path), shapes, lambda: {k: _numbers(v) for k, v in arrays.items()})
+    return {name.removeprefix("module."): tensor for name, tensor in found.items()}
 
 
 def _numbers(tensor: Any) -> np.ndarray:

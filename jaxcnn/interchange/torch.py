@@ -44,7 +44,7 @@ class TorchWeights:
     def __call__(self, own: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return the arrays in the layout here, by the names of a module's own.
 
-        The head is left out where the module has another number of classes.
+        The head is left out where the module has another number of classes, or the file none.
 
         Args:
           own: The module's arrays by name; only their shapes matter.
@@ -56,7 +56,10 @@ class TorchWeights:
         read, wrong = {}, []
         first = next(name for name in self.names if name.endswith("kernel"))  # reads the image
         for name, like in own.items():
-            array, kernel = arrays[self.names[name]], _torch_shape(like.shape)
+            there, kernel = self.names.get(name), _torch_shape(like.shape)
+            if there is None:  # the head of a file that has none
+                continue
+            array = arrays[there]
             if name.startswith(_HEAD) and array.shape[0] != kernel[0]:
                 continue
             if name == first and array.shape[1] != kernel[1]:
@@ -64,7 +67,7 @@ class TorchWeights:
             if array.size == math.prod(kernel) and array.shape[:1] == kernel[:1]:
                 read[name] = _from_torch(array.reshape(kernel))
             else:
-                wrong.append(f"{self.names[name]} {array.shape}, not {kernel}")
+                wrong.append(f"{there} {array.shape}, not {kernel}")
         if wrong:
             raise ValueError(
                 f"weights of other shapes in {self.checkpoint.path!r}: {_listed(wrong)}"

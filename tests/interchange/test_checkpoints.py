@@ -1,5 +1,6 @@
 """Files of weights, and models that start from them."""
 
+import pickle
 import sys
 import types
 
@@ -88,6 +89,23 @@ def test_weights_of_other_classes(tmp_path):
         models.create(NAME, weights=tmp_path / "seven.safetensors")
     network = models.create(NAME, weights=tmp_path / "seven.safetensors", num_classes=7)
     assert network.preprocessing.class_names == ()
+    model = network.build((64, 64, 3), rngs=nnx.Rngs(0))
+    np.testing.assert_array_equal(model.head.bias[...], arrays["fc.bias"])
+
+
+def test_a_file_without_a_last_layer(arrays, tmp_path):
+    headless = {name: array for name, array in arrays.items() if not name.startswith("fc.")}
+    save_file(headless, tmp_path / "trunk.safetensors")
+    with pytest.raises(ValueError, match=r"is for 0 classes, and .* has 1000: give num_classes=0"):
+        models.create(NAME, weights=tmp_path / "trunk.safetensors")
+    network = models.create(NAME, weights=tmp_path / "trunk.safetensors", num_classes=3)
+    model = network.build((64, 64, 3), rngs=nnx.Rngs(0))
+    assert model.head.kernel.shape == (1024, 3)
+    np.testing.assert_array_equal(model.stem.batch_norm_1.scale[...], arrays["conv1.1.weight"])
+
+
+def test_a_description_with_weights_reaches_another_process(file, arrays):
+    network = pickle.loads(pickle.dumps(models.create(NAME, weights=file)))
     model = network.build((64, 64, 3), rngs=nnx.Rngs(0))
     np.testing.assert_array_equal(model.head.bias[...], arrays["fc.bias"])
 
