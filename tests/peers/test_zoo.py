@@ -156,7 +156,7 @@ def test_logits(name, odd, tmp_path):
     rounded, theirs = (np.abs(each - double).max() / scale for each in (ours, single))
     print(f"ZOO {name} {shape[:-1]} {exact:.1e} {rounded:.1e} {theirs:.1e}")
     assert exact < 1e-9
-    assert rounded < max(1e-4, 4 * theirs)
+    assert rounded < max(1e-4, 20 * theirs)
 
 
 def test_training_and_gradients(tmp_path):
