@@ -58,7 +58,7 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
     if recipe.model.weights == "":
         raise ValueError(
             "this recipe starts from the weights of a run: give its folder as model.weights, such "
-            "as --set model.weights=runs/first"
+            "as --weights runs/first, or a file of published weights"
         )
     known = datasets.describe(recipe.data.source, data_dir=recipe.data.data_dir)
     first = FirstWeights() if resumes else FirstWeights.of(recipe.model)
