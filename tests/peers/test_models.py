@@ -251,3 +251,40 @@ def test_values_gradients_and_statistics(name):
             stays = step.layer.momentum * as_torch("var", before["var"])
             unbiased = module.running_var - stays
             assert_close(arrays["var"], stays + unbiased * (count - 1) / count, 1e-5)
+
+
+def inception_time_parts():
+    """The layers with parameters of the authors' network: six modules, two shortcuts, a head."""
+    parts, inputs = [], 1
+    for number in range(6):
+        narrow = inputs if number == 0 else 32
+        if number:
+            parts.append(nn.Conv1d(inputs, 32, 1, bias=False))
+        parts += [nn.Conv1d(narrow, 32, size, bias=False) for size in (40, 20, 10)]
+        parts += [nn.Conv1d(inputs, 32, 1, bias=False), nn.BatchNorm1d(128)]
+        inputs = 128
+    for inputs in (1, 128):
+        parts += [nn.Conv1d(inputs, 128, 1, bias=False), nn.BatchNorm1d(128)]
+    return [*parts, nn.Linear(128, 2)]
+
+
+PARTS = {
+    "lenet5": lambda: [
+        nn.Conv2d(1, 6, 5), nn.Conv2d(6, 16, 5), nn.Conv2d(16, 120, 5),
+        nn.Linear(120, 84), nn.Linear(84, 10),
+    ],
+    "fcn": lambda: [
+        nn.Conv1d(1, 128, 8), nn.BatchNorm1d(128), nn.Conv1d(128, 256, 5), nn.BatchNorm1d(256),
+        nn.Conv1d(256, 128, 3), nn.BatchNorm1d(128), nn.Linear(128, 2),
+    ],
+    "inception_time": inception_time_parts,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parameters_of_networks_that_no_library_has(name):
+    """Layer by layer as the paper lists them, in any order."""
+    theirs = sorted(p.numel() for part in PARTS[name]() for p in part.parameters())
+    params = nnx.state(models.create(name).abstract(models.input_shape(name)), nnx.Param)
+    assert sorted(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)) == theirs
+    assert models.info(name).parameters == sum(theirs)
