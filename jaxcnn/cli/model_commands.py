@@ -6,6 +6,7 @@ import typer
 
 from jaxcnn import arguments, shapes
 from jaxcnn.cli.option_types import MODEL_HELP
+from jaxcnn.cli.tables import print_table
 
 
 def summary(
@@ -57,10 +58,7 @@ def list_models(
                 info.paper or "–",
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = zip(row, widths, "<<>><<", strict=True)
-        print("  ".join(f"{cell:{side}{width}}" for cell, width, side in cells).rstrip())
+    print_table(rows, numbers=(2, 3))
 
 
 def _parse_shape(text: str) -> shapes.Shape:

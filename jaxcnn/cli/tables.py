@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Print rows of cells in aligned columns."""
+def print_table(rows: Sequence[tuple[str, ...]], *, numbers: Sequence[int] = ()) -> None:
+    """Print rows of cells in aligned columns, those of `numbers` at their right edge."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = [">" if column in numbers else "<" for column in range(len(widths))]
     for row in rows:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+        cells = zip(row, sides, widths, strict=True)
+        print("  ".join(f"{cell:{side}{width}}" for cell, side, width in cells).rstrip())
 
 
 def flatten_tables(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
