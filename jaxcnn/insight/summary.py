@@ -1,7 +1,6 @@
 """The table of a network: output shape, parameters and receptive field of every layer."""
 
 import dataclasses
-import functools
 import html
 import math
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from flax import nnx
 
 from jaxcnn import arguments, shapes
 from jaxcnn.layers import Layer
-from jaxcnn.layers.layer import OpLayer, function
+from jaxcnn.layers.layer import abstract_once
 
 _HEADER = ("Layer (type)", "Output shape", "Parameters", "Receptive field", "Jump")
 PerAxis: TypeAlias = tuple[int, ...] | None
@@ -195,12 +194,9 @@ def _rows(layer: Layer, input_shape: shapes.Shape) -> Iterator[Row]:
         )
 
 
-@functools.lru_cache(maxsize=1_000)
 def _counts(layer: Layer, input_shape: shapes.Shape) -> tuple[int, int]:
-    """Return the trainable and other values of a layer; networks repeat the same layers."""
-    if isinstance(layer, OpLayer | function):
-        return 0, 0
-    module = layer.abstract(input_shape)
+    """Return the trainable and other values of a layer."""
+    module = abstract_once(layer, input_shape)
     return _size(nnx.state(module, nnx.Param)), _size(nnx.state(module, nnx.Not(nnx.Param)))
 
 

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -223,6 +224,14 @@ class function(Layer):
     def __repr__(self) -> str:
         """Return the function's name."""
         return self.kind
+
+
+@functools.lru_cache(maxsize=1_000)  # networks repeat the same layers
+def abstract_once(layer: Layer, input_shape: shapes.Shape) -> nnx.Module:
+    """Return :meth:`Layer.abstract`, kept; for a layer without arrays an empty module."""
+    if isinstance(layer, OpLayer | function):
+        return nnx.Module()
+    return layer.abstract(input_shape)
 
 
 def as_layer(layer: Layer | Callable[[jax.Array], jax.Array], name: str = "a layer") -> Layer:

@@ -1,6 +1,5 @@
 """A description with weights, and what the images were made into when they were trained."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
@@ -11,7 +10,7 @@ from flax import nnx
 
 from jaxcnn import arguments, shapes
 from jaxcnn.layers.composition import LayerLike, Wrapper
-from jaxcnn.layers.layer import Layer, OpLayer, as_layer, function
+from jaxcnn.layers.layer import Layer, abstract_once, as_layer
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.modules.parameter_tree import arrays_of, match_dtype, with_arrays
 
@@ -147,16 +146,9 @@ def array_shapes(layer: Layer, input_shape: Sequence[int]) -> dict[str, shapes.S
     found: dict[str, shapes.Shape] = {}
     for step in layer.walk(input_shape):
         start = "".join(f"{part}." for part in step.path)
-        own = _own_shapes(step.layer, step.input_shape)
-        found |= {start + name: shape for name, shape in own.items()}
+        own = arrays_of(abstract_once(step.layer, step.input_shape))
+        found |= {start + name: array.shape for name, array in own.items()}
     return found
-
-
-@functools.lru_cache(maxsize=1_000)  # networks repeat the same layers
-def _own_shapes(layer: Layer, input_shape: shapes.Shape) -> dict[str, shapes.Shape]:
-    if isinstance(layer, OpLayer | function):
-        return {}
-    return {name: array.shape for name, array in arrays_of(layer.abstract(input_shape)).items()}
 
 
 def _check_weights(own: Mapping[str, jax.Array], given: Mapping[str, Any]) -> None:
