@@ -5,14 +5,11 @@
 Each line it reads says a batch and how many times to run it: ``32 5``. Weights are random.
 """
 
-import importlib.util
 import json
 import os
-import re
 import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +22,7 @@ KERAS = {
     "mobilenetv3_large_100": "MobileNetV3Large",
 }
 SIDE = 224
+declarations: list[Any] = []  # of operations, in force as long as they are kept
 
 
 def ours(name: str) -> Callable[[np.ndarray], Any]:
@@ -43,14 +41,9 @@ def ours(name: str) -> Callable[[np.ndarray], Any]:
 def torch_network(name: str, form: str) -> Callable[[np.ndarray], Any]:
     """Return timm's network: eager, with channels last, or compiled."""
     import torch
+    from torchvision_operations import declare_operations
 
-    # torchvision, which timm imports, asks for operations of its own; no network uses them.
-    folder = Path(importlib.util.find_spec("torchvision").submodule_search_locations[0])
-    text = (folder / "_meta_registrations.py").read_text()
-    names = set(re.findall(r"torchvision::(\w+)|register_meta\(\"(\w+)\"\)", text))
-    library = torch.library.Library("torchvision", "DEF")
-    for operation in sorted({"".join(pair) for pair in names}):
-        library.define(f"{operation}(Tensor x) -> Tensor")
+    declarations.append(declare_operations())
     import timm
 
     network = timm.create_model(name).eval()

@@ -1,29 +1,13 @@
 """The networks of timm and torchvision, with weights that no part of a computation leaves alone."""
 
-import importlib.util
-import re
+import runpy
 import warnings
 from pathlib import Path
 
 import torch
 
-
-def _declare_operations():
-    """Declare what torchvision compiles, as far as its import asks for it.
-
-    Its networks use none of it, and its wheel is of another build of PyTorch than the CPU's.
-    """
-    folder = Path(importlib.util.find_spec("torchvision").submodule_search_locations[0])
-    text = (folder / "_meta_registrations.py").read_text()
-    names = set(re.findall(r"torchvision::(\w+)", text))
-    names |= set(re.findall(r"register_meta\(\"(\w+)\"\)", text))
-    library = torch.library.Library("torchvision", "DEF")
-    for name in sorted(names):
-        library.define(f"{name}(Tensor x) -> Tensor")
-    return library
-
-
-_library = _declare_operations()
+BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"
+_library = runpy.run_path(str(BENCHMARKS / "torchvision_operations.py"))["declare_operations"]()
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import timm
