@@ -41,10 +41,20 @@ class TorchWeights:
         name = self.names.get(f"{_HEAD}kernel")
         return 0 if name is None else self.checkpoint.shapes[name][0]
 
+    def gives(self, name: str, shape: shapes.Shape) -> bool:
+        """Return whether there is an array for one of a module.
+
+        There is none for a head of another number of classes, or where the file has no head.
+        """
+        if name not in self.names:
+            return False
+        given = self.checkpoint.shapes[self.names[name]]
+        return not name.startswith(_HEAD) or given[:1] == _torch_shape(shape)[:1]
+
     def __call__(self, own: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return the arrays in the layout here, by the names of a module's own.
 
-        The head is left out where the module has another number of classes, or the file none.
+        Those that it does not give (:meth:`gives`) are left out.
 
         Args:
           own: The module's arrays by name; only their shapes matter.
@@ -56,12 +66,10 @@ class TorchWeights:
         read, wrong = {}, []
         first = next(name for name in self.names if name.endswith("kernel"))  # reads the image
         for name, like in own.items():
-            there, kernel = self.names.get(name), _torch_shape(like.shape)
-            if there is None:  # the head of a file that has none
+            if not self.gives(name, like.shape):
                 continue
+            there, kernel = self.names[name], _torch_shape(like.shape)
             array = arrays[there]
-            if name.startswith(_HEAD) and array.shape[0] != kernel[0]:
-                continue
             if name == first and array.shape[1] != kernel[1]:
                 array = _with_channels(array, kernel[1])
             if array.size == math.prod(kernel) and array.shape[:1] == kernel[:1]:

@@ -8,6 +8,7 @@ from typing import Any
 from flax import nnx
 
 from jaxcnn import models
+from jaxcnn.interchange.torch import TorchWeights
 from jaxcnn.layers import Layer, pretrained
 from jaxcnn.modules.parameter_tree import (
     arrays_of,
@@ -84,8 +85,10 @@ class FirstWeights:
         own = arrays_of(model)
         if self.source is None:
             return model, ()
-        if isinstance(network, pretrained):
-            return model, tuple(sorted(own.keys() - network.read(own).keys()))
+        weights = getattr(network, "weights", None)
+        if isinstance(weights, TorchWeights):
+            fresh = (name for name, array in own.items() if not weights.gives(name, array.shape))
+            return model, tuple(sorted(fresh))
         given = read_weights(self.source)
         fitting = {
             name: match_dtype(weight, from_numbers(given[name], weight))
