@@ -67,10 +67,7 @@ def open_checkpoint(weights: str | Path) -> Checkpoint:
 
 
 def _from_safetensors(path: Path, name: str, config: Mapping[str, Any] | None = None) -> Checkpoint:
-    try:
-        arrays, _ = map_file(path)
-    except ValueError as error:
-        raise ValueError(str(error).replace(repr(str(path)), repr(name), 1)) from error
+    arrays, _ = map_file(path, name)
     shapes = {key: array.shape for key, array in arrays.items()}
     return Checkpoint(name, shapes, functools.partial(_read_safetensors, path), config or {})
 

@@ -48,7 +48,8 @@ def translate(names: Iterable[str], rules: Mapping[str, str]) -> dict[str, str |
 
 def count_unused(names: Iterable[str], rules: Mapping[str, str]) -> int:
     """Return the number of rules that fit no name."""
-    matches = [_match(name, [(_pattern(ours), ours) for ours in rules]) for name in names]
+    compiled = [(_pattern(ours), ours) for ours in rules]
+    matches = [_match(name, compiled) for name in names]
     return len(rules.keys() - {match.theirs for match in matches if match is not None})
 
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from jaxcnn.layers import Preprocessing
+
 Rules: TypeAlias = Mapping[str, str]
 
 # Mean and standard deviation of the pixels, from 0 to 1: of ImageNet, of Kinetics, and of pixels
 # that become −1 to 1.
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET = (Preprocessing.mean, Preprocessing.std)
 KINETICS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
 SYMMETRIC = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 # (x − 127) / 128 and (x − 127.5) / 128 of pixels up to 255.
@@ -38,8 +40,8 @@ class Convention:
     ignored: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     mean_std: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
-    interpolation: str = "bicubic"
-    crop_share: float = 0.875
+    interpolation: str = Preprocessing.interpolation
+    crop_share: float = Preprocessing.crop_share
 
     def rules(self, names: Iterable[str]) -> Rules:
         """Return the rules for a network with arrays of these names."""

@@ -24,7 +24,8 @@ def last(num_classes: int, **options: Any) -> dict[str, Layer]:
       num_classes: Outputs.
       **options: Options of the layer.
     """
-    return dict(zip(("head",), outputs(num_classes, **options), strict=False))
+    layers = outputs(num_classes, **options)
+    return {"head": layers[0]} if layers else {}
 
 
 def outputs(num_classes: int, **options: Any) -> tuple[Layer, ...]:
