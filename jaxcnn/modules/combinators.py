@@ -173,9 +173,16 @@ def remat(module: nnx.Module) -> nnx.Module:
     return recomputed
 
 
+def undo_remat(module_class: type[nnx.Module]) -> type[nnx.Module]:
+    """Return the class of a module without :func:`remat`."""
+    return getattr(module_class, "recomputed_class", module_class)
+
+
 @functools.cache  # so that two builds of one layer compare equal
 def _remat_class(module_class: type[nnx.Module]) -> type[nnx.Module]:
     class Remat(module_class):  # type: ignore[misc,valid-type]  # known only at run time
+        recomputed_class = module_class
+
         def __call__(
             self, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
         ) -> jax.Array:

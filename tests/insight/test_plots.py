@@ -74,7 +74,7 @@ def test_worst_mistakes_come_surest_first(tmp_path, channels):
     probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.7, 0.3]])
     labels = np.array([0, 0, 0, 1])
     figure = plots.worst_mistakes(images, labels, probabilities, ["cat", "dog"])
-    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
     assert titles == [
         "dog (80%), truly cat",
         "cat (70%), truly dog",
@@ -103,7 +103,7 @@ def test_augmentations_shows_the_original_and_the_draws(tmp_path, channels):
             expected = (image / 255 + 0.1 * draw).squeeze()
             np.testing.assert_allclose(shown[4 * row + draw], expected, atol=1e-6)
     assert {axes.images[0].get_clim() for axes in figure.axes} == {(0, 1)}
-    titles = [axes.get_title() for axes in figure.axes]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["original", "draw 1", "draw 2", "draw 3", *[""] * 4]
     figure.savefig(tmp_path / "augmentations.png")
 

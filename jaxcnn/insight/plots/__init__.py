@@ -1,0 +1,17 @@
+"""Pictures as Matplotlib figures in one style, of numbers that were computed before."""
+
+from jaxcnn.insight.plots.curves import comparison, learning_curves, learning_rate_search
+from jaxcnn.insight.plots.drawing import Drawing
+from jaxcnn.insight.plots.images import augmentations, contact_sheet
+from jaxcnn.insight.plots.mistakes import confusion, worst_mistakes
+
+__all__ = [
+    "Drawing",
+    "augmentations",
+    "comparison",
+    "confusion",
+    "contact_sheet",
+    "learning_curves",
+    "learning_rate_search",
+    "worst_mistakes",
+]
