@@ -66,6 +66,7 @@ class residual(Composite):
         fields = pointwise_fields(len(shape) - 1)
         body = yield from walk_child("body", self.body, shape, fields)
         output = body.output_shape
+        source: tuple[str, ...] = ()
         if self.shortcut is None:
             if output != shape:
                 raise ValueError(
@@ -81,8 +82,9 @@ class residual(Composite):
                     "residual adds outputs that must have the same shape. Received: "
                     f"body {output}, shortcut {shortcut.output_shape} for input_shape={shape}"
                 )
-            both = [body.receptive_field, shortcut.receptive_field]
-        yield Step(("add",), _Combine("add"), shape, output, combine_fields(both))
+            both, source = [body.receptive_field, shortcut.receptive_field], shortcut.path
+        inputs = (body.path, source)
+        yield Step(("add",), _Combine("add"), shape, output, combine_fields(both), inputs)
 
     def __repr__(self) -> str:
         """Return the call that makes this description."""
@@ -132,14 +134,16 @@ class parallel(Composite):
     def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
         """Yield the steps of each branch, followed by their combination."""
         shape = shapes.check_shape(input_shape)
-        outputs, fields = [], []
+        outputs, fields, inputs = [], [], []
         for name, layer in self.children:
             last = yield from walk_child(name, layer, shape, pointwise_fields(len(shape) - 1))
             outputs.append((name, last.output_shape))
             fields.append(last.receptive_field)
+            inputs.append(last.path)
         combined = _COMBINED_SHAPES[self.combine](outputs)
         step = _Combine(self.combine)
-        yield Step((self.combine,), step, shape, combined, combine_fields(fields))
+        together = combine_fields(fields)
+        yield Step((self.combine,), step, shape, combined, together, tuple(inputs))
 
     def __repr__(self) -> str:
         """Return the call that makes this description."""

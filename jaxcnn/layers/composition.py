@@ -100,9 +100,10 @@ class serial(Composite):
         """Yield the steps of each child; their paths begin with its name."""
         shape = shapes.check_shape(input_shape)
         fields: Fields = pointwise_fields(len(shape) - 1)
+        source: tuple[str, ...] = ()
         for name, layer in self.children:
-            last = yield from walk_child(name, layer, shape, fields)
-            shape, fields = last.output_shape, last.receptive_field
+            last = yield from walk_child(name, layer, shape, fields, source)
+            shape, fields, source = last.output_shape, last.receptive_field, last.path
 
     def __repr__(self) -> str:
         """Return the call that makes this description, without the generated names."""
@@ -219,7 +220,11 @@ def error_path(name: str) -> Iterator[None]:
 
 
 def walk_child(
-    name: str, layer: Layer, input_shape: shapes.Shape, fields: Fields
+    name: str,
+    layer: Layer,
+    input_shape: shapes.Shape,
+    fields: Fields,
+    source: tuple[str, ...] = (),
 ) -> Generator[Step, None, Step]:
     """Yield the steps of a child under its name, and return the last one.
 
@@ -228,6 +233,7 @@ def walk_child(
       layer: The child.
       input_shape: The shape of one example that reaches the child.
       fields: The receptive field of the child's input.
+      source: The path of the step that the child's input is from; ``()`` for the network's input.
     """
     with error_path(name):
         for inner in layer.walk(input_shape):
@@ -235,6 +241,7 @@ def walk_child(
                 inner,
                 path=(name, *inner.path),
                 receptive_field=chain_fields(fields, inner.receptive_field),
+                inputs=tuple((name, *path) if path else source for path in inner.inputs),
             )
             yield step
     return step

@@ -30,6 +30,7 @@ class Step:
       input_shape, output_shape: The shapes of one example before and after it.
       receptive_field: One :class:`jaxcnn.shapes.ReceptiveField` per spatial axis of the output, in
         positions of the network's input; ``None`` where it is not known.
+      inputs: The paths of the steps whose outputs it reads; ``()`` is the network's input.
     """
 
     path: tuple[str, ...]
@@ -37,6 +38,7 @@ class Step:
     input_shape: shapes.Shape
     output_shape: shapes.Shape
     receptive_field: Fields
+    inputs: tuple[tuple[str, ...], ...] = ((),)
 
 
 class Layer(Explained, abc.ABC):
