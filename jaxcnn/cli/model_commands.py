@@ -16,16 +16,34 @@ def summary(
         typer.Option(help="Shape of an image, such as 28,28,1.", show_default="the model's own"),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show the formula behind every shape.")
+        bool, typer.Option("--explain", help="Show the formula behind every size.")
     ] = False,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=1, help="Fold what is deeper into one row.", show_default="every layer"),
+    ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Measure the share of time of each layer.")
+    ] = False,
+    form: Annotated[str, typer.Option("--format", help="table, markdown, html or json.")] = "table",
 ) -> None:
-    """Print the table of a model: every layer's output shape and parameters."""
+    """Print the table of a model: sizes, parameters, multiply-adds and memory of every layer."""
+    from rich.console import Console
+
     from jaxcnn import models
     from jaxcnn.insight import summarize
 
+    arguments.check_choice("--format", form, ("table", "markdown", "html", "json"))
     network = models.create(model)
     shape = models.input_shape(model) if input_shape is None else _parse_shape(input_shape)
-    print(summarize(network, shape, explain=explain))
+    table = summarize(network, shape, depth=depth, explain=explain, profile=profile)
+    console = Console()
+    if form != "table":
+        print(getattr(table, f"to_{form}")())
+    elif console.is_terminal:  # in color, and as wide as it is
+        console.print(table)
+    else:
+        print(table)
 
 
 def list_models(

@@ -1,6 +1,6 @@
 """Looking into networks: sizes, activations, what they attend to, and their errors."""
 
-from jaxcnn.insight.intermediates import activations
-from jaxcnn.insight.summary import Row, Summary, summarize
+import lazy_loader
 
-__all__ = ["Row", "Summary", "activations", "summarize"]
+# A summary needs no training and no plots, and starts at once; the names stand in __init__.pyi.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -84,7 +84,8 @@ class residual(Composite):
                 )
             both, source = [body.receptive_field, shortcut.receptive_field], shortcut.path
         inputs = (body.path, source)
-        yield Step(("add",), _Combine("add"), shape, output, combine_fields(both), inputs)
+        together = combine_fields(both)
+        yield Step(("add",), _Combine("add"), shape, output, together, inputs=inputs)
 
     def __repr__(self) -> str:
         """Return the call that makes this description."""
@@ -143,7 +144,10 @@ class parallel(Composite):
         combined = _COMBINED_SHAPES[self.combine](outputs)
         step = _Combine(self.combine)
         together = combine_fields(fields)
-        yield Step((self.combine,), step, shape, combined, together, tuple(inputs))
+        saved = ("input",) if self.combine == "multiply" else ()
+        yield Step(
+            (self.combine,), step, shape, combined, together, inputs=tuple(inputs), saved=saved
+        )
 
     def __repr__(self) -> str:
         """Return the call that makes this description."""

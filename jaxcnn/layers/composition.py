@@ -190,6 +190,13 @@ class remat(Wrapper):
         """Return the module of the layer; its class is a subclass of the layer's module class."""
         return modules.remat(self.body.build(input_shape, rngs=rngs))
 
+    def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
+        """Yield the steps of the layer, of which only the first saves its input."""
+        saved: tuple[str, ...] = ("input",)
+        for step in self.body.walk(input_shape):
+            yield replace(step, saved=saved)
+            saved = ()
+
     def __repr__(self) -> str:
         """Return the call that makes this description."""
         return f"remat({self.body!r})"

@@ -11,9 +11,8 @@ from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, shapes
 from jaxcnn.layers.composition import serial
-from jaxcnn.layers.layer import (
-    Layer,
-    WindowLayer,
+from jaxcnn.layers.layer import Layer, WindowLayer
+from jaxcnn.layers.option_checks import (
     check_dtypes,
     check_flags,
     check_padding,

@@ -18,6 +18,7 @@ class _Drop(Layer):
 
     rate: float
 
+    saved = ("output",)  # zeros where values are dropped
     op: ClassVar[Callable[..., jax.Array]]
 
     def __post_init__(self) -> None:

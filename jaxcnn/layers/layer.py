@@ -17,7 +17,6 @@ from jaxcnn.modules.initializers import only_shapes
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.other_names import Explained
 from jaxcnn.shapes.receptive import Fields, pointwise_fields, window_fields
-from jaxcnn.shapes.window import check_causal
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Step:
       receptive_field: One :class:`jaxcnn.shapes.ReceptiveField` per spatial axis of the output, in
         positions of the network's input; ``None`` where it is not known.
       inputs: The paths of the steps whose outputs it reads; ``()`` is the network's input.
+      saved: Those of ``"input"`` and ``"output"`` that training keeps for its gradient.
     """
 
     path: tuple[str, ...]
@@ -38,14 +38,22 @@ class Step:
     input_shape: shapes.Shape
     output_shape: shapes.Shape
     receptive_field: Fields
+    _: dataclasses.KW_ONLY
     inputs: tuple[tuple[str, ...], ...] = ((),)
+    saved: tuple[str, ...] = ()
 
 
 class Layer(Explained, abc.ABC):
     """A description of a layer; shapes are without the batch.
 
     To add your own kind of layer, write a frozen dataclass with ``output_shape`` and ``build``.
+
+    Attributes:
+      saved: Those of ``"input"`` and ``"output"`` that the gradient of the layer reads, so that
+        training keeps them until the backward pass.
     """
+
+    saved: ClassVar[tuple[str, ...]] = ("input",)
 
     def __post_init__(self) -> None:
         """Convert the options to plain, immutable values, so that descriptions can be hashed."""
@@ -125,7 +133,8 @@ class Layer(Explained, abc.ABC):
     def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
         """Yield the layers that compute, in order; a layer without children yields itself."""
         shape = shapes.check_shape(input_shape)
-        yield Step((), self, shape, self.output_shape(shape), self.receptive_field(shape))
+        fields = self.receptive_field(shape)
+        yield Step((), self, shape, self.output_shape(shape), fields, saved=self.saved)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let ``pickle`` and ``copy`` store functions by name."""
@@ -194,6 +203,12 @@ class function(Layer):
 
     function: Callable[[jax.Array], jax.Array]
 
+    def walk(self, input_shape: Sequence[int]) -> Iterator[Step]:
+        """Yield the function, with the saved arrays of the activations whose gradient is known."""
+        (step,) = super().walk(input_shape)
+        known = self.function in _GRADIENT_FROM_OUTPUT
+        yield dataclasses.replace(step, saved=("output",)) if known else step
+
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return the shape of the function's result for one example, by abstract evaluation."""
         batch = 7  # a rare number, so that a function that changes the batch axis is detected
@@ -226,6 +241,12 @@ class function(Layer):
     def __repr__(self) -> str:
         """Return the function's name."""
         return self.kind
+
+
+# Their gradient is a function of their output, which the next layer mostly keeps already.
+_GRADIENT_FROM_OUTPUT = frozenset(
+    {jax.nn.relu, jax.nn.relu6, jax.nn.sigmoid, jax.nn.softmax, jax.nn.tanh, jnp.tanh}
+)
 
 
 @functools.lru_cache(maxsize=1_000)  # networks repeat the same layers
@@ -267,81 +288,6 @@ def as_layer(layer: Layer | Callable[[jax.Array], jax.Array], name: str = "a lay
 def is_default(field: dataclasses.Field[Any], value: Any) -> bool:
     """Return whether a field of a description has the value that it has when it is not given."""
     return type(value) is type(field.default) and bool(value == field.default)
-
-
-def check_per_axis(layer: Layer, *names: str, minimum: int = 1) -> None:
-    """Check fields that are an int or one int per axis, before the number of axes is known.
-
-    Raises:
-      TypeError: a number is not an integer.
-      ValueError: a number is below `minimum`.
-    """
-    for name in names:
-        value = getattr(layer, name)
-        shapes.per_axis(name, value, _count(value), minimum=minimum)
-        count_axes(layer, name)
-
-
-def check_padding(layer: Layer, words: Sequence[str] = shapes.PADDINGS) -> None:
-    """Check the field ``padding`` before the number of spatial axes is known.
-
-    Raises:
-      TypeError: a number is not an integer.
-      ValueError: a number is below 0, or a word is unknown or for another number of axes.
-    """
-    padding = getattr(layer, "padding")  # noqa: B009  # not every layer has it
-    if shapes.padding_of(padding, _count(padding), words=words) == "CAUSAL":
-        check_causal(count_axes(layer, "kernel_size", "window", "strides", "dilation"))
-
-
-def count_axes(layer: Layer, *names: str) -> int:
-    """Return the number of spatial axes that options with one entry per axis say, else 1.
-
-    Raises:
-      ValueError: the options have different numbers of entries, or none.
-    """
-    fields = {name: getattr(layer, name, None) for name in names}
-    listed = {name: value for name, value in fields.items() if isinstance(value, tuple)}
-    counts = {len(value) for value in listed.values()}
-    if len(counts) > 1 or 0 in counts:
-        received = ", ".join(f"{name}={value!r}" for name, value in listed.items())
-        raise ValueError(
-            f"{' and '.join(listed)} must have one entry per spatial axis. Received: {received}"
-        )
-    return counts.pop() if counts else 1
-
-
-def check_dtypes(layer: Layer, *names: str) -> None:
-    """Check fields that are dtypes: by default ``dtype`` and ``param_dtype``.
-
-    Raises:
-      TypeError: one is not a dtype of floating-point numbers.
-    """
-    for name in names or ("dtype", "param_dtype"):
-        value = getattr(layer, name)
-        error = TypeError(
-            f"{name} must be a floating-point dtype such as jnp.float32. Received: {name}={value!r}"
-        )
-        try:
-            floating = value is None or jnp.issubdtype(jnp.dtype(value), jnp.floating)
-        except TypeError:
-            raise error from None
-        if not floating:
-            raise error
-
-
-def check_flags(layer: Layer, *names: str) -> None:
-    """Check fields that are ``True`` or ``False``.
-
-    Raises:
-      TypeError: a value is anything else.
-    """
-    for name in names:
-        arguments.check_flag(name, getattr(layer, name))
-
-
-def _count(value: Any) -> int:
-    return len(value) if isinstance(value, tuple) else 1
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, shapes
-from jaxcnn.layers.layer import Layer, check_dtypes, check_flags
+from jaxcnn.layers.layer import Layer
+from jaxcnn.layers.option_checks import check_dtypes, check_flags
 from jaxcnn.modules import Initializer
 from jaxcnn.modules.linear import check_rngs
 

@@ -10,7 +10,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, ops, shapes
-from jaxcnn.layers.layer import Layer, OpLayer, check_dtypes, check_flags
+from jaxcnn.layers.layer import Layer, OpLayer
+from jaxcnn.layers.option_checks import check_dtypes, check_flags
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.modules.normalization import check_axis_name
 from jaxcnn.ops.normalization import check_local_response

@@ -5,14 +5,8 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from jaxcnn import ops, shapes
-from jaxcnn.layers.layer import (
-    OpLayer,
-    WindowLayer,
-    check_flags,
-    check_padding,
-    check_per_axis,
-    count_axes,
-)
+from jaxcnn.layers.layer import OpLayer, WindowLayer
+from jaxcnn.layers.option_checks import check_flags, check_padding, check_per_axis, count_axes
 from jaxcnn.ops.pooling import check_order
 from jaxcnn.shapes.pooling import check_pool_padding
 from jaxcnn.shapes.receptive import Fields
@@ -88,6 +82,7 @@ class avg_pool(_WindowPool):
     count_include_pad: bool = False
 
     op = staticmethod(ops.avg_pool)
+    saved = ()
 
     def __post_init__(self) -> None:
         """Check the options that do not depend on the input's shape."""
@@ -108,6 +103,7 @@ class sum_pool(_WindowPool):
     """
 
     op = staticmethod(ops.sum_pool)
+    saved = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -182,6 +178,7 @@ class global_avg_pool(_GlobalPool):
     """
 
     op = staticmethod(ops.global_avg_pool)
+    saved = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -226,3 +223,4 @@ class adaptive_avg_pool(_AdaptivePool):
     """
 
     op = staticmethod(ops.adaptive_avg_pool)
+    saved = ()

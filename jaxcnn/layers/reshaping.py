@@ -6,7 +6,8 @@ from dataclasses import KW_ONLY, dataclass
 import jax
 
 from jaxcnn import arguments, ops, shapes
-from jaxcnn.layers.layer import OpLayer, check_flags, check_per_axis, count_axes
+from jaxcnn.layers.layer import OpLayer
+from jaxcnn.layers.option_checks import check_flags, check_per_axis, count_axes
 from jaxcnn.ops.padding import check_mode
 from jaxcnn.ops.resizing import check_shuffled, check_words
 from jaxcnn.shapes.receptive import Fields
@@ -22,6 +23,7 @@ class flatten(OpLayer):
     """
 
     op = staticmethod(ops.flatten)
+    saved = ()
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return the product of the sizes."""
@@ -37,6 +39,7 @@ class identity(OpLayer):
     """
 
     op = staticmethod(jax.nn.identity)
+    saved = ()
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return ``input_shape``."""
@@ -58,6 +61,7 @@ class pad(OpLayer):
     """
 
     op = staticmethod(ops.pad)
+    saved = ()
 
     widths: int | Sequence[int] | Sequence[shapes.Pair]
     _: KW_ONLY
@@ -100,6 +104,7 @@ class resize(OpLayer):
     """
 
     op = staticmethod(ops.resize)
+    saved = ()
 
     size: shapes.PerAxis
     _: KW_ONLY
@@ -134,6 +139,7 @@ class upsample(OpLayer):
     """
 
     op = staticmethod(ops.upsample)
+    saved = ()
 
     scale: shapes.Scales
     _: KW_ONLY
@@ -163,6 +169,7 @@ class channel_shuffle(OpLayer):
     """
 
     op = staticmethod(ops.channel_shuffle)
+    saved = ()
 
     groups: int
 
@@ -206,6 +213,7 @@ class space_to_depth(_Blocks):
     """
 
     op = staticmethod(ops.space_to_depth)
+    saved = ()
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return the shape that :func:`jaxcnn.shapes.space_to_depth_shape` gives."""
@@ -228,6 +236,7 @@ class depth_to_space(_Blocks):
     """
 
     op = staticmethod(ops.depth_to_space)
+    saved = ()
 
     def output_shape(self, input_shape: Sequence[int]) -> shapes.Shape:
         """Return the shape that :func:`jaxcnn.shapes.depth_to_space_shape` gives."""

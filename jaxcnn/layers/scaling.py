@@ -9,7 +9,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, modules, ops, shapes
-from jaxcnn.layers.layer import Layer, OpLayer, check_dtypes
+from jaxcnn.layers.layer import Layer, OpLayer
+from jaxcnn.layers.option_checks import check_dtypes
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.ops.scaling import check_standardize
 
@@ -30,6 +31,7 @@ class standardize(OpLayer):
     """
 
     op = staticmethod(ops.standardize)
+    saved = ()
 
     mean: float | Sequence[float]
     std: float | Sequence[float]

@@ -202,6 +202,13 @@ _COMBINE: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
 }
 
 
+def combined(module: nnx.Module) -> Callable[[list[jax.Array]], jax.Array] | None:
+    """Return the function by which a module combines the outputs of its branches, if it has any."""
+    if isinstance(module, Residual):
+        return functools.partial(_combine, "add")
+    return functools.partial(_combine, module.combine) if isinstance(module, Parallel) else None
+
+
 def _combine(way: str, outputs: list[jax.Array]) -> jax.Array:
     """Combine the outputs of branches, in a dtype that holds all of them.
 

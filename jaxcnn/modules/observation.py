@@ -14,7 +14,7 @@ from jaxcnn.modules.combinators import Parallel, Residual, undo_remat
 Observe: TypeAlias = Callable[[str, Any], Any]
 
 
-def observe_calls(model: nnx.Module, observe: Observe) -> None:
+def observe_calls(model: nnx.Module, observe: Observe, *, enter: Observe | None = None) -> None:
     """Let every module within `model` pass its output through `observe`, in place.
 
     Call it on a model of the caller's own, such as one that a traced function has merged. A module
@@ -25,19 +25,24 @@ def observe_calls(model: nnx.Module, observe: Observe) -> None:
     Args:
       model: Any module; the classes of its modules become subclasses of theirs.
       observe: Maps a path and an output to the output to go on with, such as the same one.
+      enter: The same for the first argument of each call, before the module computes.
     """
     calls: Counter[str] = Counter()
 
-    def pass_on(path: str, output: Any) -> Any:
+    def run(path: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         calls[path] += 1
-        return observe(path if calls[path] == 1 else f"{path}#{calls[path]}", output)
+        name = path if calls[path] == 1 else f"{path}#{calls[path]}"
+        if enter is not None and arguments:
+            first, *others = arguments
+            arguments = (enter(name, first), *others)
+        return observe(name, call(*arguments, **options))
 
     for names, module in list(nnx.iter_modules(model)):
         kind = undo_remat(type(module))  # what is traced apart cannot be observed
         path = path_of(names, module)
         if path and hasattr(kind, "__call__"):  # noqa: B004  # the class, not an instance of it
             module.__class__ = _observed(kind)
-            vars(module)["observe"] = functools.partial(pass_on, path)
+            vars(module)["run_observed"] = functools.partial(run, path)
         elif kind is not type(module):
             module.__class__ = kind
 
@@ -53,9 +58,14 @@ def path_of(names: tuple[Any, ...], module: nnx.Module) -> str:
         names = (*names, "add")
     elif isinstance(module, Parallel):
         names = (*names, module.combine)
-    elif not names and not list(nnx.iter_children(module)):
+    elif not names and not holds_modules(module):
         names = (undo_remat(type(module)).__name__.lower(),)
     return "/".join(map(str, names))
+
+
+def holds_modules(module: nnx.Module) -> bool:
+    """Return whether a module has modules within it."""
+    return any(names for names, _ in nnx.iter_modules(module))
 
 
 @functools.cache
@@ -64,6 +74,7 @@ def _observed(kind: type[nnx.Module]) -> type[nnx.Module]:
 
     @functools.wraps(call)
     def observed(self: Any, *arguments: Any, **options: Any) -> Any:
-        return vars(self)["observe"](kind.__call__(self, *arguments, **options))
+        own_call = functools.partial(kind.__call__, self)
+        return vars(self)["run_observed"](own_call, *arguments, **options)
 
     return type(kind.__name__, (kind,), {"__call__": observed})

@@ -23,8 +23,13 @@ def statistics_of(model: nnx.Module) -> ArrayTree:
     return nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.Param)))
 
 
-def arrays_of(model: nnx.Module, *kinds: type[nnx.Variable[Any]]) -> dict[str, jax.Array]:
-    """Return the arrays of a model, or of some kinds, by their names such as ``conv_1.kernel``."""
+def arrays_of(model: nnx.Module, *kinds: Any) -> dict[str, jax.Array]:
+    """Return the arrays of a model by their names such as ``conv_1.kernel``.
+
+    Args:
+      model: Any module.
+      *kinds: Kinds of variables to return, or other filters of Flax; none means all.
+    """
     state = nnx.state(model, kinds or ...)
     return {_name(path): array for path, array in _arrays(state).items()}
 
