@@ -146,13 +146,13 @@ class _Reader:
     def _mark(self, equation: Any, given: _Value, values: dict[Any, _Value]) -> Iterator[Computed]:
         (result,), mark = equation.outvars, equation.params["name"]
         if mark.startswith(_ENTER):
-            name, fields = mark.removeprefix(_ENTER), given.fields
+            name = mark.removeprefix(_ENTER)
             if not name:  # the input of the model
-                fields = pointwise_fields(result.aval.ndim - 2)
-            self._calls[name] = _Call(len(self._calls), given.module, given.sources or ("",))
+                given = _Value(None, ("",), pointwise_fields(result.aval.ndim - 2))
+            self._calls[name] = _Call(len(self._calls), given.module, given.sources)
             if given.module is not None:
                 self._calls[given.module].calls_others = True
-            values[result] = _Value(name, given.sources, fields)
+            values[result] = _Value(name, given.sources, given.fields)
             return
         name = mark.removeprefix(_LEAVE)
         call = self._calls[name]

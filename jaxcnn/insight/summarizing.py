@@ -75,7 +75,7 @@ def summarize(
             f"Received: {arguments.shown(model)}"
         )
     if input_shape is None:
-        if layer is model or layer is None:
+        if not isinstance(getattr(model, "description", None), Layer):
             raise TypeError(
                 "input_shape must be given, such as input_shape=(224, 224, 3): only a model that "
                 "was built from a description knows its own"

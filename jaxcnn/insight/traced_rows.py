@@ -64,7 +64,7 @@ def traced_rows(
             multiply_adds=call.multiply_adds,
             dtype=str(call.output.dtype),
             output_bytes=call.output.size * call.output.dtype.itemsize,
-            inputs=call.inputs or ("",),
+            inputs=call.inputs,
             shared_with=before if own.names else None,
             **array_counts(own if before is None else Arrays(), frozen),
         )
