@@ -9,7 +9,13 @@ from typing import Annotated
 import typer
 
 import jaxcnn
-from jaxcnn.cli import data_commands, model_commands, run_commands, training_commands
+from jaxcnn.cli import (
+    data_commands,
+    filter_command,
+    model_commands,
+    run_commands,
+    training_commands,
+)
 
 app = typer.Typer(
     help="Convolutional networks in JAX as plain functions.",
@@ -24,6 +30,7 @@ app.command()(run_commands.evaluate)
 app.command()(run_commands.predict)
 app.command()(model_commands.summary)
 app.command(name="models")(model_commands.list_models)
+app.command(name="filter")(filter_command.filter_picture)
 app.add_typer(data_commands.app, name="data")
 
 

@@ -2,6 +2,7 @@
 
 from jaxcnn.insight.plots.curves import comparison, learning_curves, learning_rate_search
 from jaxcnn.insight.plots.drawing import Drawing
+from jaxcnn.insight.plots.filters import filtered_picture
 from jaxcnn.insight.plots.images import augmentations, contact_sheet
 from jaxcnn.insight.plots.mistakes import confusion, worst_mistakes
 
@@ -11,6 +12,7 @@ __all__ = [
     "comparison",
     "confusion",
     "contact_sheet",
+    "filtered_picture",
     "learning_curves",
     "learning_rate_search",
     "worst_mistakes",
