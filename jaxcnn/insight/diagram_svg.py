@@ -1,7 +1,7 @@
 """A diagram as SVG: text as text, no fonts, scripts or references to other files."""
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from jaxcnn.insight.drawn_shapes import Point
 from jaxcnn.insight.picture_parts import Area, Label, Line, Picture, Sign, Solid
@@ -33,9 +33,10 @@ def to_svg(picture: Picture, title: str) -> str:
         f"<style>{_STYLE}</style>",
         *map(_solid, picture.solids),
         *map(_area, picture.areas),
-        *map(_line, picture.lines),
+        *_lines([line for line in picture.lines if not line.faint], 0.6),
+        *_lines([line for line in picture.lines if line.faint], 0.4),
         *map(_sign, picture.signs),
-        *map(_label, picture.labels),
+        *map(_text, picture.labels),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -72,20 +73,22 @@ def _area(area: Area) -> str:
     return f'<polygon points="{_points(area.corners)}" {look}/>'
 
 
-def _line(line: Line) -> str:
-    opacity = 0.4 if line.faint else 0.6
-    path = f'<path d="{_rounded(line.points)}" fill="none" stroke-width="1.1"/>'
-    head = ""
-    if line.arrow:
-        (x0, y0), (x, y) = line.points[-2:]
-        along = (_direction(x - x0), _direction(y - y0))
-        across = (-along[1], along[0])
-        back = [
-            (x - 6 * along[0] + side * across[0], y - 6 * along[1] + side * across[1])
-            for side in (3, -3)
-        ]
-        head = f'<polygon points="{_points([(x, y), *back])}" fill="currentColor" stroke="none"/>'
-    return f'<g stroke="currentColor" opacity="{opacity}">{path}{head}</g>'
+def _lines(lines: Sequence[Line], opacity: float) -> Iterable[str]:
+    """Return lines of one opacity, which are not darker where they lie on each other."""
+    yield f'<g stroke="currentColor" stroke-width="1.1" fill="none" opacity="{opacity}">'
+    for line in lines:
+        yield f'<path d="{_rounded(line.points)}"/>'
+        if line.arrow:
+            yield f'<polygon points="{_points(_head(line))}" fill="currentColor" stroke="none"/>'
+    yield "</g>"
+
+
+def _head(line: Line) -> list[Point]:
+    """Return the corners of the arrowhead at the end of a line."""
+    (x0, y0), (x, y) = line.points[-2:]
+    right, down = _direction(x - x0), _direction(y - y0)
+    back = [(x - 6 * right - side * down, y - 6 * down + side * right) for side in (3, -3)]
+    return [(x, y), *back]
 
 
 def _sign(sign: Sign) -> str:
@@ -97,10 +100,6 @@ def _sign(sign: Sign) -> str:
     size = 16 if len(sign.text) == 1 else 11
     text = _text(Label(sign.text, sign.x, sign.y + 0.35 * size, size))
     return f"<g><title>{html.escape(sign.title)}</title>{shape}{text}</g>"
-
-
-def _label(label: Label) -> str:
-    return _text(label)
 
 
 def _text(label: Label) -> str:

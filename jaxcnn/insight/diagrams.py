@@ -158,22 +158,21 @@ def _window(layer: Layer, input_shape: shapes.Shape) -> tuple[shapes.Shape, str]
     if given is None or len(input_shape) < 2:
         return (), ""
     axes = len(input_shape) - 1
-    window = shapes.per_axis("window", given, axes)
-    strides = getattr(layer, "strides", 1)
+    extent = size = shapes.per_axis("window", given, axes)
+    steps, spread = getattr(layer, "strides", None) or 1, getattr(layer, "dilation", 1)
+    pools = "pool" in layer.kind
     if isinstance(layer, WindowLayer):
         resolved = layer.windows(input_shape)
-        strides = resolved.strides
-        spread = zip(resolved.window, resolved.dilation, strict=True)
-        window = tuple(shapes.extent(size, dilation) for size, dilation in spread)
-    steps = shapes.per_axis("strides", 1 if strides is None else strides, axes)
-    text = (
-        shape_text(window)
-        if axes > 1
-        else f"{'window' if 'pool' in layer.kind else 'kernel'} {window[0]}"
-    )
-    if any(step != 1 for step in steps) and steps != window:
-        text += f", stride {steps[0] if len({*steps}) == 1 else shape_text(steps)}"
-    return window, text
+        steps, spread = resolved.strides, resolved.dilation
+        extent = tuple(map(shapes.extent, size, spread))
+    elif not pools:
+        extent = ()  # a transposed convolution has its window on the output
+    parts = [shape_text(size) if axes > 1 else f"{'window' if pools else 'kernel'} {size[0]}"]
+    for name, option in (("stride", steps), ("dilation", spread)):
+        values = shapes.per_axis(name, option, axes)
+        if any(value != 1 for value in values) and not (pools and values == size):
+            parts.append(f"{name} {values[0] if len({*values}) == 1 else shape_text(values)}")
+    return extent, ", ".join(parts)
 
 
 def _first_that_fits(
