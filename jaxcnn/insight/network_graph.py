@@ -161,14 +161,16 @@ def _fold(nodes: Nodes, depth: int) -> Nodes:
         groups.setdefault(node.row.path[:depth], []).append(node)
     source: dict[Path, Path] = {}
     folded: list[Node] = []
-    for path, group in groups.items():
-        parts = [_block(path, tuple(group), depth)] if _is_closed(group, nodes) else group
-        for node in parts:
-            source.update(
-                {layer.row.path: node.row.path for layer in group} if node.is_block else {}
-            )
-            inputs = dict.fromkeys(source.get(path, path) for path in node.row.inputs)
-            folded.append(replace(node, row=node.row._replace(inputs=tuple(inputs))))
+    closed = {path for path, group in groups.items() if _is_closed(group, nodes)}
+    for node in nodes:
+        path = node.row.path[:depth]
+        if path in closed:
+            if node is not groups[path][0]:
+                continue
+            source.update({member.row.path: path for member in groups[path]})
+            node = _block(path, tuple(groups[path]), depth)
+        inputs = dict.fromkeys(source.get(read, read) for read in node.row.inputs)
+        folded.append(replace(node, row=node.row._replace(inputs=tuple(inputs))))
     return _count_repeats(tuple(folded))
 
 
@@ -199,35 +201,37 @@ def _block(path: Path, contents: Nodes, depth: int) -> Node:
 
 
 def _count_repeats(nodes: Nodes) -> Nodes:
+    """Return the nodes with blocks of one design in a row as one, which has all their contents."""
     readers = readers_of(nodes)
     kept: list[Node] = []
-    renamed: dict[Path, Path] = {}
+    source: dict[Path, Path] = {}  # of each block the path of the one that stands for it
+    before: Node | None = None
     for node in nodes:
-        last = kept[-1] if kept else node
-        inputs = tuple(renamed.get(path, path) for path in node.row.inputs)
-        repeats = (
-            last.is_block
-            and node.is_block
-            and inputs == (last.row.path,)
-            and len(readers[last.members[-1][0]]) == 1
-            if last.members and last.members[-1][0] in readers
-            else False
-        )
-        if repeats and _alike(last, node):
-            renamed[node.row.path] = last.row.path
-            shape = last.row._replace(output_shape=node.row.output_shape)
-            kept[-1] = replace(last, row=shape, members=last.members + node.members)
+        inputs = tuple(source.get(path, path) for path in node.row.inputs)
+        if before is not None and _repeats(before, node) and len(readers[before.row.path]) == 1:
+            first = kept[-1]
+            source[node.row.path] = first.row.path
+            row = first.row._replace(output_shape=node.row.output_shape)
+            kept[-1] = replace(first, row=row, members=first.members + node.members)
         else:
             kept.append(replace(node, row=node.row._replace(inputs=inputs)))
+        before = node
     return tuple(kept)
 
 
-def _alike(first: Node, second: Node) -> bool:
-    """Return whether blocks have the same parent, output size and layers on their longest path."""
+def _repeats(before: Node, node: Node) -> bool:
+    """Return whether a block reads one of the same design.
+
+    They have the same parent, the same size of the output, and on their longest path the same
+    layers; one may have a shortcut with layers, or other channels.
+    """
     return (
-        first.row.path[:-1] == second.row.path[:-1]
-        and first.row.output_shape[:-1] == second.row.output_shape[:-1]
-        and _longest(first.contents) == _longest(second.contents)
+        node.is_block
+        and before.is_block
+        and node.row.inputs == (before.row.path,)
+        and before.row.path[:-1] == node.row.path[:-1]
+        and before.row.output_shape[:-1] == node.row.output_shape[:-1]
+        and _longest(before.contents) == _longest(node.contents)
     )
 
 

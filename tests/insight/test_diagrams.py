@@ -206,6 +206,17 @@ def test_depth_opens_blocks():
     assert fold(nodes, 1) == nodes  # another layer reads from the middle of the block
 
 
+def test_blocks_that_are_entered_twice_stay_open():
+    rows = [
+        LayerRow(("a", "one"), "conv", (4, 4, 1), (4, 4, 2), ((),)),
+        LayerRow(("b",), "conv", (4, 4, 2), (4, 4, 3), (("a", "one"),)),
+        LayerRow(("a", "two"), "conv", (4, 4, 3), (4, 4, 4), (("b",),)),
+    ]
+    nodes = fold(graph_of(rows, (4, 4, 1)), 1)
+    assert [node.row.path for node in nodes] == [(), *(row.path for row in rows)]
+    check(draw_rows(rows, (4, 4, 1), depth=1))
+
+
 @pytest.mark.parametrize("name", ["letters_cnn", "fcn", "inception_time", "r3d_18", "inception_v3"])
 def test_kinds_of_networks(name):
     check(drawn(name))
