@@ -4,7 +4,9 @@ NEWEST_PYTHON ?= python3.13
 BIN := .venv/bin
 NEWEST := .venv-newest
 # Peers that ask for other builds of PyTorch than the one that is tested with.
-PINNING_PEERS := facenet-pytorch==2.6.0 timm==1.0.31 torchvision==0.29.1
+# grad-cam asks for OpenCV, which only its own pictures need.
+PINNING_PEERS := facenet-pytorch==2.6.0 grad-cam==1.5.7 timm==1.0.31 torchvision==0.29.1 \
+    ttach==0.0.3
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
 .PHONY: train test test-newest test-long test-exhaustive test-peers test-peers-long \

@@ -13,6 +13,7 @@ from jaxcnn import arguments, ops
 from jaxcnn.data.images import Images
 from jaxcnn.insight.explained_score import (
     Arrays,
+    Inspection,
     Place,
     Question,
     Target,
@@ -127,7 +128,7 @@ def _class_activation(
     resize: bool,
 ) -> jax.Array:
     resize = arguments.check_flag("resize", resize)
-    question = Question.of(model, x, target)
+    question = Question.about(model, x, target)
     place = spatial_place(question, layer)
     with traceable():
         found, finite = _maps(weigh, question.observed.structure, place, resize, *question.asked)
@@ -156,19 +157,21 @@ def _maps(
     return maps[..., 0], finite
 
 
-def spatial_place(question: Question, layer: str | None) -> Place:
+def spatial_place(inspected: Inspection, layer: str | None) -> Place:
     """Return the place of an output with spatial axes; by default of the last one.
 
     Args:
-      question: The model and the images.
+      inspected: The model and the images.
       layer: A path, or ``None``.
 
     Raises:
       TypeError: it is not a path.
       ValueError: there is no such output, or it has no spatial axes.
     """
-    shapes = question.observed.shapes(question.images)
-    spatial = [path for path, output in shapes.items() if _is_spatial(output, question.images.ndim)]
+    shapes = inspected.observed.shapes(inspected.images)
+    spatial = [
+        path for path, output in shapes.items() if _is_spatial(output, inspected.images.ndim)
+    ]
     if layer is None:
         large = [path for path in spatial if math.prod(shapes[path].shape[1:-1]) > 1]
         if not large:
@@ -176,8 +179,8 @@ def spatial_place(question: Question, layer: str | None) -> Place:
                 "the model must have an output with the spatial axes of its images and more than "
                 f"one position. Received: a model with the outputs {arguments.shown([*shapes])}"
             )
-        return question.place(large[-1])
-    place = question.place(layer)
+        return inspected.place(large[-1])
+    place = inspected.place(layer)
     if place.path not in spatial:
         hint = f". The last output with spatial axes is {spatial[-1]!r}" if spatial else ""
         raise ValueError(

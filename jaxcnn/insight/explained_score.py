@@ -1,4 +1,4 @@
-"""The number that an attribution explains: a model's output for a class, checked."""
+"""A model with images that fit it, and the number that an attribution explains, checked."""
 
 import functools
 from collections.abc import Sequence
@@ -37,47 +37,30 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
-    """A model, images, and for each image the class whose score is explained.
+class Inspection:
+    """A model, and images that fit it.
 
     Attributes:
       observed: The model.
       images: ``(N, *spatial, C)``, floating point or uint8.
-      target: ``(N,)`` int32 classes, or −1 for the predicted class.
-      classes: Number of outputs of the model; 1 for one number per image.
     """
 
     observed: ObservedModel
     images: jax.Array
-    target: np.ndarray
-    classes: int
 
     @classmethod
-    def of(cls, model: nnx.Module, x: Images, target: Target) -> "Question":
-        """Check a model, images and targets.
+    def of(cls, model: nnx.Module, x: Images) -> "Inspection":
+        """Check a model and images.
 
         Raises:
           TypeError: an argument has the wrong type, or the model cannot be traced.
-          ValueError: the images do not fit the model, a target is not one of its classes, or the
-            model does not return ``(N, classes)``.
+          ValueError: the images do not fit the model.
         """
-        observed, images = ObservedModel.of(model), check_inputs(x)
-        if not len(images):
-            raise ValueError(f"x must have at least one image. Received: shape {images.shape}")
-        output = output_of(model, observed, images)
-        if output.ndim not in (1, 2) or output.shape[0] != len(images):
-            raise ValueError(
-                "the model must return (N, classes), or (N,) for one number per image. Received: "
-                f"{output.shape} for images {images.shape}. To explain one position of a map, wrap "
-                "the model in a module that returns the outputs at that position"
-            )
-        classes = 1 if output.ndim == 1 else output.shape[1]
-        return cls(observed, images, _check_target(target, len(images), classes), classes)
-
-    @property
-    def asked(self) -> tuple[Arrays, jax.Array, np.ndarray]:
-        """The arrays of the model, the images and the targets, for compiled functions."""
-        return self.observed.arrays, self.images, self.target
+        inspected = Inspection(ObservedModel.of(model), check_inputs(x))
+        if not len(inspected.images):
+            raise ValueError(f"x must have at least one image. Received: shape {np.shape(x)}")
+        output_of(model, inspected)
+        return inspected
 
     def place(self, layer: str | None) -> Place:
         """Return the output at a path, or the images for ``None``.
@@ -125,36 +108,74 @@ class Question:
         )
 
 
-def output_of(model: nnx.Module, observed: ObservedModel, images: jax.Array) -> Any:
-    """Return the shape of a model's output; nothing is computed.
+@dataclass(frozen=True)
+class Question(Inspection):
+    """A model, images, and for each image the class whose score is explained.
+
+    Attributes:
+      target: ``(N,)`` int32 classes, or −1 for the predicted class.
+      classes: Number of outputs of the model; 1 for one number per image.
+    """
+
+    target: np.ndarray
+    classes: int
+
+    @classmethod
+    def about(cls, model: nnx.Module, x: Images, target: Target) -> "Question":
+        """Check a model, images and targets.
+
+        Raises:
+          TypeError: an argument has the wrong type, or the model cannot be traced.
+          ValueError: the images do not fit the model, a target is not one of its classes, or the
+            model does not return ``(N, classes)``.
+        """
+        inspected = Inspection.of(model, x)
+        images, output = inspected.images, output_of(model, inspected)
+        if not isinstance(output, jax.ShapeDtypeStruct):
+            check_output(output)
+        if output.ndim not in (1, 2) or output.shape[0] != len(images):
+            raise ValueError(
+                "the model must return (N, classes), or (N,) for one number per image. Received: "
+                f"{output.shape} for images {images.shape}. To explain one position of a map, wrap "
+                "the model in a module that returns the outputs at that position"
+            )
+        classes = 1 if output.ndim == 1 else output.shape[1]
+        targets = _check_target(target, len(images), classes)
+        return cls(inspected.observed, images, targets, classes)
+
+    @property
+    def asked(self) -> tuple[Arrays, jax.Array, np.ndarray]:
+        """The arrays of the model, the images and the targets, for compiled functions."""
+        return self.observed.arrays, self.images, self.target
+
+
+def output_of(model: nnx.Module, inspected: Inspection) -> Any:
+    """Return the shapes of a model's outputs; nothing is computed.
 
     Args:
       model: The model.
-      observed: The same.
-      images: ``(N, *spatial, C)``.
+      inspected: The same with its images.
 
     Raises:
-      TypeError: the model returns several arrays, or cannot be traced.
+      TypeError: the model cannot be traced.
       ValueError: the images do not fit the model.
     """
+    observed, images = inspected.observed, inspected.images
     expected = getattr(model, "input_shape", None)
     with traceable():
         try:
-            found = _output.eval_shape(observed.structure, observed.arrays, images)
+            return _output.eval_shape(observed.structure, observed.arrays, images)
         except (jax.errors.ConcretizationTypeError, jax.errors.UnexpectedTracerError):
             raise
         except (TypeError, ValueError) as error:
             if images.shape[1:] == expected:
                 raise
-            rule = "" if expected is None else f", which was built for {('N', *expected)}"
-            rule = rule.replace("'", "")
+            built = ", ".join(map(str, ("N", *(expected or ()))))
+            rule = f", which was built for ({built})" if expected else ""
             raise ValueError(
                 f"x must fit the model{rule}. Received: shape {images.shape}. The model says: "
                 f"{error}"
             ) from error
-    if not isinstance(found, jax.ShapeDtypeStruct):
-        check_output(found)
-    return found
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -59,7 +59,7 @@ def gradients(
 
     Simonyan, Vedaldi and Zisserman, 2013, arXiv 1312.6034.
     """
-    question = Question.of(model, x, target)
+    question = Question.about(model, x, target)
     with traceable():
         found, finite = _gradients(
             question.observed.structure, question.place(layer), *question.asked
@@ -120,7 +120,7 @@ def smooth_grad(
     samples = arguments.check_count("samples", samples)
     noise = arguments.check_number("noise", noise, minimum=0)
     batch_size = arguments.check_count("batch_size", batch_size)
-    question = Question.of(model, x, target)
+    question = Question.about(model, x, target)
     with traceable():
         found, finite = _smooth_grad(
             question.observed.structure, question.place(layer), question.classes, samples,
@@ -207,7 +207,7 @@ def integrated_gradients(
     """
     steps = arguments.check_count("steps", steps)
     batch_size = arguments.check_count("batch_size", batch_size)
-    question = Question.of(model, x, target)
+    question = Question.about(model, x, target)
     values = fill_like("baseline", baseline, question.images)
     with traceable():
         found, finite = _integrated_gradients(

@@ -75,7 +75,7 @@ def occlusion(
     Zeiler and Fergus, 2014, arXiv 1311.2901.
     """
     batch_size = arguments.check_count("batch_size", batch_size)
-    question = Question.of(model, x, target)
+    question = Question.about(model, x, target)
     sizes = question.images.shape[1:-1]
     windows = shapes.per_axis("window", window, len(sizes), minimum=1)
     steps = windows
