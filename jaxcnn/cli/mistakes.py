@@ -4,14 +4,12 @@ import csv
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 from flax import nnx
 
 from jaxcnn import training
 from jaxcnn.data import Dataset
 from jaxcnn.data.labels import check_class_per_image
-from jaxcnn.insight import plots
-from jaxcnn.training.metrics import confusion_matrix
+from jaxcnn.insight import Errors, classification_errors, plots
 
 
 def write_mistakes(
@@ -27,49 +25,40 @@ def write_mistakes(
 
     Raises:
       OSError: the folder cannot be written to.
-      ValueError: images do not have one class each.
+      ValueError: images do not have one class each, or probabilities are not finite.
     """
     check_class_per_image(data.labels, "evaluate --out")
-    # A model may have outputs beyond the classes of the data.
-    probabilities = training.predict(model, data.images)[:, : len(data.class_names)]
-    predicted = probabilities.argmax(axis=1)
-    matrix = confusion_matrix(data.labels, predicted, len(data.class_names))
+    probabilities = training.predict(model, data.images)
+    errors = classification_errors(data.labels, probabilities, data.class_names)
     folder.mkdir(parents=True, exist_ok=True)
     header = ("class", "images", "correct", "recall", "precision", "f1", "most often taken for")
-    _write(folder / "classes.csv", header, _rows_of_classes(matrix, data.class_names))
-    wrong = np.flatnonzero(predicted != data.labels)
-    worst_first = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+    _write(folder / "classes.csv", header, _rows_of_classes(errors))
     mistakes = (
         (
-            name_of(int(row)),
-            data.class_names[data.labels[row]],
-            data.class_names[predicted[row]],
-            f"{probabilities[row].max():.4f}",
-            f"{probabilities[row, data.labels[row]]:.4f}",
+            name_of(mistake.row),
+            data.class_names[mistake.label],
+            data.class_names[mistake.predicted],
+            f"{mistake.probability:.4f}",
+            f"{mistake.label_probability:.4f}",
         )
-        for row in worst_first
+        for mistake in errors.mistakes
     )
     named = ("file", "class", "predicted", "probability", "probability of the class")
     _write(folder / "mistakes.csv", named, mistakes)
-    plots.confusion(matrix, data.class_names).savefig(folder / "confusion_matrix.png", dpi=120)
+    matrix = plots.confusion(errors.matrix, data.class_names)
+    matrix.savefig(folder / "confusion_matrix.png", dpi=120)
 
 
-def _rows_of_classes(matrix: np.ndarray, names: Sequence[str]) -> Iterable[tuple[object, ...]]:
+def _rows_of_classes(errors: Errors) -> Iterable[tuple[object, ...]]:
     """Yield a row per class; a share of nothing is left empty."""
-    for number, name in enumerate(names):
-        images, taken, correct = (
-            matrix[number].sum(),
-            matrix[:, number].sum(),
-            matrix[number, number],
-        )
-        others = np.where(np.arange(len(names)) == number, 0, matrix[number])
-        shares = ((correct, images), (correct, taken), (2 * correct, images + taken))
+    for scores in errors.classes:
+        shares = (scores.recall, scores.precision, scores.f1)
         yield (
-            name,
-            images,
-            correct,
-            *(f"{part / whole:.4f}" if whole else "" for part, whole in shares),
-            names[int(others.argmax())] if others.any() else "",
+            scores.name,
+            scores.images,
+            scores.correct,
+            *("" if share is None else f"{share:.4f}" for share in shares),
+            scores.taken_for or "",
         )
 
 

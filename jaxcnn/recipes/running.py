@@ -1,5 +1,6 @@
 """Training a recipe in a folder, and resuming such a training."""
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from flax import nnx
 
 from jaxcnn import arguments, training
 from jaxcnn.data import Dataset
-from jaxcnn.insight import summarize
+from jaxcnn.insight import Errors, classification_errors, summarize
 from jaxcnn.models.registry import options_for
 from jaxcnn.recipes.assembly import Assembly, assemble
 from jaxcnn.recipes.reading import read
@@ -22,7 +23,6 @@ from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.training.fitting import FitResult, run_task
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.history_file import read_history
-from jaxcnn.training.metrics import confusion_matrix
 from jaxcnn.training.named_losses import loss_to_json
 from jaxcnn.training.named_metrics import name_metrics
 from jaxcnn.training.run_description import Run
@@ -236,22 +236,23 @@ def _draw_plots(folder: Path, result: FitResult, data: Dataset) -> None:
     """Draw the plots of a finished run; one that fails is a warning, and the others are drawn."""
     from jaxcnn.insight import plots  # Matplotlib is loaded only to draw
 
-    # A model may have outputs beyond the classes of the data.
-    probabilities = training.predict(result.model, data.images)[:, : len(data.class_names)]
-    matrix = confusion_matrix(data.labels, probabilities.argmax(axis=1), len(data.class_names))
+    probabilities = training.predict(result.model, data.images)
+
+    @functools.cache
+    def errors() -> Errors:
+        return classification_errors(data.labels, probabilities, data.class_names)
+
     drawings: dict[str, Callable[[], Any]] = {
         "learning_curves": lambda: plots.learning_curves(result.history),
-        "confusion_matrix": lambda: plots.confusion(matrix, data.class_names),
-        "worst_mistakes": lambda: plots.worst_mistakes(
-            data.images, data.labels, probabilities, data.class_names
-        ),
+        "confusion_matrix": lambda: plots.confusion(errors().matrix, data.class_names),
+        "worst_mistakes": lambda: plots.worst_mistakes(data.images, errors()),
     }
     for name, draw in drawings.items():
         path = folder / f"{name}.png"
         try:
             folder.mkdir(exist_ok=True)
             draw().savefig(path, dpi=120)
-        except Exception as error:  # such as images of 2 channels, or a full disk
+        except Exception as error:  # such as images of 2 channels, NaN outputs, or a full disk
             path.unlink(missing_ok=True)  # it may be half-written
             warnings.warn(f"{str(path)!r} could not be drawn: {error}", stacklevel=2)
 

@@ -4,7 +4,7 @@ from jaxcnn.insight.plots.curves import comparison, learning_curves, learning_ra
 from jaxcnn.insight.plots.drawing import Drawing
 from jaxcnn.insight.plots.filters import filtered_picture
 from jaxcnn.insight.plots.images import augmentations, contact_sheet
-from jaxcnn.insight.plots.mistakes import confusion, worst_mistakes
+from jaxcnn.insight.plots.mistakes import confusion, most_confused, worst_mistakes
 
 __all__ = [
     "Drawing",
@@ -15,5 +15,6 @@ __all__ = [
     "filtered_picture",
     "learning_curves",
     "learning_rate_search",
+    "most_confused",
     "worst_mistakes",
 ]

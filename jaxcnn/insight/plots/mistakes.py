@@ -1,113 +1,192 @@
-"""Pictures of a classifier's errors: the confusion matrix and the images behind it."""
+"""Pictures of a classifier's mistakes: the confusion matrix, the pairs, the images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from jaxcnn import arguments
 from jaxcnn.data.images import Images
-from jaxcnn.insight.plots.drawing import Drawing, styled
-from jaxcnn.insight.plots.text import drawable
+from jaxcnn.insight.classifier_errors import ConfusedPair, Errors, Mistake, confused_pairs
+from jaxcnn.insight.plots.drawing import SHARES, Drawing, show_image, styled
+from jaxcnn.insight.plots.text import drawable, shortened
 
 # Above this many classes, a confusion matrix has no numbers: 100 classes would take 10,000 texts,
-# 21 s and 1.4 GB.
-_MOST_CELLS = 30
-# Lines in the list of pairs of classes, and letters of a name in it.
-_PAIRS, _LONGEST_NAME = 25, 22
+# 21 s and 1.4 GB. Up to the other number, each cell has room for its share as well.
+_MOST_CELLS, _MOST_WITH_SHARES = 30, 6
+# Pairs beside the matrix of many classes.
+_PAIRS = 20
+# Images side by side.
+_ACROSS = 4
+# Opacity of a heat map over an image.
+_OPACITY = 0.5
 
 
 @styled
 def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Drawing:
     """Draw a confusion matrix; with its counts, or of many classes with the most confused pairs.
 
-    Cells are colored by the share of their true class, so that rare classes show as well.
+    Cells are colored by the share of their true class, so that rare classes show as well. Of many
+    classes the color follows the square root of the share, so that rare mistakes show too.
 
     Args:
       matrix: ``(classes, classes)`` counts: row the true class, column the predicted one.
       class_names: One per class.
     """
-    count, class_names = len(class_names), drawable(class_names)
+    count, names = len(class_names), drawable(class_names)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     if count > _MOST_CELLS:
-        return _confused_pairs(matrix, shares, class_names)
-    side = 2 + 0.42 * count
-    figure = Drawing(figsize=(side, side), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), number in np.ndenumerate(matrix):
-        if number:
-            color = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, number, ha="center", va="center", color=color, fontsize=8)
-    rotation = 90 if max(map(len, class_names)) > 2 else 0
-    axes.set_xticks(range(count), class_names, rotation=rotation, parse_math=False)
-    axes.set_yticks(range(count), class_names, parse_math=False)
-    axes.set(title="Confusion matrix", xlabel="predicted class", ylabel="true class")
+        figure = Drawing(figsize=(13, 6.2))
+        axes, beside = figure.subplots(1, 2, width_ratios=(1.25, 1))
+        image = axes.imshow(shares, cmap=SHARES, norm=PowerNorm(0.5, 0, 1))
+        ticks: Sequence[float] | None = (0, 0.01, 0.05, 0.2, 0.5, 1)
+        draw_pairs(beside, confused_pairs(matrix)[:_PAIRS], names)
+    else:
+        digits = len(f"{int(matrix.max(initial=0)):,}")
+        cell = max(0.42, 0.12 + 0.075 * digits, 0.8 if count <= _MOST_WITH_SHARES else 0)
+        letters = max(map(len, shortened(names)))
+        side = cell * count
+        figure = Drawing(figsize=(2.7 + 0.075 * letters + side, 1.5 + 0.06 * letters + side))
+        axes, ticks = figure.subplots(), None
+        image = axes.imshow(shares, cmap=SHARES, vmin=0, vmax=1)
+        _write_counts(axes, matrix, shares)
+        _name_classes(axes, shortened(names))
+    axes.grid(visible=False)
+    unit = "" if count <= _MOST_CELLS else " (number)"
+    axes.set(
+        title=f"Confusion matrix\n{_correct(matrix)}",
+        xlabel=f"predicted class{unit}",
+        ylabel=f"true class{unit}",
+    )
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=25, ticks=ticks)
+    bar.set_label("share of the true class")
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    bar.outline.set_visible(False)
     return figure
 
 
-def _confused_pairs(matrix: np.ndarray, shares: np.ndarray, class_names: Sequence[str]) -> Drawing:
-    """Draw the matrix of many classes without numbers, beside the pairs confused most often."""
-    figure = Drawing(figsize=(12, 6.5), layout="constrained")
-    axes, table = figure.subplots(1, 2, width_ratios=(1.2, 1))
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-    axes.set(title="Confusion matrix", xlabel="predicted class", ylabel="true class")
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
-    pairs = np.argsort(-mistakes, axis=None, kind="stable")[:_PAIRS]
-    lines = [
-        f"{mistakes.flat[pair]:>6,}  {_short(class_names[pair // len(matrix)])} → "
-        f"{_short(class_names[pair % len(matrix)])}"
-        for pair in pairs
-        if mistakes.flat[pair]
-    ]
-    table.set_axis_off()
-    table.set_title("Most confused, true → predicted", loc="left")
-    table.text(
-        0, 0.98, "\n".join(lines) or "no mistakes",
-        va="top", family="monospace", fontsize=9, parse_math=False,
-    )  # fmt: skip
+@styled
+def most_confused(errors: Errors, *, most: int = 15) -> Drawing:
+    """Draw how many images of a class were taken for another one, the most frequent pairs first.
+
+    Args:
+      errors: What :func:`jaxcnn.insight.classification_errors` returns.
+      most: Number of pairs at the most, at least 1.
+    """
+    pairs = errors.pairs[: arguments.check_count("most", most)]
+    figure = Drawing(figsize=(7, 1.3 + 0.28 * max(len(pairs), 1)))
+    draw_pairs(figure.subplots(), pairs, drawable(errors.class_names))
     return figure
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 @styled
 def worst_mistakes(
-    images: Images,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    class_names: Sequence[str],
-    *,
-    most: int = 16,
+    images: Images, errors: Errors, *, most: int = 16, maps: np.ndarray | None = None
 ) -> Drawing:
-    """Draw the images that the model was most surely wrong about.
+    """Draw the images that the model was most confidently wrong about.
 
     Args:
-      images: ``(N, H, W, C)`` with 1 or 3 channels.
-      labels: ``(N,)`` true classes.
-      probabilities: ``(N, classes)``.
-      class_names: One per class.
-      most: How many to show at the most.
+      images: ``(N, H, W, C)`` with 1 or 3 channels, uint8 or floating point in [0, 1].
+      errors: What :func:`jaxcnn.insight.classification_errors` returns for them.
+      most: Number of images at the most, at least 1.
+      maps: Heat maps ``(M, h, w)`` of any resolution, drawn over the images: of the first M of
+        ``errors.mistakes``, in that order. Each is scaled from 0 to its own largest value.
+
+    Raises:
+      ValueError: the images have another number of channels, or are not those of the errors.
     """
-    class_names = drawable(class_names)
-    predictions = probabilities.argmax(axis=1)
-    certainty = np.where(predictions == labels, -1.0, probabilities.max(axis=1))
-    worst = [row for row in np.argsort(-certainty)[:most] if certainty[row] >= 0]
-    columns = min(max(len(worst), 1), 4)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise ValueError(f"images must have 1 or 3 channels. Received: shape {images.shape}")
+    if len(images) != len(errors.labels):
+        raise ValueError(
+            f"images must be the {len(errors.labels):,} of the errors. Received: {len(images):,}"
+        )
+    worst = errors.mistakes[: arguments.check_count("most", most)]
+    names = shortened(drawable(errors.class_names))
+    columns = min(max(len(worst), 1), _ACROSS)
     rows = -(-max(len(worst), 1) // columns)
-    figure = Drawing(figsize=(2.1 * columns + 1, 2.3 * rows + 0.5), layout="constrained")
+    aspect = images.shape[1] / images.shape[2]
+    figure = Drawing(figsize=(max(2.2 * columns, 4.4), rows * (0.6 + 1.9 * min(aspect, 2)) + 0.5))
     grid = figure.subplots(rows, columns, squeeze=False).flat
     for axes in grid:
         axes.set_axis_off()
-    mistakes = int((predictions != labels).sum())
-    figure.suptitle(
-        f"{mistakes} mistakes in {len(labels):,} images" + (", worst first" * bool(worst))
-    )
-    for axes, row in zip(figure.axes, worst, strict=False):
-        axes.imshow(images[row], cmap="gray")  # the color map is for one channel alone
-        predicted = f"{class_names[predictions[row]]} ({probabilities[row].max():.0%})"
-        axes.set_title(
-            f"{predicted}, truly {class_names[labels[row]]}", fontsize=9, parse_math=False
-        )
+    first = f": the {len(worst)} most confident" if len(worst) < len(errors.mistakes) else ""
+    wrong = "mistake" if len(errors.mistakes) == 1 else "mistakes"
+    figure.suptitle(f"{len(errors.mistakes):,} {wrong} in {len(images):,} images{first}")
+    for place, (axes, mistake) in enumerate(zip(figure.axes, worst, strict=False)):
+        drawn = show_image(axes, np.asarray(images[mistake.row]))
+        if maps is not None and place < len(maps):
+            # The map covers the image, whatever its resolution.
+            axes.imshow(
+                maps[place], cmap="inferno", alpha=_OPACITY, extent=drawn.get_extent(), vmin=0,
+                interpolation="bilinear",
+            )  # fmt: skip
+        _name_mistake(axes, mistake, names)
     return figure
+
+
+def draw_pairs(axes: Axes, pairs: Sequence[ConfusedPair], class_names: Sequence[str]) -> None:
+    """Draw bars of confused pairs, with their counts and shares.
+
+    Args:
+      axes: The axes to draw in.
+      pairs: The pairs, from top to bottom.
+      class_names: Names that the fonts can draw.
+    """
+    axes.set_title("Most confused classes: true → predicted" if pairs else "No mistakes")
+    if not pairs:
+        axes.set_axis_off()
+        return
+    names = shortened(class_names)
+    labels = [f"{names[pair.label]} → {names[pair.predicted]}" for pair in pairs]
+    bars = axes.barh(range(len(pairs)), [pair.count for pair in pairs], height=0.7)
+    axes.bar_label(
+        bars, [f"{pair.count:,} ({pair.share:.1%})" for pair in pairs], padding=3, fontsize=8.5,
+        color="#404040",
+    )  # fmt: skip
+    axes.set_yticks(range(len(pairs)), labels, parse_math=False)
+    axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.margins(x=0.22, y=0.02)
+    axes.set_xlabel("images (share of the true class)")
+    axes.grid(visible=False)
+    axes.grid(axis="x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def _correct(matrix: np.ndarray) -> str:
+    images = int(matrix.sum())
+    return f"{np.trace(matrix) / max(images, 1):.2%} of {images:,} images correct"
+
+
+def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
+    for (row, column), number in np.ndenumerate(matrix):
+        if number:
+            share = shares[row, column]
+            text = f"{number:,}" + (f"\n{share:.0%}" if len(matrix) <= _MOST_WITH_SHARES else "")
+            color = "white" if share > 0.5 else "black"
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
+
+
+def _name_classes(axes: Axes, names: Sequence[str]) -> None:
+    slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    options = slanted if max(map(len, names)) > 2 else {}
+    axes.set_xticks(range(len(names)), names, parse_math=False, **options)
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _name_mistake(axes: Axes, mistake: Mistake, names: Sequence[str]) -> None:
+    predicted = f"{names[mistake.predicted]} ({mistake.probability:.0%})"
+    truly = f"truly {names[mistake.label]} ({mistake.label_probability:.0%})"
+    axes.set_title(predicted, fontsize=9, parse_math=False, pad=16)
+    axes.text(
+        0, 1.03, truly, transform=axes.transAxes, fontsize=8.5, color="#606060", va="bottom",
+        parse_math=False,
+    )  # fmt: skip

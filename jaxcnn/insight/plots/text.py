@@ -6,6 +6,9 @@ from collections.abc import Sequence
 import matplotlib
 from matplotlib import font_manager
 
+# Letters of a name in a plot.
+_LONGEST = 22
+
 
 def drawable(class_names: Sequence[str]) -> list[str]:
     """Return class names for a plot: ``class 3`` for one in a script that its fonts lack.
@@ -30,6 +33,15 @@ def drawable(class_names: Sequence[str]) -> list[str]:
     return [
         f"class {number}" if name in replaced else name for number, name in enumerate(class_names)
     ]
+
+
+def shortened(names: Sequence[str]) -> list[str]:
+    """Return names of at most 22 letters; longer ones end in an ellipsis.
+
+    >>> shortened(["cat", "a name of more than twenty letters"])
+    ['cat', 'a name of more than t…']
+    """
+    return [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
 
 
 def _characters() -> set[int]:
