@@ -1,24 +1,81 @@
 """Figures show the numbers that they were given."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from jaxcnn.insight import plots
 from jaxcnn.training import Epoch, LearningRateSearch
 
 
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
 @pytest.mark.parametrize("held_out", [True, False])
 def test_learning_curves(tmp_path, held_out):
-    extra = {"validation_loss": 0.3, "validation_accuracy": 0.9} if held_out else {}
-    history = [Epoch(n, 1 / n, 1 - 0.5 / n, 100.0, 1.0, **extra) for n in (1, 2, 3)]
+    best = {1: (0.9, 0.2), 2: (0.25, 0.97), 3: (0.3, 0.95)}
+    history = [
+        Epoch(n, 1 / n, 1 - 0.5 / n, 100.0, 1.0)
+        if not held_out
+        else Epoch(n, 1 / n, 1 - 0.5 / n, 100.0, 1.0, *best[n])
+        for n in (1, 2, 3)
+    ]
     figure = plots.learning_curves(history)
     losses, accuracies = figure.axes
     assert len(losses.lines) == len(accuracies.lines) == 1 + held_out
     np.testing.assert_allclose(losses.lines[0].get_ydata(), [1, 1 / 2, 1 / 3])
     np.testing.assert_allclose(accuracies.lines[0].get_ydata(), [0.5, 0.75, 1 - 0.5 / 3])
+    assert texts(losses) == ["training 0.333", "held out 0.3"][: 1 + held_out]
+    assert texts(accuracies) == ["training 83.3%", "held out 95.0%"][: 1 + held_out]
+    if held_out:
+        rings = [axes.collections[0].get_offsets()[0].tolist() for axes in figure.axes]
+        assert rings == [[2, 0.25], [2, 0.97]]
+        assert accuracies.get_title(loc="right") == "◯ best: 97.0%, epoch 2"
+    else:
+        assert not losses.collections
+    # The axis begins where the values do, and no tick is above 100 %.
+    assert accuracies.get_ylim()[0] == pytest.approx(0.16 if held_out else 0.48, abs=0.01)
+    assert max(accuracies.get_yticks()) <= 1
     figure.savefig(tmp_path / "curves.png")
+
+
+@pytest.mark.parametrize(("fall", "scale"), [(9, "linear"), (50, "log")])
+def test_loss_is_logarithmic_where_it_falls_far(fall, scale, tmp_path):
+    history = [Epoch(1, 1.0, 0.5, 1.0, 1.0), Epoch(2, 1 / fall, 0.9, 1.0, 1.0)]
+    figure = plots.learning_curves(history)
+    assert figure.axes[0].get_yscale() == scale
+    figure.savefig(tmp_path / "curves.png")
+
+
+def test_losses_that_are_not_finite_are_gaps(tmp_path):
+    losses = [2.0, np.nan, np.inf, 1.0]
+    figure = plots.learning_curves([Epoch(n, x, np.nan, 1.0, 1.0) for n, x in enumerate(losses, 1)])
+    assert texts(figure.axes[0]) == ["training 1"]
+    assert texts(figure.axes[1]) == []  # there is no accuracy
+    figure.savefig(tmp_path / "curves.png")
+
+
+def test_labels_at_the_ends_of_curves_do_not_overlap(tmp_path):
+    runs = {
+        f"run {k}": [Epoch(n, 1.0, 0.5, 1.0, 1.0, 1.0, 0.9 + 0.001 * k) for n in range(1, 4 + k)]
+        for k in range(9)
+    }
+    figure = plots.comparison(runs)
+    figure.savefig(tmp_path / "runs.png", dpi=figure.dpi)
+    for axes in figure.axes:
+        # Of the texts alone, without the lines that lead to them.
+        boxes = sorted(
+            (Text.get_window_extent(text) for text in axes.texts), key=lambda box: box.y0
+        )
+        assert len(boxes) == 9
+        assert all(lower.y1 <= upper.y0 for lower, upper in itertools.pairwise(boxes))
+        assert max(box.x1 for box in boxes) <= figure.bbox.x1
+    assert texts(figure.axes[1])[3] == "90.3%  run 3"
 
 
 def test_learning_rate_search_marks_the_suggestion(tmp_path):
@@ -31,9 +88,10 @@ def test_learning_rate_search_marks_the_suggestion(tmp_path):
     np.testing.assert_array_equal(average.get_xydata(), np.stack([rates, smoothed], axis=1))
     assert set(suggestion.get_xdata()) == {0.01}
     assert axes.get_xscale() == "log"
+    assert axes.get_ylim()[0] == pytest.approx(0.4, abs=0.1)
     assert 2.1 < axes.get_ylim()[1] < 3  # the end of the run is cut off
-    texts = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert texts == ["each batch", "smoothed", "suggestion: 0.01"]
+    assert texts(axes) == ["suggestion: 0.01"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["each batch", "smoothed"]
     figure.savefig(tmp_path / "rates.png")
 
 
