@@ -1,20 +1,13 @@
-"""The errors of a classifier as numbers: per class, per pair, by confidence, by kind of image."""
+"""The errors of a classifier as numbers: per class, per pair of classes, per image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from jaxcnn import arguments
-from jaxcnn.data.images import Images
 from jaxcnn.data.labels import check_class_per_image
-from jaxcnn.training.forward import to_float
+from jaxcnn.insight.accuracy_in_bins import Reliability, Slices
 from jaxcnn.training.metrics import confusion_matrix
-
-# Weights of red, green and blue in the luma of ITU-R BT.601, as in Pillow's mode "L".
-_LUMA = np.array([0.299, 0.587, 0.114])
-# Images that are converted at a time.
-_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -77,49 +70,6 @@ class ConfusedPair:
 
 
 @dataclass(frozen=True)
-class Reliability:
-    """Confidence and accuracy in bins of equal width of confidence.
-
-    Attributes:
-      edges: ``(bins + 1,)`` bounds of the bins; each includes its upper one.
-      confidence: ``(bins,)`` mean probability of the predicted class, NaN in an empty bin.
-      accuracy: ``(bins,)`` share of correct predictions, NaN in an empty bin.
-      counts: ``(bins,)`` number of images.
-    """
-
-    edges: np.ndarray
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    counts: np.ndarray
-
-    @property
-    def expected_calibration_error(self) -> float:
-        """Mean over the images of |accuracy − confidence| of their bin (Guo et al., 2017)."""
-        gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
-        return float((gaps * self.counts).sum() / self.counts.sum())
-
-
-@dataclass(frozen=True)
-class Slices:
-    """Accuracy by a quantity of the images, in bins of about equally many images.
-
-    Attributes:
-      name: The quantity, such as ``"brightness"``.
-      edges: ``(bins + 1,)`` bounds of the bins, in the unit of the quantity. Each includes its
-        upper bound, and the first one its lower bound too.
-      accuracy: ``(bins,)`` share of correct predictions.
-      counts: ``(bins,)`` number of images.
-      rows: Rows of the images of each bin.
-    """
-
-    name: str
-    edges: np.ndarray
-    accuracy: np.ndarray
-    counts: np.ndarray
-    rows: tuple[np.ndarray, ...]
-
-
-@dataclass(frozen=True)
 class Errors:
     """The predictions of a classifier for images whose classes are known.
 
@@ -158,22 +108,7 @@ class Errors:
           TypeError: ``bins`` is not a whole number.
           ValueError: ``bins`` is below 1, or a probability is not in [0, 1].
         """
-        bins = arguments.check_count("bins", bins, maximum=1_000_000)
-        confidence = self.probabilities.max(axis=1).astype(float)
-        # A sum of float32 may be above 1 by rounding.
-        if self.probabilities.min() < 0 or confidence.max() > 1 + 1e-5:
-            low, high = self.probabilities.min(), confidence.max()
-            raise ValueError(
-                "probabilities must be in [0, 1] for a reliability diagram; of logits take the "
-                f"softmax. Received: numbers from {low:g} to {high:g}"
-            )
-        edges = np.linspace(0, 1, bins + 1)
-        place = np.searchsorted(edges[1:-1], confidence, side="left")
-        counts = np.bincount(place, minlength=bins)
-        sums = np.bincount(place, confidence, bins)
-        correct = np.bincount(place, self.predictions == self.labels, bins)
-        with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN of an empty bin
-            return Reliability(edges, sums / counts, correct / counts, counts)
+        return Reliability.of(self.probabilities, self.predictions == self.labels, bins)
 
     def slices(self, values: np.ndarray, *, name: str = "value", bins: int = 5) -> Slices:
         """Return the accuracy by a quantity of the images, in bins of about equally many images.
@@ -190,23 +125,7 @@ class Errors:
           TypeError: ``bins`` is not a whole number.
           ValueError: ``bins`` is below 1, or there is not one finite value per image.
         """
-        bins = arguments.check_count("bins", bins, maximum=1_000_000)
-        values = np.asarray(values, float)
-        if values.shape != self.labels.shape or not np.isfinite(values).all():
-            state = "" if np.isfinite(values).all() else ", of which some are not finite"
-            raise ValueError(
-                f"values must be one finite number per image, {self.labels.shape}. "
-                f"Received: shape {values.shape}{state}"
-            )
-        inner = np.quantile(values, np.arange(1, bins) / bins, method="lower")
-        inner = np.unique(inner[inner < values.max()])
-        place = np.searchsorted(inner, values, side="left")
-        rows = tuple(np.flatnonzero(place == number) for number in range(len(inner) + 1))
-        counts = np.array([len(chosen) for chosen in rows])
-        correct = self.predictions == self.labels
-        accuracy = np.array([correct[chosen].mean() for chosen in rows])
-        edges = np.array([values.min(), *inner, values.max()])
-        return Slices(name, edges, accuracy, counts, rows)
+        return Slices.of(values, self.predictions == self.labels, name, bins)
 
 
 def classification_errors(
@@ -292,26 +211,6 @@ def confused_pairs(matrix: np.ndarray) -> tuple[ConfusedPair, ...]:
         )
         for label, predicted in zip(*np.unravel_index(order, wrong.shape), strict=True)
     )
-
-
-def brightness(images: Images) -> np.ndarray:
-    """Return the mean brightness of each image, of its luma where it has three channels.
-
-    >>> brightness(np.full((1, 8, 8, 3), 51, np.uint8)).round(3).tolist()
-    [0.2]
-
-    Args:
-      images: ``(N, *spatial, C)``, uint8 pixels, which are divided by 255, or floating point.
-
-    Returns:
-      ``(N,)`` float64.
-    """
-    means = [np.empty((0, images.shape[-1]))]
-    for start in range(0, len(images), _BLOCK):
-        block = np.asarray(to_float(images[start : start + _BLOCK]), np.float32)
-        means.append(block.mean(axis=tuple(range(1, block.ndim - 1)), dtype=float))
-    per_channel = np.concatenate(means)
-    return per_channel @ _LUMA if images.shape[-1] == 3 else per_channel.mean(axis=1)
 
 
 def _scores(matrix: np.ndarray, number: int, names: Sequence[str]) -> ClassScores:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from jaxcnn.insight import brightness, classification_errors, confused_pairs, plots
+from jaxcnn.insight.plots.drawing import Drawing
+from jaxcnn.insight.plots.percent_axes import show_percent
 
 NAMES = ("ant", "bee", "cat")
 # Rows 1, 3 and 4 are wrong, with 0.6, 0.9 and 0.6.
@@ -154,3 +156,64 @@ def test_picture_of_the_most_confused(errors, tmp_path):
     assert [label.get_text() for label in axes.get_yticklabels()] == ["bee → ant", "ant → bee"]
     assert [text.get_text() for text in axes.texts] == ["2 (66.7%)", "1 (33.3%)"]
     figure.savefig(tmp_path / "pairs.png")
+
+
+def test_reliability_diagram_shows_the_gaps(errors, tmp_path):
+    found = errors.reliability(bins=5)
+    figure = plots.reliability_diagram(found)
+    top, bottom = figure.axes
+    diagonal, dots = top.lines
+    np.testing.assert_allclose(dots.get_xydata(), [[0.6, 0], [0.75, 1], [0.95, 0.5]])
+    np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
+    (gaps,) = top.collections
+    np.testing.assert_allclose(
+        [path.vertices[:, 1] for path in gaps.get_paths()], [[0, 0.6], [1, 0.75], [0.5, 0.95]]
+    )
+    assert [bar.get_height() for bar in bottom.patches] == [0, 0, 2, 2, 2]
+    assert top.get_title(loc="left").endswith("calibration error 43.3%")
+    assert top.get_xlim() == bottom.get_xlim() == (0, 1)
+    figure.savefig(tmp_path / "reliability.png")
+
+
+def test_picture_of_the_scores_begins_with_the_lowest(errors, tmp_path):
+    figure = plots.class_scores(errors)
+    (axes,) = figure.axes
+    # F1 of bee is 2/5, of ant 4/7; there are no cats.
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["bee (3)", "ant (3)"]
+    marks = [line.get_xdata().tolist() for line in axes.lines if line.get_marker() in "oD"]
+    np.testing.assert_allclose(np.ravel(marks), [0.5, 1 / 3, 0.5, 2 / 3])  # precision, recall
+    figure.savefig(tmp_path / "classes.png")
+    few = plots.class_scores(errors, most=1).axes[0]
+    assert few.get_title(loc="left") == "Recall and precision: the 1 lowest of 2 classes"
+
+
+def test_picture_of_slices(errors, tmp_path):
+    found = errors.slices(np.array([10, 30, 20, 60, 50, 40]), name="size", bins=3)
+    # Wilson (1927) of 1 of 2: center 1/2, half width z / √(n + z²) / 2.
+    half = 1.959964 / np.sqrt(2 + 1.959964**2) / 2
+    np.testing.assert_allclose(found.intervals[1], [0.5 - half, 0.5 + half])
+    figure = plots.accuracy_of_slices(found, unit="pixels")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["100.0%", "50.0%", "0.0%", "all 50.0%"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "10 to 20\n2 images", "20 to 40\n2 images", "40 to 60\n2 images",
+    ]  # fmt: skip
+    assert axes.get_xlabel() == "size (pixels)"
+    figure.savefig(tmp_path / "slices.png")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.13, 1.0, ["20%", "40%", "60%", "80%", "100%"]),
+        (0.976, 0.992, ["97.5%", "98.0%", "98.5%", "99.0%"]),
+        (0, 1, ["0%", "20%", "40%", "60%", "80%", "100%"]),
+    ],
+)
+def test_percent_axes_begin_where_the_values_do(low, high, ticks):
+    axes = Drawing().subplots()
+    show_percent(axes, "y", low, high)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ticks
+    bottom, top = axes.get_ylim()
+    assert low - 0.05 <= bottom <= low
+    assert high <= top <= high + 0.05

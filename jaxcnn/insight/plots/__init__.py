@@ -5,10 +5,13 @@ from jaxcnn.insight.plots.drawing import Drawing
 from jaxcnn.insight.plots.filters import filtered_picture
 from jaxcnn.insight.plots.images import augmentations, contact_sheet
 from jaxcnn.insight.plots.mistakes import confusion, most_confused, worst_mistakes
+from jaxcnn.insight.plots.scores import accuracy_of_slices, class_scores, reliability_diagram
 
 __all__ = [
     "Drawing",
+    "accuracy_of_slices",
     "augmentations",
+    "class_scores",
     "comparison",
     "confusion",
     "contact_sheet",
@@ -16,5 +19,6 @@ __all__ = [
     "learning_curves",
     "learning_rate_search",
     "most_confused",
+    "reliability_diagram",
     "worst_mistakes",
 ]

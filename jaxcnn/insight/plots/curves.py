@@ -7,16 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import (
-    FixedLocator,
     FuncFormatter,
     LogLocator,
     MaxNLocator,
     NullFormatter,
-    PercentFormatter,
 )
 
 from jaxcnn.insight.plots.drawing import Drawing, styled
-from jaxcnn.insight.plots.text import shortened
+from jaxcnn.insight.plots.percent_axes import show_percent
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.learning_rate_finder import LearningRateSearch
 
@@ -26,6 +24,7 @@ _MOST_DOTS = 25
 _LOGARITHMIC = 10
 # Height of a label as a share of the axes, and the most labels of the usual size.
 _LINE_HEIGHT, _MOST_LABELS = 0.066, 15
+_LONGEST = 26  # letters of the name of a run
 _TRAINING, _HELD_OUT, _AVERAGED = "training", "held out", "held out, EMA"
 
 
@@ -78,19 +77,24 @@ def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Drawing:
     # Names stand beside the lines, and take room.
     figure = Drawing(figsize=(12.5, 4.2))
     panels = figure.subplots(1, 2)
-    names = dict(zip(histories, shortened(list(histories)), strict=True))
     for axes, quantity in zip(panels, _QUANTITIES, strict=True):
         curves, dots = [], []
         for number, (name, history) in enumerate(histories.items()):
             held_out = "ema_" if _has(history, "ema_loss") else "validation_"
             # After seven runs the colors repeat, with another style.
             color, style = f"C{number % 7}", ("-", "--", "-.")[number // 7 % 3]
-            training = _curve(history, "", quantity, names[name], color, style=":")
+            training = _curve(history, "", quantity, _shortened(name), color, style=":")
             if _has(history, f"{held_out}loss"):
                 dots.append(training)
                 curves.append(
                     _curve(
-                        history, held_out, quantity, names[name], color, style=style, marked=True
+                        history,
+                        held_out,
+                        quantity,
+                        _shortened(name),
+                        color,
+                        style=style,
+                        marked=True,
                     )
                 )
             else:
@@ -130,6 +134,13 @@ def learning_rate_search(result: LearningRateSearch) -> Drawing:
     axes.set_title(axes.get_title(loc="left"), pad=20)
     axes.legend(handles=axes.lines[:2])
     return figure
+
+
+def _shortened(name: str) -> str:
+    """Return the name of a run without its middle if it is long; runs differ at their ends."""
+    return (
+        name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2 - 3]}…{name[-_LONGEST // 2 :]}"
+    )
 
 
 class _Quantity(NamedTuple):
@@ -200,16 +211,7 @@ def _scale(axes: Axes, quantity: _Quantity, values: np.ndarray) -> None:
         return
     low, high = float(values.min()), float(values.max())
     if quantity.name == "accuracy":
-        room = 0.05 * max(high - low, 0.02)
-        axes.set_ylim(low - room, high + room)
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]))
-        step = np.diff(axes.get_yticks()).min()
-        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0 if step > 0.0099 else 1))
-        # There is no accuracy above 100 % or below 0 %.
-        axes.yaxis.set_major_locator(
-            FixedLocator([tick for tick in axes.get_yticks() if -1e-9 <= tick <= 1 + 1e-9])
-        )
-        axes.set_ylim(low - room, high + room)
+        show_percent(axes, "y", low, high)
     elif 0 < low <= high / _LOGARITHMIC:
         room = (high / low) ** 0.05
         axes.set(yscale="log", ylabel=f"{quantity.label} (logarithmic)")
