@@ -24,7 +24,7 @@ from jaxcnn.modules.parameter_tree import from_numbers, numbers_of
 
 NamedArrays: TypeAlias = dict[str, np.ndarray]
 
-_ARRAYS, _PROGRESS, _MANIFEST = "arrays", "progress.json", "manifest.json"
+ARRAYS, PROGRESS, _MANIFEST = "arrays", "progress.json", "manifest.json"
 _PARTIAL, _DAMAGED = ".partial", ".damaged"
 # Saving at the ends of epochs takes at most this share of the time. It takes 30 to 50 ms for a
 # small network, whose epochs may be as short.
@@ -159,11 +159,11 @@ class Checkpoints:
         return self._read(step, like)
 
     def _read(self, step: int, like: Any) -> Checkpoint:
-        arrays = self.folder / str(step) / _ARRAYS
+        arrays = self.folder / str(step) / ARRAYS
         return Checkpoint(step, _restore(arrays, like), self._progress(step))
 
     def _progress(self, step: int) -> dict[str, Any]:
-        return json.loads((self.folder / str(step) / _PROGRESS).read_text(encoding="utf-8"))
+        return json.loads((self.folder / str(step) / PROGRESS).read_text(encoding="utf-8"))
 
     def _write(self, checkpoints: list[Checkpoint], best: set[int]) -> float:
         began = time.monotonic()
@@ -179,9 +179,9 @@ class Checkpoints:
         partial = folder.with_name(folder.name + _PARTIAL)
         try:
             partial.mkdir()
-            _save(partial / _ARRAYS, checkpoint.state)
+            _save(partial / ARRAYS, checkpoint.state)
             text = json.dumps(checkpoint.progress, ensure_ascii=False)
-            (partial / _PROGRESS).write_text(text, encoding="utf-8")
+            (partial / PROGRESS).write_text(text, encoding="utf-8")
             (partial / _MANIFEST).write_text(_manifest(partial), encoding="utf-8")
             _flush(partial)
             shutil.rmtree(folder, ignore_errors=True)  # one that is damaged

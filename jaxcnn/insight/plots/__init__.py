@@ -1,5 +1,6 @@
 """Pictures as Matplotlib figures in one style, of numbers that were computed before."""
 
+from jaxcnn.insight.plots.comparisons import changed_images, kernels_before_and_after, movements
 from jaxcnn.insight.plots.curves import comparison, learning_curves, learning_rate_search
 from jaxcnn.insight.plots.drawing import Drawing
 from jaxcnn.insight.plots.filters import filtered_picture
@@ -12,14 +13,17 @@ __all__ = [
     "Drawing",
     "accuracy_of_slices",
     "augmentations",
+    "changed_images",
     "class_scores",
     "comparison",
     "confusion",
     "contact_sheet",
     "filtered_picture",
+    "kernels_before_and_after",
     "learning_curves",
     "learning_rate_search",
     "most_confused",
+    "movements",
     "nearest_neighbors",
     "reliability_diagram",
     "thumbnails",
