@@ -1,8 +1,64 @@
 # The public names, by the file that holds them; each is imported at its first use.
 
+from .accuracy_in_bins import Reliability, Slices, brightness
+from .class_activation import grad_cam, grad_cam_plus_plus
+from .classifier_errors import (
+    ClassScores,
+    ConfusedPair,
+    Errors,
+    Mistake,
+    classification_errors,
+    confused_pairs,
+)
+from .comparing import Change, Changes, Movement, compare_arrays, compare_errors
+from .diagrams import Diagram, diagram
+from .effective_receptive_field import MeasuredField, measure_receptive_field
+from .embedding import Neighbors, Projection, embed, nearest_images, project
+from .feature_visualization import visualize_features
+from .filtering import Filtered, WorkedWindow, filter_steps
+from .gradient_attribution import gradients, integrated_gradients, smooth_grad
 from .intermediates import activations
+from .occlusion_maps import occlusion
 from .summarizing import summarize
 from .summary import Summary
 from .summary_rows import Row
 
-__all__ = ["Row", "Summary", "activations", "summarize"]
+__all__ = [
+    "Change",
+    "Changes",
+    "ClassScores",
+    "ConfusedPair",
+    "Diagram",
+    "Errors",
+    "Filtered",
+    "MeasuredField",
+    "Mistake",
+    "Movement",
+    "Neighbors",
+    "Projection",
+    "Reliability",
+    "Row",
+    "Slices",
+    "Summary",
+    "WorkedWindow",
+    "activations",
+    "brightness",
+    "classification_errors",
+    "compare_arrays",
+    "compare_errors",
+    "confused_pairs",
+    "diagram",
+    "embed",
+    "filter_steps",
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "gradients",
+    "integrated_gradients",
+    "measure_receptive_field",
+    "nearest_images",
+    "occlusion",
+    "project",
+    "smooth_grad",
+    "summarize",
+    "visualize_features",
+]

@@ -3,8 +3,8 @@
 from jaxcnn.insight.plots.comparisons import changed_images, kernels_before_and_after, movements
 from jaxcnn.insight.plots.curves import comparison, learning_curves, learning_rate_search
 from jaxcnn.insight.plots.drawing import Drawing
-from jaxcnn.insight.plots.filters import filtered_picture
 from jaxcnn.insight.plots.embeddings import nearest_neighbors, thumbnails
+from jaxcnn.insight.plots.filters import filtered_picture
 from jaxcnn.insight.plots.images import augmentations, contact_sheet
 from jaxcnn.insight.plots.mistakes import confusion, most_confused, worst_mistakes
 from jaxcnn.insight.plots.scores import accuracy_of_slices, class_scores, reliability_diagram
