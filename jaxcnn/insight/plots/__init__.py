@@ -6,6 +6,7 @@ from jaxcnn.insight.plots.drawing import Drawing
 from jaxcnn.insight.plots.embeddings import nearest_neighbors, thumbnails
 from jaxcnn.insight.plots.filters import filtered_picture
 from jaxcnn.insight.plots.images import augmentations, contact_sheet
+from jaxcnn.insight.plots.maps import feature_maps, kernels
 from jaxcnn.insight.plots.mistakes import confusion, most_confused, worst_mistakes
 from jaxcnn.insight.plots.scores import accuracy_of_slices, class_scores, reliability_diagram
 
@@ -18,7 +19,9 @@ __all__ = [
     "comparison",
     "confusion",
     "contact_sheet",
+    "feature_maps",
     "filtered_picture",
+    "kernels",
     "kernels_before_and_after",
     "learning_curves",
     "learning_rate_search",
