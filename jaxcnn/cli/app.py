@@ -14,6 +14,7 @@ from jaxcnn.cli import (
     filter_command,
     model_commands,
     run_commands,
+    see_commands,
     training_commands,
 )
 
@@ -31,6 +32,8 @@ app.command()(run_commands.predict)
 app.command()(model_commands.summary)
 app.command(name="models")(model_commands.list_models)
 app.command(name="filter")(filter_command.filter_picture)
+app.command()(see_commands.show)
+app.command()(see_commands.report)
 app.add_typer(data_commands.app, name="data")
 
 

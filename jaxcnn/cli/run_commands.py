@@ -98,43 +98,29 @@ def evaluate(
 
     Loss and metrics are those of the run.
     """
-    from jaxcnn import data as datasets
     from jaxcnn import training
     from jaxcnn.cli.mistakes import write_mistakes
     from jaxcnn.cli.run_table import LOSSES_OF_LABELS
     from jaxcnn.cli.trained_models import load_trained
-    from jaxcnn.data.loading import load_named
-    from jaxcnn.training import run_folder
+    from jaxcnn.recipes.run_images import load_images
     from jaxcnn.training.named_losses import loss_from_json
 
     described, trained = load_trained(run, model, weights)
-    own = {} if data or described.data is None else described.data
-    source = data
-    if run is not None and own.get("source"):
-        source = run_folder.locate_data(own["source"], run)
-    if source is None:
-        named = f"the run in {str(run)!r} does not name its" if run else "weights do not name their"
-        raise ValueError(f"{named} data: give --data")
-    folder = data_dir or own.get("data_dir")
     if weights is not None:  # none of the images was for their training
         split = split or "all"
-    split = split or own.get("test") or datasets.describe(source, data_dir=folder).test
-    *image_size, channels = described.input_shape
-    test_set, name_of = load_named(
-        source,
+    images = load_images(
+        described,
+        run,
+        source=data,
         split=split,
-        image_size=image_size,
-        resizing=described.framing.resizing,
-        channels=channels if channels in (1, 3) else None,
-        on_error=on_error or own.get("on_error", "raise"),
-        value_range=described.framing.value_range,
-        data_dir=folder,
+        on_error=on_error,
+        data_dir=data_dir,
         cache_dir=cache_dir,
     )
-    test_set = datasets.match_classes(test_set, described.class_names)
+    test_set = images.data
     loss = loss_from_json(described.loss or {"name": LOSSES_OF_LABELS[test_set.kind]})
     result = training.evaluate(trained, test_set, loss=loss, metrics=described.measures)
-    rows = {"data": f"{source} ({split}, {result.examples:,} images)"}
+    rows = {"data": f"{images.source} ({images.split}, {result.examples:,} images)"}
     rows["loss"] = f"{result.loss:.4f}"
     if described.loss is None:
         rows["loss"] += f"  ({LOSSES_OF_LABELS[test_set.kind]}; the run names no loss)"
@@ -144,7 +130,7 @@ def evaluate(
     print_table(list(rows.items()))
     if out is not None:
         print(f"\nWriting the mistakes into {out}")
-        write_mistakes(out, trained, test_set, name_of)
+        write_mistakes(out, trained, test_set, images.name_of)
 
 
 def predict(
@@ -181,11 +167,10 @@ def predict(
     Of a run whose labels are several classes per picture, print every class above one half, or the
     number that --top says; of a regression, the numbers.
     """
-    import numpy as np
-
     from jaxcnn import training
     from jaxcnn.cli.run_table import answer
     from jaxcnn.cli.trained_models import load_trained
+    from jaxcnn.recipes.run_images import read_pictures
 
     run, pictures = (None, paths) if weights is not None else (paths[0], paths[1:])
     if not pictures:
@@ -195,13 +180,7 @@ def predict(
     described, trained = load_trained(run, model, weights)
     if top is not None and not described.class_names:
         raise ValueError(f"--top is a number of classes, and {str(run)!r} has none. Leave it out")
-    framing = described.framing
-    read = [framing.read(path) for path in pictures]
-    misfits = [framing.misfit(picture) if frame else None for picture in read]
-    images = np.stack([framing.apply(picture, guess=frame) for picture in read])
-    if not framing.any_size:  # they have the size of the set's images, not of the model's
-        height, width, *_ = described.input_shape
-        images = framing.resizing.images(images, (height, width))
+    images, misfits = read_pictures(described, pictures, guess=frame)
     predictions = training.predict(trained, images, activation=activation)
     if predictions.ndim > 2:
         raise ValueError(

@@ -99,25 +99,26 @@ class Summary:
 
     def to_markdown(self) -> str:
         """Return the table in Markdown, for a README or an issue."""
-        return self._table().markdown()
+        return self.to_table().markdown()
 
     def to_html(self) -> str:
         """Return the table as HTML, without styles of its own but the sides of numbers."""
-        return self._table().html()
+        return self.to_table().html()
 
     def __str__(self) -> str:
         """Return the table as text."""
-        return self._table().plain()
+        return self.to_table().plain()
 
     def __rich__(self) -> Any:
         """Return the table as rich prints it, in color and as wide as the terminal."""
-        return self._table()
+        return self.to_table()
 
     def _repr_html_(self) -> str:
         """Return the table as a notebook shows it."""
         return self.to_html()
 
-    def _table(self) -> Table:
+    def to_table(self) -> Table:
+        """Return the table as texts."""
         rows = self.shown_rows()
         columns = dict(_COLUMNS)
         if any(row.time_share is not None for row in rows):

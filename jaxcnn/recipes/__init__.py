@@ -2,6 +2,7 @@
 
 from jaxcnn.recipes.choice import Choice, choose
 from jaxcnn.recipes.reading import read, recipe_files
+from jaxcnn.recipes.reporting import report
 from jaxcnn.recipes.running import TrainedRun, read_recipe, resume, train
 from jaxcnn.recipes.schema import Recipe
 
@@ -13,6 +14,7 @@ __all__ = [
     "read",
     "read_recipe",
     "recipe_files",
+    "report",
     "resume",
     "train",
 ]

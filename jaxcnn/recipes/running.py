@@ -210,6 +210,7 @@ def _run(
         data={
             "source": source,
             "data_dir": recipe.data.data_dir,
+            "train": recipe.data.train,
             "test": recipe.data.test,
             "on_error": recipe.data.on_error,
         },

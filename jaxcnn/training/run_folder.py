@@ -205,6 +205,16 @@ def read_run(folder: str | Path) -> Run:
     return run_from_json(_read_description(folder), Path(folder) / _DESCRIPTION)
 
 
+def read_versions(folder: str | Path) -> dict[str, str]:
+    """Return the versions of the packages that a run was made with, by name.
+
+    Raises:
+      ValueError: there is no run, it is unfinished, or its description is damaged.
+    """
+    versions = _read_description(folder).get("versions")
+    return {str(n): str(v) for n, v in versions.items()} if isinstance(versions, dict) else {}
+
+
 def read_weights(folder: str | Path) -> dict[str, jax.Array]:
     """Return the weights of a run by their dotted names.
 

@@ -1,9 +1,11 @@
 """Pictures as Matplotlib figures in one style, of numbers that were computed before."""
 
+from jaxcnn.insight.plots.attributions import attribution_maps
 from jaxcnn.insight.plots.comparisons import changed_images, kernels_before_and_after, movements
 from jaxcnn.insight.plots.curves import comparison, learning_curves, learning_rate_search
 from jaxcnn.insight.plots.drawing import Drawing
 from jaxcnn.insight.plots.embeddings import nearest_neighbors, thumbnails
+from jaxcnn.insight.plots.features import receptive_field_map, visualized_features
 from jaxcnn.insight.plots.filters import filtered_picture
 from jaxcnn.insight.plots.images import augmentations, contact_sheet
 from jaxcnn.insight.plots.maps import feature_maps, kernels
@@ -13,6 +15,7 @@ from jaxcnn.insight.plots.scores import accuracy_of_slices, class_scores, reliab
 __all__ = [
     "Drawing",
     "accuracy_of_slices",
+    "attribution_maps",
     "augmentations",
     "changed_images",
     "class_scores",
@@ -28,7 +31,9 @@ __all__ = [
     "most_confused",
     "movements",
     "nearest_neighbors",
+    "receptive_field_map",
     "reliability_diagram",
     "thumbnails",
+    "visualized_features",
     "worst_mistakes",
 ]

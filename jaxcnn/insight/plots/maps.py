@@ -6,7 +6,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
+from matplotlib.patches import Rectangle
 
 from jaxcnn import arguments
 from jaxcnn.insight.plots.drawing import SIGNED, UNSIGNED, Drawing, styled
@@ -98,8 +100,13 @@ def feature_maps(
         some = f"{count} of {layer.shape[-1]}" if count < layer.shape[-1] else f"{count}"
         sizes = "×".join(map(str, layer.shape[:-1]))
         part.suptitle(f"{path}: {some} channels of {sizes}", x=0.01, ha="left", fontsize=9)
-        _show(part, sheet, *_scale(layer[..., :most]), thin_lines=True)
+        _show(part, sheet, *_scale(layer[..., :most]), count=_maps_in(layer[..., :most]))
     return figure
+
+
+def _maps_in(layer: np.ndarray) -> int:
+    """Return the number of feature maps of a sheet; in one dimension there are none."""
+    return 0 if layer.ndim == 2 else layer.shape[-1]
 
 
 def _channels(count: int) -> str:
@@ -156,15 +163,25 @@ def _show(
     cmap: str | None,
     limits: tuple[float, float] | None,
     *,
-    thin_lines: bool = False,
+    count: int = 0,
 ) -> None:
-    """Draw one array, with its color bar if its numbers stand for colors."""
+    """Draw one array, with its color bar if its numbers stand for colors.
+
+    Args:
+      figure: The figure to draw in.
+      sheet: The array.
+      cmap: The color map of numbers, or ``None`` for colors.
+      limits: The ends of the scale.
+      count: Number of feature maps in rows of twelve, with thin lines between them.
+    """
     low, high = limits or (None, None)
     axes = figure.subplots()
     axes.set_axis_off()
-    bad = "#C8C8C8" if cmap == SIGNED and thin_lines else "white"  # where white is zero
+    bad = "#C8C8C8" if cmap == SIGNED and count else "white"  # where white is zero
     colors = None if cmap is None else matplotlib.colormaps[cmap].with_extremes(bad=bad)
     image = axes.imshow(sheet, cmap=colors, vmin=low, vmax=high)
+    if count:
+        _cover(axes, count, _ACROSS, sheet)
     if cmap is not None:
         bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01, fraction=0.03, aspect=12)
         bar.ax.locator_params(nbins=3)
@@ -194,3 +211,13 @@ def _sheet(
         top, left = (height + gap) * (number // columns), (width + gap) * (number % columns)
         sheet[top : top + height, left : left + width] = cell
     return sheet
+
+
+def _cover(axes: Axes, count: int, columns: int, sheet: np.ndarray) -> None:
+    """Leave the places after the last cell white."""
+    empty = -count % columns
+    rows = math.ceil(count / columns)
+    height, width = sheet.shape[0] / rows, sheet.shape[1] / columns
+    if empty:
+        corner = ((columns - empty) * width - 0.5, (rows - 1) * height - 0.5)
+        axes.add_patch(Rectangle(corner, empty * width + 1, height + 1, color="white", linewidth=0))

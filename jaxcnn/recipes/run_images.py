@@ -1,0 +1,107 @@
+"""The images of a finished run: its data set, and picture files in the form of its images."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcnn import data as datasets
+from jaxcnn.data import Dataset
+from jaxcnn.data.loading import load_named
+from jaxcnn.training import run_folder
+from jaxcnn.training.run_description import Run
+
+
+class NamedImages(NamedTuple):
+    """Images of a data set, as the model of a run takes them.
+
+    Attributes:
+      data: The images, their labels, and the classes of the run.
+      name_of: Returns the name of an image by its row.
+      source: Name or path of the data set.
+      split: The split.
+    """
+
+    data: Dataset
+    name_of: Callable[[int], str]
+    source: str
+    split: str
+
+
+def load_images(
+    described: Run,
+    run: Path | None,
+    *,
+    source: str | None = None,
+    split: str | None = None,
+    on_error: str | None = None,
+    data_dir: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+) -> NamedImages:
+    """Load images for the model of a run, by default those that were held out for testing.
+
+    Args:
+      described: Description of the run, or of weights as if of one.
+      run: Folder of the run; ``None`` for weights.
+      source: Another data set; ``None`` means that of the run.
+      split: As for :func:`jaxcnn.data.load`; ``"training"`` and ``None`` mean the images that the
+        run was trained on and held out, of another data set its own splits.
+      on_error: As for :func:`jaxcnn.data.load`; ``None`` means as in the run.
+      data_dir: As for :func:`jaxcnn.data.load`.
+      cache_dir: As for :func:`jaxcnn.data.load`.
+
+    Raises:
+      ValueError: no data is named, or it cannot be read or does not fit the model.
+    """
+    own = {} if source or described.data is None else described.data
+    if run is not None and own.get("source"):
+        source = run_folder.locate_data(own["source"], run)
+    if source is None:
+        named = f"the run in {str(run)!r} does not name its" if run else "weights do not name their"
+        raise ValueError(f"{named} data: give --data")
+    folder = data_dir or own.get("data_dir")
+    if split in (None, "training"):
+        known = datasets.describe(source, data_dir=folder)
+        own_split = own.get("test" if split is None else "train")
+        split = own_split or (known.test if split is None else known.train)
+    *image_size, channels = described.input_shape
+    images, name_of = load_named(
+        source,
+        split=split,
+        image_size=image_size,
+        resizing=described.framing.resizing,
+        channels=channels if channels in (1, 3) else None,
+        on_error=on_error or own.get("on_error", "raise"),
+        value_range=described.framing.value_range,
+        data_dir=folder,
+        cache_dir=cache_dir,
+    )
+    matched = datasets.match_classes(images, described.class_names)
+    return NamedImages(matched, name_of, source, split)
+
+
+def read_pictures(
+    described: Run, files: Sequence[Path], *, guess: bool = True
+) -> tuple[np.ndarray, tuple[str | None, ...]]:
+    """Return picture files as the model of a run takes them, and why some were framed anew.
+
+    Args:
+      described: Description of the run.
+      files: Picture files of any size.
+      guess: Whether pictures that cannot be of the data set are inverted, cropped and centered.
+
+    Returns:
+      ``(N, H, W, C)`` uint8, and for each picture a reason or ``None``.
+
+    Raises:
+      ValueError: a file cannot be read, or the model takes no pictures.
+    """
+    framing = described.framing
+    read = [framing.read(path) for path in files]
+    misfits = tuple(framing.misfit(picture) if guess else None for picture in read)
+    images = np.stack([framing.apply(picture, guess=guess) for picture in read])
+    if not framing.any_size:  # they have the size of the set's images, not of the model's
+        height, width, *_ = described.input_shape
+        images = framing.resizing.images(images, (height, width))
+    return images, misfits
