@@ -128,6 +128,22 @@ def test_confusion_of_many_classes_lists_the_pairs_confused_most(tmp_path):
     figure.savefig(tmp_path / "confusion.png")
 
 
+def test_of_many_classes_those_that_occur_are_shown(tmp_path):
+    matrix = np.zeros((1000, 1000), int)
+    matrix[7, 7], matrix[7, 999], matrix[500, 500] = 3, 1, 6
+    figure = plots.confusion(matrix, [f"class {number}" for number in range(1000)])
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "class 7", "class 500", "class 999",
+    ]  # fmt: skip
+    np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0, 0.25], [0, 1, 0], [0, 0, 0]])
+    assert axes.get_title(loc="left").endswith("90.00% of 10 images correct; 3 of 1,000 classes")
+    figure.savefig(tmp_path / "confusion.png")
+    matrix += np.diag(np.arange(1000) % 20 == 0)  # 50 classes, by their numbers
+    axes = plots.confusion(matrix, list(map(str, range(1000)))).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()][1:3] == ["0", "180"]
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_augmentations_shows_the_original_and_the_draws(tmp_path, channels):
     def brighter(key, images, *, epoch):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from jaxcnn import arguments
 from jaxcnn.data.images import Images
@@ -21,8 +21,8 @@ _MOST_CELLS, _MOST_WITH_SHARES = 30, 6
 _PAIRS = 20
 # Images side by side.
 _ACROSS = 4
-# Opacity of a heat map over an image.
-_OPACITY = 0.5
+# Opacity of a heat map over an image where it is highest.
+_OPACITY = 0.7
 
 
 @styled
@@ -30,13 +30,21 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Drawing:
     """Draw a confusion matrix; with its counts, or of many classes with the most confused pairs.
 
     Cells are colored by the share of their true class, so that rare classes show as well. Of many
-    classes the color follows the square root of the share, so that rare mistakes show too.
+    classes the color follows the square root of the share, so that rare mistakes show too, and
+    classes that are neither true nor predicted are left out.
 
     Args:
       matrix: ``(classes, classes)`` counts: row the true class, column the predicted one.
       class_names: One per class.
     """
-    count, names = len(class_names), drawable(class_names)
+    names, classes = drawable(class_names), np.arange(len(class_names))
+    left_out = ""
+    if len(classes) > _MOST_CELLS:
+        classes = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
+        if len(classes) < len(names):
+            left_out = f"; {len(classes):,} of {len(names):,} classes"
+        matrix, names = matrix[np.ix_(classes, classes)], [names[number] for number in classes]
+    count = len(classes)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     if count > _MOST_CELLS:
         figure = Drawing(figsize=(13, 6.2))
@@ -44,6 +52,12 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Drawing:
         image = axes.imshow(shares, cmap=SHARES, norm=PowerNorm(0.5, 0, 1))
         ticks: Sequence[float] | None = (0, 0.01, 0.05, 0.2, 0.5, 1)
         draw_pairs(beside, confused_pairs(matrix)[:_PAIRS], names)
+        numbers = FuncFormatter(
+            lambda place, _: f"{classes[int(place)]}" if 0 <= place < count else ""
+        )
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
+            axis.set_major_formatter(numbers)
     else:
         digits = len(f"{int(matrix.max(initial=0)):,}")
         cell = max(0.42, 0.12 + 0.075 * digits, 0.8 if count <= _MOST_WITH_SHARES else 0)
@@ -57,7 +71,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Drawing:
     axes.grid(visible=False)
     unit = "" if count <= _MOST_CELLS else " (number)"
     axes.set(
-        title=f"Confusion matrix\n{_correct(matrix)}",
+        title=f"Confusion matrix\n{_correct(matrix)}{left_out}",
         xlabel=f"predicted class{unit}",
         ylabel=f"true class{unit}",
     )
@@ -119,10 +133,11 @@ def worst_mistakes(
     for place, (axes, mistake) in enumerate(zip(figure.axes, worst, strict=False)):
         drawn = show_image(axes, np.asarray(images[mistake.row]))
         if maps is not None and place < len(maps):
-            # The map covers the image, whatever its resolution.
+            # The map covers the image, whatever its resolution, and hides it only where it is high.
+            heat = np.maximum(np.asarray(maps[place], float), 0)
             axes.imshow(
-                maps[place], cmap="inferno", alpha=_OPACITY, extent=drawn.get_extent(), vmin=0,
-                interpolation="bilinear",
+                heat, cmap="inferno", alpha=_OPACITY * heat / max(heat.max(), 1e-12), vmin=0,
+                extent=drawn.get_extent(), interpolation="bilinear",
             )  # fmt: skip
         _name_mistake(axes, mistake, names)
     return figure
@@ -150,7 +165,7 @@ def draw_pairs(axes: Axes, pairs: Sequence[ConfusedPair], class_names: Sequence[
     axes.set_yticks(range(len(pairs)), labels, parse_math=False)
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    axes.margins(x=0.22, y=0.02)
+    axes.margins(x=0.3, y=0.02)
     axes.set_xlabel("images (share of the true class)")
     axes.grid(visible=False)
     axes.grid(axis="x")
