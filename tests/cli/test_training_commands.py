@@ -143,7 +143,7 @@ def test_compare_shows_what_differs(pair, tmp_path):
     assert ["validation_loss", *(f"{row.validation_loss:.6g}" for row in history)] in cells
     assert ["top-2", "–", "1"] in cells
     with Image.open(picture) as image:
-        assert image.size == (11 * 120, 504)
+        assert image.size == (12.5 * 120, 504)
 
 
 def test_recipes_are_listed_and_printed(tmp_path):
