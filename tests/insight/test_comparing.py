@@ -123,11 +123,11 @@ def titles(figure):
 def test_picture_of_changed_images(changes, tmp_path, channels):
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, channels), np.uint8)
     figure = plots.changed_images(images, changes, NAMES, most=1)
-    assert titles(figure) == [
-        "before: bee (90%)\nafter: ant (70%)",
-        "before: bee (100%)\nafter: ant (75%)",
-        "before: ant (80%)\nafter: bee (70%)",
-    ]
+    assert titles(figure) == ["after: ant (70%)", "after: ant (75%)", "after: bee (70%)"]
+    assert [axes.texts[0].get_text() for axes in figure.axes if axes.axison] == [
+        "before: bee (90%)", "before: bee (100%)", "before: ant (80%)",
+    ]  # fmt: skip
+    assert [axes.get_xlabel() for axes in figure.axes if axes.axison] == ["", "", "truly cat"]
     assert [part.get_suptitle() for part in figure.subfigs] == [
         "2 wrong before, correct after, 1 shown",
         "1 correct before, wrong after",
@@ -137,8 +137,14 @@ def test_picture_of_changed_images(changes, tmp_path, channels):
     for image, row in zip(shown, (1, 2, 4), strict=True):
         np.testing.assert_array_equal(image, images[row].squeeze())
     figure.savefig(tmp_path / "changed.png")
-    with pytest.raises(ValueError, match=r"images must be the 5 that were compared.*\(4, 4, 4"):
+    with pytest.raises(ValueError, match=r"must be the 5 that were compared. Received: 4"):
         plots.changed_images(images[:4], changes, NAMES)
+
+
+def test_picture_of_no_changes(before, tmp_path):
+    figure = plots.changed_images(np.zeros((5, 4, 4, 1)), compare_errors(before, before), NAMES)
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["No prediction changed"]
+    figure.savefig(tmp_path / "changed.png")
 
 
 def test_picture_of_movements(network, tmp_path):

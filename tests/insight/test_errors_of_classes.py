@@ -135,6 +135,18 @@ def test_picture_of_the_worst_mistakes(tmp_path, channels, errors):
     figure.savefig(tmp_path / "mistakes.png")
 
 
+def test_mistakes_of_sequences_are_curves(errors, tmp_path):
+    sequences = np.random.default_rng(0).normal(size=(6, 9, 2))
+    figure = plots.worst_mistakes(sequences, errors, maps=np.ones((1, 4)))
+    axes = figure.axes[0]
+    curves = np.array([line.get_ydata() for line in axes.lines])
+    np.testing.assert_array_equal(curves, sequences[3].T)
+    left, right, bottom, top = axes.images[0].get_extent()
+    assert (left, right) == axes.get_xlim() == (-0.5, 8.5)
+    assert (bottom, top) == axes.get_ylim()
+    figure.savefig(tmp_path / "mistakes.png")
+
+
 def test_no_mistakes(tmp_path):
     errors = classification_errors(np.array([0]), np.array([[0.9, 0.1]]), ["a", "b"])
     figure = plots.worst_mistakes(np.zeros((1, 8, 8, 1), np.uint8), errors)
@@ -144,7 +156,7 @@ def test_no_mistakes(tmp_path):
 
 
 def test_mistakes_need_their_images(errors):
-    with pytest.raises(ValueError, match=r"1 or 3 channels. Received: shape \(6, 8, 8, 2\)"):
+    with pytest.raises(ValueError, match=r"with 1 or 3 channels, .*shape \(6, 8, 8, 2\)"):
         plots.worst_mistakes(np.zeros((6, 8, 8, 2)), errors)
     with pytest.raises(ValueError, match=r"images must be the 6 of the errors. Received: 5"):
         plots.worst_mistakes(np.zeros((5, 8, 8, 1)), errors)

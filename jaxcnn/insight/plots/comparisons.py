@@ -11,7 +11,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from jaxcnn import arguments
 from jaxcnn.data.images import Images
 from jaxcnn.insight.comparing import Change, Changes, Movement
-from jaxcnn.insight.plots.drawing import SIGNED, Drawing, show_image, styled
+from jaxcnn.insight.plots.drawing import SIGNED, Drawing, styled
+from jaxcnn.insight.plots.examples import check_examples, show_framed
 from jaxcnn.insight.plots.text import drawable, shortened
 
 _CORRECTED, _BROKEN, _OTHERS = "#0072B2", "#D55E00", "#808080"
@@ -27,7 +28,8 @@ def changed_images(
     """Draw the images that two models predict as different classes, in three groups.
 
     Args:
-      images: ``(N, H, W, C)`` with 1 or 3 channels, uint8 or floating point in [0, 1].
+      images: ``(N, H, W, C)`` with 1 or 3 channels, uint8 or floating point in [0, 1], or
+        sequences ``(N, length, C)``, which are drawn as curves.
       changes: What :func:`jaxcnn.insight.compare_errors` returns for them.
       class_names: One per class.
       most: Number of images of each group at the most, at least 1.
@@ -35,10 +37,10 @@ def changed_images(
     Raises:
       ValueError: the images have another number of channels, or are not those compared.
     """
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or len(images) != changes.images:
+    aspect = check_examples("images", images)
+    if len(images) != changes.images:
         raise ValueError(
-            f"images must be the {changes.images:,} that were compared, (N, height, width, "
-            f"channels) with 1 or 3 channels. Received: shape {images.shape}"
+            f"images must be the {changes.images:,} that were compared. Received: {len(images):,}"
         )
     most = arguments.check_count("most", most)
     names = shortened(drawable(class_names))
@@ -47,27 +49,29 @@ def changed_images(
         ("correct before, wrong after", changes.broken, _BROKEN),
         ("wrong before and after, differently", changes.others, _OTHERS),
     ]
+    groups = [group for group in groups if group[1]]
     lines = [-(-min(len(group), most) // _ACROSS) for _, group, _ in groups]
-    side = 0.75 + 1.5 * min(images.shape[1] / images.shape[2], 2)
-    heights = [0.35 + side * max(count, 0.15) for count in lines]
-    figure = Drawing(figsize=(1.75 * _ACROSS, sum(heights) + 0.6))
+    heights = [0.35 + (0.75 + 1.5 * aspect) * count for count in lines]
+    figure = Drawing(figsize=(1.75 * _ACROSS, max(sum(heights), 0.6) + 0.6))
     figure.suptitle(
         f"{changes.accuracy_before:.2%} of {changes.images:,} images correct before, "
         f"{changes.accuracy_after:.2%} after (exact McNemar test: p = {changes.p_value:.2g})"
     )
-    parts: Any = figure.subfigures(3, 1, height_ratios=heights)
-    for part, (title, group, color), count in zip(parts, groups, lines, strict=True):
+    if not groups:
+        axes = figure.subplots()
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "No prediction changed", ha="center", va="center")
+        return figure
+    parts: Any = figure.subfigures(len(groups), 1, height_ratios=heights, squeeze=False)
+    for part, (title, group, color), count in zip(parts.flat, groups, lines, strict=True):
         left_out = f", {most} shown" if len(group) > most else ""
         part.suptitle(
             f"{len(group):,} {title}{left_out}", x=0.01, ha="left", color=color, fontsize=11
         )
-        if not count:
-            continue
-        grid = part.subplots(count, _ACROSS, squeeze=False).flat
-        for axes in grid:
+        for axes in part.subplots(count, _ACROSS, squeeze=False).flat:
             axes.set_axis_off()
         for axes, change in zip(part.axes, group[:most], strict=False):
-            _draw_change(axes, np.asarray(images[change.row]), change, names, color)
+            _draw_change(axes, images[change.row], change, names, color)
     return figure
 
 
@@ -190,22 +194,12 @@ def _as_pictures(kernel: np.ndarray) -> np.ndarray:
     return np.transpose(kernel, (2, 1, 0))
 
 
-def _draw_change(
-    axes: Axes, image: np.ndarray, change: Change, names: Sequence[str], color: str
-) -> None:
-    show_image(axes, image)
-    axes.set_axis_on()
-    axes.grid(visible=False)
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=color, linewidth=2)
+def _draw_change(axes: Axes, image: Any, change: Change, names: Sequence[str], color: str) -> None:
     before = f"before: {names[change.before]} ({change.before_probability:.0%})"
     after = f"after: {names[change.after]} ({change.after_probability:.0%})"
-    label = "" if change.label in (change.before, change.after) else f"truly {names[change.label]}"
-    axes.set_title(
-        f"{before}\n{after}", fontsize=8.5, weight="normal", parse_math=False, color="#202020"
-    )
-    axes.set_xlabel(label, fontsize=8.5, parse_math=False, loc="left")
+    show_framed(axes, image, color, after, before)
+    if change.label not in (change.before, change.after):
+        axes.set_xlabel(f"truly {names[change.label]}", fontsize=8.5, parse_math=False, loc="left")
 
 
 def _choose(moved: Sequence[Movement], most: int) -> list[Movement]:

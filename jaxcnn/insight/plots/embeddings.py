@@ -13,6 +13,7 @@ from jaxcnn import arguments
 from jaxcnn.data.images import Images
 from jaxcnn.insight.embedding import Neighbors, Projection
 from jaxcnn.insight.plots.drawing import Drawing, show_image, styled
+from jaxcnn.insight.plots.examples import check_examples, show_framed
 from jaxcnn.insight.plots.text import drawable, shortened
 
 # Of eight colors people with any color vision can tell apart; more classes are told by their names.
@@ -107,9 +108,10 @@ def nearest_neighbors(
     Neighbors of the predicted class have a blue frame, others an orange one.
 
     Args:
-      queries: ``(queries, H, W, C)`` with 1 or 3 channels: the predicted images.
+      queries: The predicted images, ``(queries, H, W, C)`` with 1 or 3 channels, or sequences
+        ``(queries, length, C)``, which are drawn as curves.
       probabilities: ``(queries, classes)`` probability of each class.
-      images: ``(N, H, W, C)`` the images from which the neighbors are, such as those of training.
+      images: The images from which the neighbors are, such as those of training, likewise.
       labels: ``(N,)`` their classes.
       neighbors: What :func:`jaxcnn.insight.nearest_images` returns.
       class_names: One per class.
@@ -117,8 +119,8 @@ def nearest_neighbors(
     Raises:
       ValueError: the images have another number of channels, or the rows do not fit.
     """
-    _check_pictures(queries)
-    _check_pictures(images)
+    aspect = check_examples("queries", queries)
+    check_examples("images", images)
     if not len(queries) == len(probabilities) == len(neighbors.rows):
         raise ValueError(
             "queries, probabilities and neighbors must have one row per query. Received: "
@@ -126,7 +128,6 @@ def nearest_neighbors(
         )
     names = shortened(drawable(class_names))
     count = neighbors.rows.shape[1]
-    aspect = min(queries.shape[1] / queries.shape[2], 2)
     figure = Drawing(figsize=(1.75 * (count + 1.15), len(queries) * (0.45 + 1.55 * aspect) + 0.9))
     # An empty column between the prediction and its neighbors.
     grid = figure.subplots(
@@ -136,15 +137,13 @@ def nearest_neighbors(
     for row, (query, shares) in enumerate(zip(queries, probabilities, strict=True)):
         predicted = int(np.argmax(shares[: len(names)]))
         grid[row, 1].set_axis_off()
-        _draw_framed(
-            grid[row, 0], query, f"{names[predicted]}", f"predicted with {shares[predicted]:.0%}",
-            _QUERY,
-        )  # fmt: skip
+        text = f"predicted with {shares[predicted]:.0%}"
+        show_framed(grid[row, 0], query, _QUERY, names[predicted], text)
         found = zip(neighbors.rows[row], neighbors.distances[row], strict=True)
         for axes, (near, distance) in zip(grid[row, 2:], found, strict=True):
             color = _SAME if labels[near] == predicted else _OTHER
-            name = names[labels[near]]
-            _draw_framed(axes, images[near], name, f"distance {distance:.2g}", color)
+            text = f"distance {distance:.2g}"
+            show_framed(axes, images[near], color, names[labels[near]], text)
     figure.supxlabel(
         "Frame: blue of the predicted class, orange of another one. Cosine distance, 0 to 2",
         fontsize=9, color="#606060",
@@ -246,16 +245,3 @@ def _name_axes(axes: Axes, projection: Projection) -> None:
             xlabel=f"first component: {first:.1%} of the variance",
             ylabel=f"second component: {second:.1%}",
         )
-
-
-def _draw_framed(axes: Axes, image: Any, title: str, subtitle: str, color: str) -> None:
-    show_image(axes, np.asarray(image))
-    axes.set_axis_on()
-    axes.grid(visible=False)
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=color, linewidth=2.5)
-    axes.set_title(title, fontsize=9, parse_math=False, pad=16)
-    axes.text(
-        0, 1.04, subtitle, transform=axes.transAxes, fontsize=8.5, color="#606060", va="bottom"
-    )

@@ -11,7 +11,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from jaxcnn import arguments
 from jaxcnn.data.images import Images
 from jaxcnn.insight.classifier_errors import ConfusedPair, Errors, Mistake, confused_pairs
-from jaxcnn.insight.plots.drawing import SHARES, Drawing, show_image, styled
+from jaxcnn.insight.plots.drawing import SHARES, Drawing, styled
+from jaxcnn.insight.plots.examples import caption, check_examples, show_example
 from jaxcnn.insight.plots.text import drawable, shortened
 
 # Above this many classes, a confusion matrix has no numbers: 100 classes would take 10,000 texts,
@@ -103,17 +104,18 @@ def worst_mistakes(
     """Draw the images that the model was most confidently wrong about.
 
     Args:
-      images: ``(N, H, W, C)`` with 1 or 3 channels, uint8 or floating point in [0, 1].
+      images: ``(N, H, W, C)`` with 1 or 3 channels, uint8 or floating point in [0, 1], or
+        sequences ``(N, length, C)``, which are drawn as curves.
       errors: What :func:`jaxcnn.insight.classification_errors` returns for them.
       most: Number of images at the most, at least 1.
-      maps: Heat maps ``(M, h, w)`` of any resolution, drawn over the images: of the first M of
-        ``errors.mistakes``, in that order. Each is scaled from 0 to its own largest value.
+      maps: Heat maps ``(M, h, w)``, or of sequences ``(M, length)``, of any resolution, drawn over
+        the first M of ``errors.mistakes``, in that order. Each is scaled from 0 to its own largest
+        value.
 
     Raises:
       ValueError: the images have another number of channels, or are not those of the errors.
     """
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(f"images must have 1 or 3 channels. Received: shape {images.shape}")
+    aspect = check_examples("images", images)
     if len(images) != len(errors.labels):
         raise ValueError(
             f"images must be the {len(errors.labels):,} of the errors. Received: {len(images):,}"
@@ -122,8 +124,7 @@ def worst_mistakes(
     names = shortened(drawable(errors.class_names))
     columns = min(max(len(worst), 1), _ACROSS)
     rows = -(-max(len(worst), 1) // columns)
-    aspect = images.shape[1] / images.shape[2]
-    figure = Drawing(figsize=(max(2.2 * columns, 4.4), rows * (0.6 + 1.9 * min(aspect, 2)) + 0.5))
+    figure = Drawing(figsize=(max(2.2 * columns, 4.4), rows * (0.6 + 1.9 * aspect) + 0.5))
     grid = figure.subplots(rows, columns, squeeze=False).flat
     for axes in grid:
         axes.set_axis_off()
@@ -131,13 +132,14 @@ def worst_mistakes(
     wrong = "mistake" if len(errors.mistakes) == 1 else "mistakes"
     figure.suptitle(f"{len(errors.mistakes):,} {wrong} in {len(images):,} images{first}")
     for place, (axes, mistake) in enumerate(zip(figure.axes, worst, strict=False)):
-        drawn = show_image(axes, np.asarray(images[mistake.row]))
+        extent = show_example(axes, images[mistake.row])
         if maps is not None and place < len(maps):
             # The map covers the image, whatever its resolution, and hides it only where it is high.
             heat = np.maximum(np.asarray(maps[place], float), 0)
+            heat = heat[None] if heat.ndim == 1 else heat
             axes.imshow(
                 heat, cmap="inferno", alpha=_OPACITY * heat / max(heat.max(), 1e-12), vmin=0,
-                extent=drawn.get_extent(), interpolation="bilinear",
+                extent=extent, interpolation="bilinear", aspect=axes.get_aspect(),
             )  # fmt: skip
         _name_mistake(axes, mistake, names)
     return figure
@@ -199,9 +201,4 @@ def _name_classes(axes: Axes, names: Sequence[str]) -> None:
 
 def _name_mistake(axes: Axes, mistake: Mistake, names: Sequence[str]) -> None:
     predicted = f"{names[mistake.predicted]} ({mistake.probability:.0%})"
-    truly = f"truly {names[mistake.label]} ({mistake.label_probability:.0%})"
-    axes.set_title(predicted, fontsize=9, parse_math=False, pad=16)
-    axes.text(
-        0, 1.03, truly, transform=axes.transAxes, fontsize=8.5, color="#606060", va="bottom",
-        parse_math=False,
-    )  # fmt: skip
+    caption(axes, predicted, f"truly {names[mistake.label]} ({mistake.label_probability:.0%})")
