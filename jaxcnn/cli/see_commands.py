@@ -31,6 +31,9 @@ KINDS = (
     "classes",
     "reliability",
     "slices",
+    "changes",
+    "movements",
+    "changed-kernels",
 )
 
 
@@ -71,6 +74,14 @@ def show(
     method: Annotated[
         str, typer.Option(help="Projection of an embedding: pca, tsne or umap.")
     ] = "pca",
+    other: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="The run that changes, movements and changed-kernels start from.",
+            show_default="the earliest checkpoint of the run",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -126,6 +137,7 @@ def show(
             target,
             count,
             method,
+            other,
             data,
             split,
             data_dir,

@@ -18,6 +18,7 @@ from jaxcnn.insight.layers_shown import first_kernel, layers_to_show
 from jaxcnn.insight.plots import Drawing
 from jaxcnn.recipes.run_images import NamedImages, load_images, read_pictures
 from jaxcnn.training.history_file import read_history
+from jaxcnn.training.models_of_checkpoints import checkpoint_models
 from jaxcnn.training.run_description import Run
 
 # Training images among which the nearest ones are searched.
@@ -72,6 +73,7 @@ class Request:
       target: Name or number of a class, or ``None`` for the predicted one.
       count: Number of images, kernels or channels.
       method: How an embedding is projected.
+      other: Folder of the run that it is compared with; ``None`` means its earliest checkpoint.
       data, split, data_dir: Another data set than that of the run.
       seed: Seed of random numbers.
     """
@@ -82,6 +84,7 @@ class Request:
     target: str | None = None
     count: int | None = None
     method: str = "pca"
+    other: Path | None = None
     data: str | None = None
     split: str | None = None
     data_dir: Path | None = None
@@ -143,13 +146,28 @@ class Request:
         shares = np.take_along_axis(self.probabilities, rows[:, None], axis=1)[:, 0]
         return [f"{names[row]} {share:.1%}" for row, share in zip(rows, shares, strict=True)]
 
-    def errors(self) -> tuple[np.ndarray, Errors]:
-        """Return the held-out images, and the predictions for them."""
+    def errors(self, model: nnx.Module | None = None) -> tuple[np.ndarray, Errors]:
+        """Return the held-out images, and the predictions of the model, or of another one."""
         data = self.load(None).data
-        probabilities = training.predict(self.model, data.images)
+        probabilities = training.predict(model or self.model, data.images)
         return np.asarray(data.images), insight.classification_errors(
             data.labels, probabilities, data.class_names
         )
+
+    @functools.cached_property
+    def before(self) -> nnx.Module:
+        """The model that the subject is compared with."""
+        if self.other is not None:
+            return load_trained(self.other, None, None)[1]
+        if self.subject.folder is None:
+            raise ValueError("this picture compares two runs: give the other one as --other")
+        first, *others = checkpoint_models(self.subject.folder, into=self.model)
+        if not others:
+            raise ValueError(
+                f"the run in {str(self.subject.folder)!r} keeps one checkpoint, its last: give "
+                "another run as --other"
+            )
+        return first.model
 
 
 def _kernels(request: Request) -> Drawing:
@@ -279,6 +297,25 @@ def _slices(request: Request) -> Drawing:
     return plots.accuracy_of_slices(errors.slices(insight.brightness(images), name="brightness"))
 
 
+def _changes(request: Request) -> Drawing:
+    images, after = request.errors()
+    _, before = request.errors(request.before)
+    changes = insight.compare_errors(before, after)
+    return plots.changed_images(images, changes, after.class_names)
+
+
+def _movements(request: Request) -> Drawing:
+    return plots.movements(insight.compare_arrays(request.before, request.model))
+
+
+def _changed_kernels(request: Request) -> Drawing:
+    before, after = (
+        first_kernel(model, request.input_shape, request.layer)[1]
+        for model in (request.before, request.model)
+    )
+    return plots.kernels_before_and_after(before, after, most=request.count or 16)
+
+
 PICTURES: dict[str, Callable[[Request], Drawing | Diagram]] = {
     "diagram": lambda request: insight.diagram(request.model, request.input_shape),
     "kernels": _kernels,
@@ -299,4 +336,7 @@ PICTURES: dict[str, Callable[[Request], Drawing | Diagram]] = {
     "classes": lambda request: plots.class_scores(request.errors()[1]),
     "reliability": lambda request: plots.reliability_diagram(request.errors()[1].reliability()),
     "slices": _slices,
+    "changes": _changes,
+    "movements": _movements,
+    "changed-kernels": _changed_kernels,
 }

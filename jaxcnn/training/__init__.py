@@ -27,6 +27,7 @@ from jaxcnn.training.metrics import (
     top_k,
 )
 from jaxcnn.training.model_file import save
+from jaxcnn.training.models_of_checkpoints import CheckpointModel, checkpoint_models
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.options import StepOptions, TrainingOptions
 from jaxcnn.training.placement import Placement
@@ -37,6 +38,7 @@ from jaxcnn.training.training_step import Training, make_training
 
 __all__ = [
     "Callback",
+    "CheckpointModel",
     "Ended",
     "Epoch",
     "EpochEnded",
@@ -56,6 +58,7 @@ __all__ = [
     "accuracy",
     "binary_cross_entropy",
     "calibration_error",
+    "checkpoint_models",
     "confusion",
     "cross_entropy",
     "dice",
