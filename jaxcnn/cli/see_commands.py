@@ -63,7 +63,7 @@ def show(
         typer.Option(
             "--class",
             metavar="NAME",
-            help="The class that is explained, or its number.",
+            help="The class that is explained, or its number; several with commas for dream.",
             show_default="the predicted one",
         ),
     ] = None,

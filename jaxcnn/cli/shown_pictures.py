@@ -132,12 +132,14 @@ class Request:
         """Return the class that is explained of each image."""
         if self.target is None:
             return self.probabilities.argmax(axis=-1)
+        return self.number_of(self.target)
+
+    def number_of(self, target: str) -> int:
+        """Return the number of a class that is given by its name or number."""
         names = self.subject.described.class_names
-        if self.target in names:
-            return names.index(self.target)
-        if self.target.isdecimal() and int(self.target) < len(names):
-            return int(self.target)
-        return names.index(arguments.check_choice("--class", self.target, names))
+        if target.isdecimal() and target not in names and int(target) < len(names):
+            return int(target)
+        return names.index(arguments.check_choice("--class", target, names))
 
     def titles(self, classes: Any) -> list[str]:
         """Return the explained class of each image with its probability."""
@@ -235,8 +237,8 @@ def _dream(request: Request) -> Drawing:
     for layer in dict.fromkeys(layers):
         channels: Sequence[int] = range(request.count or 6)
         if request.target is not None:
-            channels = [int(request.classes())]
-            titles[layer] = [request.subject.described.class_names[channels[0]]]
+            channels = [request.number_of(target) for target in request.target.split(",")]
+            titles[layer] = [request.subject.described.class_names[n] for n in channels]
         found[layer] = insight.visualize_features(
             request.key, request.model, layer, channels, image_shape=request.input_shape
         )
