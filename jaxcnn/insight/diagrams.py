@@ -11,6 +11,7 @@ from jaxcnn.insight.diagram_cells import Cell, map_cell, shape_text, text_cell
 from jaxcnn.insight.diagram_layout import PAGE, lay_out
 from jaxcnn.insight.diagram_svg import COLORS, to_svg
 from jaxcnn.insight.drawn_shapes import Face, Scale
+from jaxcnn.insight.given_network import check_network
 from jaxcnn.insight.network_graph import (
     LayerRow,
     Node,
@@ -21,6 +22,7 @@ from jaxcnn.insight.network_graph import (
     structure,
 )
 from jaxcnn.insight.picture_parts import Label, Picture, Solid, joined, text_width
+from jaxcnn.insight.traced_rows import traced_rows
 from jaxcnn.layers import Layer
 from jaxcnn.layers.layer import WindowLayer
 from jaxcnn.training.model_file import write_whole
@@ -63,7 +65,7 @@ class Diagram:
 
 
 def diagram(
-    layer_or_model: Layer | nnx.Module,
+    model: Layer | nnx.Module,
     input_shape: Sequence[int] | None = None,
     *,
     depth: int | None = None,
@@ -81,29 +83,21 @@ def diagram(
     (True, True)
 
     Args:
-      layer_or_model: A description, or a model that was built from one.
-      input_shape: The shape of one example; a model has its own.
+      model: A description, or any module. One that was not built from a description is traced;
+        its windows are not drawn.
+      input_shape: The shape of one example; a model that was built from a description has its own.
       depth: Number of names of the paths, ``stage_1/residual_1/body`` having three, down to which
         blocks are opened. ``None`` means the greatest with which the picture fits on a page.
 
     Raises:
-      TypeError: it is neither, or the model has no description.
-      ValueError: the shapes do not fit, or there is no input shape.
+      TypeError: it is neither, its shape is not known, or the module branches on values.
+      ValueError: the shapes do not fit.
     """
-    layer: object = layer_or_model
-    if isinstance(layer, nnx.Module):
-        if input_shape is None:
-            input_shape = getattr(layer, "input_shape", None)
-        layer = getattr(layer, "description", layer)
-    if not isinstance(layer, Layer):
-        raise TypeError(
-            "layer_or_model must be a description such as conv(64, 3), or a model built from one. "
-            f"Received: {arguments.shown(layer_or_model)}"
-        )
-    if input_shape is None:
-        raise ValueError("input_shape must be given for a description, such as (28, 28, 1)")
-    shape = shapes.check_shape(input_shape)
-    return draw_rows(_rows(layer, shape), shape, depth=depth)
+    layer, shape = check_network(model, input_shape)
+    if layer is not None:
+        return draw_rows(_rows(layer, shape), shape, depth=depth)
+    assert isinstance(model, nnx.Module)
+    return draw_rows(_traced(model, shape), shape, depth=depth)
 
 
 def draw_rows(
@@ -148,6 +142,17 @@ def _rows(layer: Layer, input_shape: shapes.Shape) -> Iterator[LayerRow]:
             step.path or (step.layer.kind,), step.layer.kind, step.input_shape, step.output_shape,
             step.inputs, window, detail,
         )  # fmt: skip
+
+
+def _traced(model: nnx.Module, input_shape: shapes.Shape) -> Iterator[LayerRow]:
+    known: dict[str, shapes.Shape] = {"": input_shape}
+    for row in traced_rows(model, input_shape, ()):
+        if not row.inputs:  # a module that is not called
+            continue
+        known[row.name] = row.output_shape
+        inputs = tuple(tuple(name.split("/")) if name else () for name in row.inputs)
+        path = tuple(row.name.split("/"))
+        yield LayerRow(path, row.kind.lower(), known[row.inputs[0]], row.output_shape, inputs)
 
 
 def _window(layer: Layer, input_shape: shapes.Shape) -> tuple[shapes.Shape, str]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn import arguments, shapes
+from jaxcnn.insight.given_network import check_network
 from jaxcnn.insight.summary import Summary
 from jaxcnn.insight.summary_rows import Arrays, Row, array_counts, with_saved_bytes
 from jaxcnn.layers import Layer
@@ -65,23 +66,7 @@ def summarize(
     if depth is not None:
         depth = arguments.check_integer("depth", depth, minimum=1)
     patterns = (frozen,) if isinstance(frozen, str) else tuple(frozen)
-    if isinstance(model, Layer):
-        layer: Layer | None = model
-    elif isinstance(model, nnx.Module):
-        layer = description_of(model)
-    else:
-        raise TypeError(
-            "model must be a description such as conv(64, 3), or an nnx.Module. "
-            f"Received: {arguments.shown(model)}"
-        )
-    if input_shape is None:
-        if not isinstance(getattr(model, "description", None), Layer):
-            raise TypeError(
-                "input_shape must be given, such as input_shape=(224, 224, 3): only a model that "
-                "was built from a description knows its own"
-            )
-        input_shape = getattr(model, "input_shape")  # noqa: B009  # stored with the description
-    shape = shapes.check_shape(input_shape)
+    layer, shape = check_network(model, input_shape)
     if layer is not None:
         rows = _described_rows(layer, shape, patterns)
     elif isinstance(model, nnx.Module):
@@ -93,15 +78,6 @@ def summarize(
 
         rows = with_times(rows, model, shape)
     return Summary(shape, tuple(rows), explain, depth)
-
-
-def description_of(model: Any) -> Layer | None:
-    """Return the description that a module was built from, unless the module was changed since."""
-    layer = getattr(model, "description", None)
-    if not isinstance(layer, Layer):
-        return None
-    abstract = layer.abstract(getattr(model, "input_shape"))  # noqa: B009
-    return layer if nnx.graphdef(abstract) == nnx.graphdef(model) else None
 
 
 def _described_rows(

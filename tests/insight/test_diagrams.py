@@ -270,12 +270,28 @@ def test_names_are_escaped_and_nothing_is_loaded(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["net.svg"]
 
 
+def test_module_without_a_description_is_drawn():
+    class Own(nnx.Module):
+        def __init__(self):
+            self.stem = nnx.Conv(1, 4, (3, 3), rngs=nnx.Rngs(0))
+            self.body = nnx.Conv(4, 4, (3, 3), rngs=nnx.Rngs(0))
+            self.spare = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+
+        def __call__(self, x):
+            x = self.stem(x)
+            return x + self.body(x)
+
+    words = texts(diagram(Own(), (8, 8, 1)))
+    assert {"stem", "body", "output", "8×8×4"} <= set(words)
+    assert "spare" not in words
+
+
 def test_errors(tmp_path):
-    with pytest.raises(TypeError, match=r"layer_or_model must be a description .*Received: 3"):
+    with pytest.raises(TypeError, match=r"model must be a description .*Received: 3"):
         diagram(3, (28, 28, 1))
-    with pytest.raises(TypeError, match="or a model built from one"):
-        diagram(nnx.Linear(2, 3, rngs=nnx.Rngs(0)), (2,))
-    with pytest.raises(ValueError, match="input_shape must be given"):
+    with pytest.raises(TypeError, match="input_shape must be given"):
+        diagram(nnx.Linear(2, 3, rngs=nnx.Rngs(0)))
+    with pytest.raises(TypeError, match="input_shape must be given"):
         diagram(MNIST)
     with pytest.raises(ValueError, match="conv_1"):
         diagram(MNIST, (2, 2, 1))
