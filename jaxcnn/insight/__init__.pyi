@@ -1,6 +1,6 @@
 # The public names, by the file that holds them; each is imported at its first use.
 
-from .accuracy_in_bins import Reliability, Slices, brightness
+from .accuracy_in_bins import Reliability, Slices, brightness, subject_size
 from .class_activation import grad_cam, grad_cam_plus_plus
 from .classifier_errors import (
     ClassScores,
@@ -59,6 +59,7 @@ __all__ = [
     "occlusion",
     "project",
     "smooth_grad",
+    "subject_size",
     "summarize",
     "visualize_features",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxcnn import arguments
+from jaxcnn.data.decoding.framing import border_level, subject_box
 from jaxcnn.data.images import Images
 from jaxcnn.training.forward import to_float
 
@@ -134,3 +135,31 @@ def brightness(images: Images) -> np.ndarray:
         means.append(block.mean(axis=tuple(range(1, block.ndim - 1)), dtype=float))
     per_channel = np.concatenate(means)
     return per_channel @ _LUMA if images.shape[-1] == 3 else per_channel.mean(axis=1)
+
+
+def subject_size(images: Images) -> np.ndarray:
+    """Return the share of each image that its subject takes: the box of what is not background.
+
+    The background is the median gray level of the border; the box holds every pixel that differs
+    from it by at least a quarter of the largest difference. Of a photograph it is mostly 1.
+
+    >>> images = np.zeros((1, 10, 10, 1), np.uint8)
+    >>> images[0, 2:7, 4:8] = 255
+    >>> subject_size(images)
+    array([0.2])
+
+    Args:
+      images: ``(N, H, W, C)``, uint8 or floating point.
+
+    Returns:
+      ``(N,)`` in (0, 1].
+
+    Raises:
+      ValueError: the images are not pictures ``(N, H, W, C)``.
+    """
+    if images.ndim != 4:
+        raise ValueError(f"images must be (N, H, W, C). Received: shape {images.shape}")
+    levels = np.asarray(images, np.float32).mean(axis=-1)
+    boxes = [subject_box(np.abs(image - border_level(image))) for image in levels]
+    areas = [(bottom - top) * (right - left) for top, bottom, left, right in boxes]
+    return np.array(areas) / (images.shape[1] * images.shape[2])

@@ -110,7 +110,7 @@ class Framing:
         differences = np.abs(levels - background)
         contrast = float(np.median(differences.max(axis=(1, 2)))) or 255.0
         ink = float(np.median(differences.mean(axis=(1, 2)))) / contrast
-        boxes = [_subject(difference) for difference in differences]
+        boxes = [subject_box(difference) for difference in differences]
         sides = [
             max((bottom - top) / height, (right - left) / width)
             for top, bottom, left, right in boxes
@@ -175,7 +175,7 @@ class Framing:
             return np.asarray(resized).reshape(self.shape)
         assert self.background is not None  # otherwise every picture fits
         levels = np.asarray(picture.convert("L"), float)
-        differences = np.abs(levels - _border(levels))
+        differences = np.abs(levels - border_level(levels))
         drawing = self._draw(differences) if differences.max() >= _LEAST_CONTRAST else 0.0
         # The strokes of the data set are on the side of the background that has more levels.
         sign = 1 if self.background < 128 else -1
@@ -184,7 +184,7 @@ class Framing:
 
     def _draw(self, differences: np.ndarray) -> np.ndarray:
         """Return the subject in the frame, ``(H, W, 1)``, as shares of the contrast."""
-        top, bottom, left, right = _subject(differences)
+        top, bottom, left, right = subject_box(differences)
         levels = differences[top:bottom, left:right] * (255 / differences.max())
         subject = self._fit(Image.fromarray(levels.round().astype(np.uint8)), _DETAIL)
         drawings = []
@@ -205,16 +205,16 @@ class Framing:
         return SQUASH.picture(subject, (height, width))
 
 
-def _border(levels: np.ndarray) -> float:
+def border_level(levels: np.ndarray) -> float:
     """Return the median gray level of a picture's border."""
     return float(np.median(np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])))
 
 
 def _is_opposite(levels: np.ndarray, background: float) -> bool:
-    return abs(_border(levels) - background) > _OPPOSITE_LEVELS
+    return abs(border_level(levels) - background) > _OPPOSITE_LEVELS
 
 
-def _subject(differences: np.ndarray) -> tuple[int, int, int, int]:
+def subject_box(differences: np.ndarray) -> tuple[int, int, int, int]:
     """Return top, bottom, left and right of the pixels that differ from the background."""
     differs = differences >= _SUBJECT_SHARE * differences.max()
     rows, columns = (np.flatnonzero(differs.any(axis=axis)) for axis in (1, 0))
