@@ -131,6 +131,11 @@ def cache_programs(folder: str | Path | None = None) -> Path:
     return Path(folder)
 
 
+def device_name() -> str:
+    """Return the name of the device that JAX uses, such as ``"cpu"`` or ``"NVIDIA H100"``."""
+    return str(jax.devices()[0].device_kind)
+
+
 def printable(text: object) -> str:
     """Return a text with ``?`` in place of what the encoding of the standard output lacks.
 

@@ -21,9 +21,15 @@ import jaxcnn as cnn
 from jaxcnn.insight import plots
 
 FOLDER = Path(__file__).parent
-WIDTH = 1000  # pixels
+WIDTH = 900  # pixels
 CLASSES = ("espresso", "daisy", "jellyfish", "volcano", "castle")
-LAYERS = ("stem/conv_1", "stage_3", "stage_5", "last/conv_1")
+# Channels of the first layer whose kernels have an edge, and the first ones of later layers.
+CHANNELS = {
+    "stem/conv_1": (0, 5, 11, 21, 27),
+    "stage_3": range(1, 6),
+    "stage_5": range(1, 6),
+    "last/conv_1": range(1, 6),
+}
 
 
 def main(run: str, weights: str) -> None:
@@ -63,28 +69,29 @@ def draw_attributions(model: nnx.Module, image: np.ndarray, names: tuple[str, ..
     }
     share = cnn.predict(model, image)[0, target]
     titles = [f"espresso {share:.1%}"]
-    write(plots.attribution_maps(image, maps, titles=titles), "gradcam.png")
+    write(plots.attribution_maps(image, maps, titles=titles), "gradcam.jpg")
 
 
 def draw_hierarchy(model: nnx.Module, names: tuple[str, ...]) -> None:
     """Draw images that maximize channels, layer after layer, and classes."""
     key, classes = jax.random.key(0), [names.index(name) for name in CLASSES]
-    channels = {layer: range(1, 1 + len(CLASSES)) for layer in LAYERS} | {"head": classes}
     found = {
         layer: cnn.insight.visualize_features(key, model, layer, list(wanted))
-        for layer, wanted in channels.items()
+        for layer, wanted in (CHANNELS | {"head": classes}).items()
     }
-    write(plots.visualized_features(found, titles={"head": CLASSES}), "dream.png")
+    write(plots.visualized_features(found, titles={"head": CLASSES}), "dream.jpg")
 
 
 def write(drawing: plots.Drawing, name: str) -> None:
-    """Write a small PNG: 256 colors, as wide as the page."""
+    """Write a small picture, as wide as the page: a PNG of 256 colors, or a JPEG."""
     file = io.BytesIO()
     drawing.savefig(file, format="png")
     picture = Image.open(file).convert("RGB")
     height = round(picture.height * WIDTH / picture.width)
     small = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
-    small.quantize(256, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
+    if name.endswith(".png"):
+        small = small.quantize(256, dither=Image.Dither.NONE)
+    small.save(FOLDER / name, optimize=True, quality=82)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ KINDS = (
     "mistakes",
     "classes",
     "reliability",
-    "slices",
+    "slices-brightness",
+    "slices-size",
     "changes",
     "movements",
     "changed-kernels",
@@ -125,7 +126,8 @@ def show(
         raise ValueError(f"--out must be in a folder that exists. Received: {str(file)!r}")
 
     from jaxcnn import insight, models
-    from jaxcnn.cli.shown_pictures import PICTURES, Request, Subject
+    from jaxcnn.cli.show_request import Request, Subject
+    from jaxcnn.cli.shown_pictures import PICTURES
 
     if is_diagram and not Path(subject).exists():  # no array is needed
         insight.diagram(models.create(subject), models.input_shape(subject)).save(file)

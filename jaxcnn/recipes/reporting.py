@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 from flax import nnx
 
@@ -22,6 +21,7 @@ from jaxcnn.insight import (
     nearest_images,
     plots,
     project,
+    subject_size,
     summarize,
 )
 from jaxcnn.insight.html_page import Code, Note, Part, Section, to_html
@@ -30,6 +30,7 @@ from jaxcnn.insight.progress import track
 from jaxcnn.insight.tables import Column, Line, Table
 from jaxcnn.recipes.reading import read
 from jaxcnn.recipes.run_images import NamedImages, load_images
+from jaxcnn.runtime import device_name
 from jaxcnn.training import run_folder
 from jaxcnn.training.history_file import read_history
 from jaxcnn.training.model_file import write_whole
@@ -222,8 +223,12 @@ def _reliability(run: _Run) -> list[Part]:
 
 
 def _slices(run: _Run) -> list[Part]:
-    values = brightness(run.test.data.images)
-    return [plots.accuracy_of_slices(run.errors.slices(values, name="brightness"))]
+    images, errors = run.test.data.images, run.errors
+    measured = {"brightness": brightness(images), "size of the subject": subject_size(images)}
+    return [
+        plots.accuracy_of_slices(errors.slices(values, name=name))
+        for name, values in measured.items()
+    ]
 
 
 def _kernels(run: _Run) -> list[Part]:
@@ -284,7 +289,7 @@ def _times(run: _Run) -> list[Part]:
         "Median epoch": f"{float(np.median(seconds)):.2f} s",
         "First epoch, with compilation": f"{seconds[0]:.2f} s",
         "Median speed": f"{speed:,.0f} images/s",
-        "This report was made on": str(jax.devices()[0].device_kind),
+        "This report was made on": device_name(),
     }
     columns = (Column("Training", is_number=False), Column(""))
     return [Table(columns, tuple(Line(row) for row in rows.items()))]
@@ -312,7 +317,7 @@ _SECTIONS: dict[str, Callable[[_Run], Sequence[Part]]] = {
     "Classes": _classes,
     "Most confident mistakes": _mistakes,
     "Reliability": _reliability,
-    "Accuracy by brightness": _slices,
+    "Slices": _slices,
     "Kernels": _kernels,
     "Feature maps": _features,
     "Explained images": _explained,

@@ -7,15 +7,10 @@ import pytest
 from flax import nnx
 
 import jaxcnn as cnn
-from jaxcnn.insight import (
-    checkpoint_models,
-    classification_errors,
-    compare_arrays,
-    compare_errors,
-    plots,
-)
+from jaxcnn.insight import classification_errors, compare_arrays, compare_errors, plots
 from jaxcnn.layers import conv, dense, flatten, serial
 from jaxcnn.modules.parameter_tree import arrays_of
+from jaxcnn.training import checkpoint_models
 
 NAMES = ("ant", "bee", "cat")
 LABELS = np.array([0, 0, 1, 1, 2])

@@ -1,0 +1,20 @@
+# The public names, by the file that holds them; each is imported at its first use.
+
+from .choice import Choice, choose
+from .reading import read, recipe_files
+from .reporting import report
+from .running import TrainedRun, read_recipe, resume, train
+from .schema import Recipe
+
+__all__ = [
+    "Choice",
+    "Recipe",
+    "TrainedRun",
+    "choose",
+    "read",
+    "read_recipe",
+    "recipe_files",
+    "report",
+    "resume",
+    "train",
+]
