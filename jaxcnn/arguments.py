@@ -16,10 +16,8 @@ Interval: TypeAlias = tuple[float, float]
 Range: TypeAlias = float | Sequence[float]
 # The most that JAX's default integers hold, such as the number of a step.
 LARGEST_INTEGER = 2**31 - 1
-# An error lists at most this many words that an option may be, else examples.
-_MOST_CHOICES = 40
-# An error shows at most this many characters of a value.
-_MOST_SHOWN = 240
+# An error shows at most this many characters of a value, and this many words to choose from.
+_MOST_SHOWN, _MOST_CHOICES = 240, 40
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -210,10 +208,9 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
       ValueError: `value` is none of the words.
     """  # noqa: E501  # the message of an error is one line
     words = list(choices)
-    *others, last = map(repr, words if len(words) <= _MOST_CHOICES else words[:3])
-    rule = f"{', '.join(others)} or {last}" if others else last
-    if len(words) > _MOST_CHOICES:
-        rule = f"one of {len(words):,} words such as {rule}"
+    many = f"one of {len(words):,} words such as " if len(words) > _MOST_CHOICES else ""
+    *others, last = map(repr, words[:3] if many else words)
+    rule = many + (f"{', '.join(others)} or {last}" if others else last)
     error = TypeError if not isinstance(value, str) else ValueError
     if error is TypeError or value not in words:
         close = difflib.get_close_matches(value, words, n=1) if error is ValueError else []
