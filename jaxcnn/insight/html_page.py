@@ -14,6 +14,8 @@ from jaxcnn.insight.tables import Table
 
 # Pixels to an inch: sharp on screens of twice the resolution, where the page is 70 em wide.
 _DPI = 150
+# Lines of code above which it is set in columns, where there is room.
+_LONG = 24
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def _part(part: Part, title: str) -> str:
         case Table():
             return part.html()
         case Code(text):
-            return f"<pre>{html.escape(text)}</pre>"
+            kind = ' class="long"' if text.count("\n") > _LONG else ""
+            return f"<pre{kind}>{html.escape(text)}</pre>"
         case Note(text):
             return f'<p class="note">{html.escape(text)}</p>'
         case Diagram():
@@ -103,7 +106,7 @@ def _picture(drawing: Drawing, title: str) -> str:
     width = drawing.get_size_inches()[0] * 96  # as large as it was drawn, where there is room
     return (
         f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(heading)}" '
-        f'style="width: {width:.0f}px" loading="lazy"></figure>'
+        f'style="width: {width:.0f}px"></figure>'
     )
 
 
@@ -114,8 +117,6 @@ def _anchor(title: str) -> str:
 _STYLE = """
 :root { color-scheme: light dark; --text: #202020; --soft: #606060; --back: #ffffff;
   --line: #d9d9d9; --band: #f5f5f5; --link: #0063a5; --note: #fff4e0; }
-@media (prefers-color-scheme: dark) { :root { --text: #e6e6e6; --soft: #a8a8a8; --back: #16181b;
-  --line: #3a3d42; --band: #1f2226; --link: #7cc0f5; --note: #3a2f18; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 70rem; color: var(--text);
   background: var(--back); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
@@ -129,14 +130,22 @@ table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabu
 th, td { padding: .2rem .8rem .2rem 0; white-space: nowrap; vertical-align: top; }
 th { border-bottom: 1px solid var(--soft); }
 tbody tr:nth-child(even) { background: var(--band); }
-pre { background: var(--band); padding: .75rem; overflow-x: auto; font-size: .85rem;
-  white-space: pre-wrap; }
-figure { margin: 1rem 0; }
+pre { background: var(--band); padding: .75rem; font-size: .85rem; white-space: pre-wrap; }
+pre.long { columns: 20rem; }
+figure { margin: 1rem 0; overflow-x: auto; }
 figure img { max-width: 100%; height: auto; background: #ffffff; border-radius: 4px; }
 figure.diagram svg { max-width: 100%; height: auto; color: var(--text); }
 .note { background: var(--note); padding: .5rem .75rem; border-radius: 4px; }
-@media print { :root { --text: #000; --soft: #444; --back: #fff; --line: #bbb; --band: #f5f5f5; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --text: #e6e6e6; --soft: #a8a8a8; --back: #16181b; --line: #3a3d42; --band: #1f2226;
+    --link: #7cc0f5; --note: #3a2f18; }
+  figure img { padding: .5rem; filter: brightness(.92); } }
+@media screen and (max-width: 48rem) { /* a wide picture scrolls, so that its texts are legible */
+  figure img, figure.diagram svg { max-width: 38rem !important; } }
+@media print { :root { color-scheme: light; --text: #000; --soft: #444; --line: #bbb; }
   body { max-width: none; font-size: 11px; padding: 0; } nav { display: none; }
-  section { break-inside: auto; } figure, tr { break-inside: avoid; }
-  h2 { break-after: avoid; } }
+  figure, tr { break-inside: avoid; } h2 { break-after: avoid; }
+  table { font-size: 9px; overflow-wrap: break-word; }
+  th, td { white-space: normal; padding-right: .5rem; }
+  figure img { max-height: 23cm; object-fit: contain; object-position: left top; } }
 """

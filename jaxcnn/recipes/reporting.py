@@ -142,7 +142,7 @@ def _parts(title: str, make: Callable[[_Run], Sequence[Part]], run: _Run) -> Seq
             warnings.simplefilter("ignore", UserWarning)  # such as fonts without some characters
             return make(run)
     except Exception as error:  # whatever one part meets, the others are made
-        return [Note(f"{title} could not be made: {error or type(error).__name__}")]
+        return [Note(f"{title} could not be made: {str(error) or type(error).__name__}")]
 
 
 def _lead(run: _Run) -> list[Part]:

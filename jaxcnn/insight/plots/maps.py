@@ -48,9 +48,11 @@ def kernels(kernel: Any, *, most: int = 64, title: str = "Kernels") -> Drawing:
         )
     features, inputs = kernel.shape[-1], kernel.shape[-2]
     shown = np.moveaxis(kernel[..., :most], -1, 0)  # (features, *kernel_size, in_features)
-    limit = float(np.abs(shown).max()) or 1.0
+    limit = _largest(shown)
     note = f"{len(shown)} of {features}" if len(shown) < features else f"{features}"
-    heading = f"{title}: {note}, {'×'.join(map(str, kernel.shape[:-2]))}, {_channels(inputs)}"
+    first = f"first {_MOST_INPUTS} of " if kernel.ndim == 4 and inputs > _MOST_INPUTS else ""
+    channels = f"{first}{inputs} input channel{'s' * (inputs != 1)}"
+    heading = f"{title}: {note}, {'×'.join(map(str, kernel.shape[:-2]))}, {channels}"
     if kernel.ndim == 4 and inputs == 3:
         colors = 0.5 + shown / (2 * limit)
         return _grid(list(colors), heading + "; gray is zero", cmap=None)
@@ -99,7 +101,8 @@ def feature_maps(
         count = min(most, layer.shape[-1])
         some = f"{count} of {layer.shape[-1]}" if count < layer.shape[-1] else f"{count}"
         sizes = "×".join(map(str, layer.shape[:-1]))
-        part.suptitle(f"{path}: {some} channels of {sizes}", x=0.01, ha="left", fontsize=9)
+        plural = "s" * (layer.shape[-1] != 1)
+        part.suptitle(f"{path}: {some} channel{plural} of {sizes}", x=0.01, ha="left", fontsize=9)
         _show(part, sheet, *_scale(layer[..., :most]), count=_maps_in(layer[..., :most]))
     return figure
 
@@ -109,16 +112,15 @@ def _maps_in(layer: np.ndarray) -> int:
     return 0 if layer.ndim == 2 else layer.shape[-1]
 
 
-def _channels(count: int) -> str:
-    return f"{count} input channel{'s' * (count != 1)}"
-
-
 def _scale(layer: np.ndarray) -> tuple[str, tuple[float, float]]:
     """Return the color map of values and its ends."""
-    if layer.min() < 0:
-        limit = float(np.abs(layer).max())
-        return SIGNED, (-limit, limit)
-    return UNSIGNED, (0.0, float(layer.max()) or 1.0)
+    limit = _largest(layer)
+    return (SIGNED, (-limit, limit)) if (layer < 0).any() else (UNSIGNED, (0.0, limit))
+
+
+def _largest(values: np.ndarray) -> float:
+    """Return the end of a scale: the largest absolute value that is finite, or 1 without any."""
+    return float(np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).max()) or 1.0
 
 
 def _layer_sheet(layer: np.ndarray) -> np.ndarray:
