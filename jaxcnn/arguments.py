@@ -16,8 +16,7 @@ Interval: TypeAlias = tuple[float, float]
 Range: TypeAlias = float | Sequence[float]
 # The most that JAX's default integers hold, such as the number of a step.
 LARGEST_INTEGER = 2**31 - 1
-# An error shows at most this many characters of a value, and this many words to choose from.
-_MOST_SHOWN, _MOST_CHOICES = 240, 40
+_MOST_SHOWN, _MOST_CHOICES = 240, 40  # characters of a value and words in an error, at most
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 

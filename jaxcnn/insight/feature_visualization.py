@@ -16,6 +16,7 @@ from jaxcnn import arguments, augment, shapes
 from jaxcnn.arguments import Interval
 from jaxcnn.insight.explained_score import Arrays, Inspection, Place, all_finite
 from jaxcnn.insight.observed_model import run_observed, traceable
+from jaxcnn.insight.progress import where_shown
 from jaxcnn.training.model_structure import Structure
 
 # Square root of the covariance of the colors of ImageNet's pixels, from lucid
@@ -23,8 +24,12 @@ from jaxcnn.training.model_structure import Structure
 # a step in one of the three numbers changes the colors as photographs do.
 _COLORS = np.array([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]])
 _COLORS /= np.linalg.norm(_COLORS, axis=0).max()
-# The standard deviation of the first spectra, and the divisor of the images: lucid's.
-_FIRST_DEVIATION, _DIVISOR = 0.01, 4.0
+# The standard deviation of the first spectra, larger than lucid's 0.01, so that activations of
+# early layers are not 0 everywhere; and the divisor of the images, lucid's.
+_FIRST_DEVIATION, _DIVISOR = 0.05, 4.0
+# The share that negative outputs of a map count: the mean of a linear edge detector is zero for any
+# image, as it is positive on one side of a bar and negative on the other.
+_NEGATIVE_SHARE = 0.1
 _SECONDS_BEFORE_PROGRESS, _SECONDS_BETWEEN_UPDATES = 2.0, 0.5
 
 
@@ -52,20 +57,21 @@ def visualize_features(
     learning_rate: float = 0.05,
     decay: float = 1.0,
     blur: float = 0.0,
-    jitter: int = 8,
-    rotation: float = 8.0,
-    scale: arguments.Range = (0.92, 1.08),
+    jitter: int | None = None,
+    rotation: float = 12.0,
+    scale: arguments.Range = (0.85, 1.1),
     total_variation: float = 0.0,
     value_range: Interval = (0.0, 1.0),
     batch_size: int = 16,
     progress: bool = True,
 ) -> np.ndarray:
-    """Return an image for each channel of a layer that maximizes its mean output.
+    """Return an image for each channel of a layer that maximizes its mean output over positions.
 
     The images are parametrized by their spectrum, in which low frequencies have large steps, and in
     color by decorrelated colors; Adam follows the gradient for images that are shifted, rotated and
-    scaled at random in each step. After a minute or two on a CPU, early layers show edges and
-    textures, late ones parts of objects, and the outputs of a classifier its classes.
+    scaled at random in each step. Of a network trained on photographs, early layers show edges and
+    textures, late ones parts of objects, and the outputs the classes; these need images as large as
+    those of the training, and a learning rate of 0.05 about 200 steps.
 
     >>> import jaxcnn as cnn
     >>> net = cnn.serial(cnn.conv(4, 3), jax.nn.relu, cnn.global_avg_pool(), cnn.dense(2))
@@ -76,8 +82,9 @@ def visualize_features(
     Args:
       key: Key of the first images and of the changes in each step.
       model: Any module.
-      layer: The path of an output ``(N, *spatial, channels)`` or ``(N, classes)``. An output before
-        its activation is never without gradient.
+      layer: The path of an output ``(N, *spatial, channels)`` or ``(N, classes)``. Choose an output
+        before its activation, such as that of the first convolution, if images stay gray: an
+        activation that is 0 everywhere has no gradient. Negative outputs of a map count a tenth.
       channels: A channel or class, or several.
       image_shape: ``(*spatial, C)``; ``None`` means that for which the model was built.
       steps: Number of steps, at least 1.
@@ -85,7 +92,8 @@ def visualize_features(
       decay: Power of the frequency by which the steps of a spectrum are divided, at least 0; larger
         values give smoother images.
       blur: Standard deviation in pixels of a Gaussian blur of the images, at least 0.
-      jitter: Largest shift in pixels, at least 0; images are cyclic.
+      jitter: Largest shift in pixels, at least 0; images are cyclic. ``None`` means a tenth of the
+        shortest side.
       rotation: Largest angle in degrees, at least 0; used for pictures of two spatial axes.
       scale: Range of the factors of the size, or its half width around 1; used for pictures.
       total_variation: Weight of the mean absolute difference of neighboring pixels, at least 0,
@@ -108,8 +116,10 @@ def visualize_features(
     batch_size = arguments.check_count("batch_size", batch_size)
     learning_rate = arguments.check_number("learning_rate", learning_rate, above=0)
     progress = arguments.check_flag("progress", progress)
+    shape = shapes.check_shape(_image_shape(model, image_shape))
+    jitter = min(shape[:-1]) // 10 if jitter is None else jitter
     ascent = _Ascent(
-        shapes.check_shape(_image_shape(model, image_shape)),
+        shape,
         arguments.check_number("decay", decay, minimum=0),
         arguments.check_number("blur", blur, minimum=0),
         arguments.check_integer("jitter", jitter, minimum=0),
@@ -221,6 +231,8 @@ def _climb(
         run_observed(structure, arrays, _changed(ascent, key, images), observe)
         output = found[str(place.path)].astype(jnp.float32)
         responses = output.reshape(len(channels), -1, place.shape[-1] if place.shape else 1)
+        if output.ndim > 2:
+            responses = jax.nn.leaky_relu(responses, _NEGATIVE_SHARE)
         chosen = jnp.take_along_axis(responses.mean(axis=1), channels[:, None], axis=1)
         return ascent.total_variation * _total_variation(images) - chosen.sum()
 
@@ -274,9 +286,9 @@ class _Progress:
         if self._bar is None and self._enabled and late and self._done < self._total:
             from rich.progress import Progress  # here, to keep `import jaxcnn` light
 
-            self._bar = Progress(transient=True)
+            self._bar = Progress(transient=True, **where_shown())
             self._bar.start()
-            self._task = self._bar.add_task("visualizing features", total=self._total)
+            self._task = self._bar.add_task("Visualizing features …", total=self._total)
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)
 

@@ -1,7 +1,7 @@
 """A progress bar around a loop that takes more than a moment."""
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
@@ -14,9 +14,16 @@ def track(items: Sequence[_T], description: str, *, shown: bool = True) -> Itera
       description: A few words on what is done with them.
       shown: Whether there is a bar at all.
     """
-    from rich.console import Console
     from rich.progress import track as bar
 
+    options = where_shown()
+    options["disable"] |= not shown
+    yield from bar(items, f"{description} …", transient=True, **options)
+
+
+def where_shown() -> dict[str, Any]:
+    """Return the options of rich that show a bar only in a terminal or a notebook."""
+    from rich.console import Console
+
     console = Console(stderr=True)
-    shown = shown and (console.is_terminal or console.is_jupyter)
-    yield from bar(items, f"{description} …", console=console, transient=True, disable=not shown)
+    return {"console": console, "disable": not (console.is_terminal or console.is_jupyter)}

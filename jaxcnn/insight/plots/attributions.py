@@ -72,8 +72,9 @@ def attribution_maps(
         figure.colorbar(
             ScalarMappable(scale, _colors(signed)), ax=drawn, shrink=0.8, aspect=30,
             extend="neither" if percentile == 100 else "both" if signed else "max",
-            label=f"{'against or for the class' if signed else 'for the class'}, "
-            + f"÷ {percentile:g}th percentile",
+        ).set_label(
+            f"{'against or for' if signed else 'for'} the class\n(1: {percentile:g}th percentile)",
+            fontsize=8,
         )  # fmt: skip
     return figure
 

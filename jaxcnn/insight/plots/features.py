@@ -107,7 +107,6 @@ def receptive_field_map(field: MeasuredField, image: Any = None) -> Drawing:
     alpha = 1.0 if picture is None else np.clip(0.15 + share, 0, 0.9)
     drawn = axes.imshow(share, cmap=UNSIGNED, vmin=0, vmax=1, alpha=alpha)
     axes.set_axis_off()
-    lines = [_title(field)]
     if computed is not None:
         (top, bottom), (left, right) = computed
         axes.add_patch(
@@ -118,14 +117,14 @@ def receptive_field_map(field: MeasuredField, image: Any = None) -> Drawing:
         )  # fmt: skip
         height, width = share.shape
         axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
-    axes.set_title("\n".join(lines), parse_math=False)
+    axes.set_title(_title(field), parse_math=False)
     bar = figure.colorbar(drawn, ax=axes, shrink=0.85, label="influence, share of the largest")
     bar.solids.set_alpha(1)  # type: ignore[union-attr]  # an image has them
     return figure
 
 
 def _title(field: MeasuredField) -> str:
-    text = f"Receptive field of {field.layer}: effective {field.effective_size:.0f}"
+    text = f"Receptive field of {field.layer}\neffective size {field.effective_size:.0f}"
     if field.computed is None:
         return text
     sizes = "×".join(str(end - first) for first, end in field.computed)
