@@ -125,6 +125,9 @@ def show(
     if not file.parent.is_dir():
         raise ValueError(f"--out must be in a folder that exists. Received: {str(file)!r}")
 
+    if weights is None and Path(subject).name != subject and not Path(subject).exists():
+        raise ValueError(f"there is no run in {subject!r}")
+
     from jaxcnn import insight, models
     from jaxcnn.cli.show_request import Request, Subject
     from jaxcnn.cli.shown_pictures import PICTURES

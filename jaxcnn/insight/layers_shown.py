@@ -12,8 +12,8 @@ from jaxcnn.modules.parameter_tree import arrays_of
 
 # Layers of feature maps in one picture.
 _MOST_LAYERS = 8
-# Kinds of layers whose output looks as their input.
-_LEFT_OUT = ("standardize", "identity", "dropout", "drop_path", "batch_norm", "layer_norm", "pad")
+# Kinds of layers whose output looks as their input, of this library and of Flax.
+_LEFT_OUT = ("standardize", "identity", "dropout", "droppath", "batchnorm", "layernorm", "pad")
 
 
 def first_kernel(
@@ -59,6 +59,8 @@ def layers_to_show(model: nnx.Module, input_shape: shapes.Shape) -> list[str]:
     """
     rows = summarize(model, input_shape).rows
     spatial = [row for row in rows if _has_maps(row)]
+    if not hasattr(model, "output"):  # what the model computes itself, outside of its modules
+        spatial = [row for row in spatial if row.name != "output"]
     if len(spatial) > _MOST_LAYERS:
         pools = [row for row in spatial if "pool" in row.kind]
         before = {name for row in pools for name in row.inputs}
@@ -73,4 +75,4 @@ def layers_to_show(model: nnx.Module, input_shape: shapes.Shape) -> list[str]:
 
 def _has_maps(row: Any) -> bool:
     has_positions = len(row.output_shape) > 1 and math.prod(row.output_shape[:-1]) > 1
-    return has_positions and row.kind not in _LEFT_OUT
+    return has_positions and row.kind.lower().replace("_", "") not in _LEFT_OUT

@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ from jaxcnn.training.model_structure import Structure
 _BRANCHES = (
     "the model branches on the values of an array, so it cannot be traced: use jnp.where or "
     "jax.lax.cond in its call"
+)
+_CONVERTS = (
+    "the model makes a NumPy array of a value, so it cannot be traced: use jax.numpy in its call"
 )
 _TRACED_APART = (
     "a module within the model is called inside a transformation of its own, such as nnx.jit or "
@@ -127,12 +130,15 @@ def traceable() -> Iterator[None]:
     """Say what a model may not do, where JAX says only that it cannot trace it.
 
     Raises:
-      TypeError: the model branches on values, or calls modules within other transformations.
+      TypeError: the model branches on values, converts them to NumPy, or calls modules within other
+        transformations.
     """
     try:
         yield
     except jax.errors.UnexpectedTracerError as error:
         raise TypeError(_TRACED_APART) from error
+    except jax.errors.TracerArrayConversionError as error:
+        raise TypeError(_CONVERTS) from error
     except jax.errors.ConcretizationTypeError as error:
         raise TypeError(f"{_BRANCHES}. {str(error).splitlines()[0]}") from error
 
@@ -164,5 +170,15 @@ def _shapes(
 
 
 def all_of(paths: Sequence[str] | str) -> tuple[str, ...]:
-    """Return paths as a tuple; one path may be given alone."""
-    return (paths,) if isinstance(paths, str) else tuple(paths)
+    """Return paths as a tuple; one path may be given alone.
+
+    Raises:
+      TypeError: it is neither a path nor a sequence.
+    """
+    if isinstance(paths, str):
+        return (paths,)
+    if not isinstance(paths, Iterable):
+        raise TypeError(
+            f"paths must be a path or a sequence of them. Received: paths={arguments.shown(paths)}"
+        )
+    return tuple(paths)
