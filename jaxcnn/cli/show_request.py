@@ -101,7 +101,9 @@ class Request:
     def load(self, split: str | None) -> NamedImages:
         """Return images of the data set, of a split or the one that was asked for."""
         if self.subject.folder is None and self.data is None:
-            raise ValueError("a network names no data: give pictures as --image, or a set as --data")
+            raise ValueError(
+                "a network names no data: give pictures as --image, or a set as --data"
+            )
         return load_images(
             self.subject.described,
             self.subject.folder,

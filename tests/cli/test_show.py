@@ -80,7 +80,9 @@ def test_every_picture_is_drawn(call_cli, run, tmp_path, kinds):
     assert len(list(tmp_path.iterdir())) == len(kinds)
 
 
-@pytest.mark.parametrize(("suffix", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89P")])
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89P")]
+)
 def test_kinds_of_files(call_cli, run, tmp_path, suffix, start):
     file = tmp_path / f"curves.{suffix}"
     assert call_cli("show", run, "curves", "--out", file).returncode == 0

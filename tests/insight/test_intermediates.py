@@ -140,9 +140,7 @@ def test_lists_and_modules_that_are_called_twice():
     np.testing.assert_allclose(found["blocks/1"], second, rtol=1e-4, atol=1e-5)
     kernel, bias = model.head.kernel[...], model.head.bias[...]
     np.testing.assert_allclose(found["head"], second @ kernel + bias, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(
-        found["head#2"], found["head"] @ kernel + bias, rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(found["head#2"], found["head"] @ kernel + bias, rtol=1e-4, atol=1e-5)
     rows = summarize(model, (5, 3)).rows
     assert {row.name for row in rows} - found.keys() == {"output"}
     # Dots stand for slashes, and the order is that of the call.
@@ -229,7 +227,11 @@ def test_models_that_cannot_be_observed(function, message):
 @pytest.mark.parametrize(
     ("paths", "error", "message"),
     [
-        ("conv_9", ValueError, r"summarize\(model, input_shape\) lists, such as 'conv_2', 'conv_1'"),
+        (
+            "conv_9",
+            ValueError,
+            r"summarize\(model, input_shape\) lists, such as 'conv_2', 'conv_1'",
+        ),
         (["conv_1", "rleu_1"], ValueError, "such as 'relu_1'.*Received: paths='rleu_1'"),
         ("zzzz", ValueError, "such as 'conv_2', 'flatten_1', 'dense_1'. Received: paths='zzzz'"),
         ([1], TypeError, "paths must be a path. Received: paths=1"),

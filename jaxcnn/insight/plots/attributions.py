@@ -15,6 +15,7 @@ from jaxcnn.insight.plots.text import drawable
 
 # Of maps from zero on, over a gray image: from dark to bright, unlike the image's own grays.
 _HEAT = "inferno"
+_HEIGHT_OF_BARS = 1.2  # inches
 
 
 @styled
@@ -69,14 +70,20 @@ def attribution_maps(
     drawn = list(figure.axes)
     for signed in sorted({_is_signed(map_) for map_ in shares.values()}):
         scale = Normalize(-1 if signed else 0, 1)
+        meaning = "against (−) and for (+) the class" if signed else "for the class"
         figure.colorbar(
-            ScalarMappable(scale, _colors(signed)), ax=drawn, shrink=0.8, aspect=30,
-            extend="neither" if percentile == 100 else "both" if signed else "max",
-        ).set_label(
-            f"{'against or for' if signed else 'for'} the class\n(1: {percentile:g}th percentile)",
-            fontsize=8,
+            ScalarMappable(scale, _colors(signed)), ax=drawn, location="bottom", shrink=0.5,
+            aspect=40, pad=0.02, extend=_extended(percentile, signed),
+            label=f"{meaning}, as a share of the {percentile:g}th percentile of each map",
         )  # fmt: skip
     return figure
+
+
+def _extended(percentile: float, signed: bool) -> str:
+    """Return at which ends of a scale larger values are drawn the same."""
+    if percentile == 100:
+        return "neither"
+    return "both" if signed else "max"
 
 
 def _shares(name: str, map_: np.ndarray, images: np.ndarray, percentile: float) -> np.ndarray:
@@ -108,7 +115,8 @@ def _draw_pictures(
 ) -> Drawing:
     rows, columns = len(images), 1 + len(maps)
     ratio = images.shape[1] / images.shape[2]
-    figure = Drawing(figsize=(2.1 * columns + 1.2, 2.1 * ratio * rows + 0.4 + 0.25 * rows))
+    height = 1.7 * ratio * rows + (0.25 * rows if titles is not None else 0.25)
+    figure = Drawing(figsize=(1.75 * columns, height + _HEIGHT_OF_BARS))
     figure.set_layout_engine("constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for row, image in enumerate(images):
@@ -128,7 +136,7 @@ def _draw_series(
     images: np.ndarray, maps: Mapping[str, np.ndarray], titles: Sequence[str] | None, frames: int
 ) -> Drawing:
     rows, columns = len(images), len(maps)
-    figure = Drawing(figsize=(max(4.2 * columns, 6) + 1.2, 1.9 * rows + 0.7))
+    figure = Drawing(figsize=(max(4.2 * columns, 6), 1.9 * rows + 0.7 + _HEIGHT_OF_BARS))
     figure.set_layout_engine("constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
     for row, series in enumerate(images):
@@ -161,7 +169,8 @@ def _draw_frames(
     chosen = np.unique(np.linspace(0, length - 1, frames).round().astype(int))
     lines = 1 + len(maps)
     ratio = images.shape[2] / images.shape[3]
-    size = (1.7 * len(chosen) + 2.2, (1.7 * ratio + 0.1) * lines * len(images) + 0.4)
+    height = (1.7 * ratio + 0.1) * lines * len(images) + 0.4
+    size = (1.75 * len(chosen) + 0.4, height + _HEIGHT_OF_BARS)
     figure = Drawing(figsize=size)
     figure.set_layout_engine("constrained")
     grid = figure.subplots(lines * len(images), len(chosen), squeeze=False)

@@ -124,11 +124,13 @@ def receptive_field_map(field: MeasuredField, image: Any = None) -> Drawing:
 
 
 def _title(field: MeasuredField) -> str:
-    text = f"Receptive field of {field.layer}\neffective size {field.effective_size:.0f}"
+    axes = field.influence.ndim
+    effective = "×".join([f"{field.effective_size:.0f}"] * axes)
+    text = f"Receptive field of {field.layer}\neffective {effective}"
     if field.computed is None:
         return text
     sizes = "×".join(str(end - first) for first, end in field.computed)
-    return f"{text}, computed {sizes} (frame)"
+    return f"{text}, computed {sizes} ({'shaded' if axes == 1 else 'frame'})"
 
 
 def _draw_span(field: MeasuredField, share: np.ndarray, series: np.ndarray | None) -> Drawing:
@@ -148,7 +150,7 @@ def _draw_span(field: MeasuredField, share: np.ndarray, series: np.ndarray | Non
         scaled = (series - low) / max(high - low, 1e-12)
         axes.plot(scaled, color="black", linewidth=1, label="series, scaled to [0, 1]")
     axes.set(xlabel="time step", ylabel="share of the largest", xlim=(-0.5, len(share) - 0.5))
-    axes.set_title(_title(field).replace("(frame)", "(shaded)"), parse_math=False)
+    axes.set_title(_title(field), parse_math=False)
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))  # one line per channel of a series
     axes.legend(unique.values(), unique.keys(), loc="upper right")
