@@ -54,7 +54,7 @@ def test_features_by_layer(tmp_path):
     assert [len(axes.images) for axes in figure.axes] == [1, 1, 0, 1, 1, 1]
     assert [axes.get_title() for axes in figure.axes[3:]] == ["cat", "dog", "owl"]
     figure.savefig(tmp_path / "features.png")
-    with pytest.raises(ValueError, match="one text for each image. Received: 1 for 3 images"):
+    with pytest.raises(ValueError, match=r"one text for each image. Received: 1 for 3 images"):
         plots.visualized_features(features, titles={"head": ["cat"]})
 
 

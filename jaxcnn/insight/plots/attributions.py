@@ -117,7 +117,7 @@ def _draw_pictures(
     ratio = images.shape[1] / images.shape[2]
     height = 1.7 * ratio * rows + (0.25 * rows if titles is not None else 0.25)
     figure = Drawing(figsize=(1.75 * columns, height + _HEIGHT_OF_BARS))
-    figure.set_layout_engine("constrained")
+    figure.set_layout_engine("constrained", h_pad=0.08)
     grid = figure.subplots(rows, columns, squeeze=False)
     for row, image in enumerate(images):
         _show(grid[row, 0], image)
@@ -137,7 +137,7 @@ def _draw_series(
 ) -> Drawing:
     rows, columns = len(images), len(maps)
     figure = Drawing(figsize=(max(4.2 * columns, 6), 1.9 * rows + 0.7 + _HEIGHT_OF_BARS))
-    figure.set_layout_engine("constrained")
+    figure.set_layout_engine("constrained", h_pad=0.08)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
     for row, series in enumerate(images):
         low, high = series.min(), series.max()
@@ -172,7 +172,7 @@ def _draw_frames(
     height = (1.7 * ratio + 0.1) * lines * len(images) + 0.4
     size = (1.75 * len(chosen) + 0.4, height + _HEIGHT_OF_BARS)
     figure = Drawing(figsize=size)
-    figure.set_layout_engine("constrained")
+    figure.set_layout_engine("constrained", h_pad=0.08)
     grid = figure.subplots(lines * len(images), len(chosen), squeeze=False)
     for number, volume in enumerate(images):
         for column, frame in enumerate(chosen):

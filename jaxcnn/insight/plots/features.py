@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.patches import Rectangle
 
 from jaxcnn.insight.effective_receptive_field import MeasuredField
-from jaxcnn.insight.plots.drawing import UNSIGNED, Drawing, show_image, styled
+from jaxcnn.insight.plots.drawing import Drawing, show_image, styled
 from jaxcnn.insight.plots.text import drawable
 
-_FIELD_COLOR = "#D55E00"
+_FIELD_COLOR, _HEAT = "#56B4E9", "inferno"
 
 
 @styled
@@ -104,8 +105,9 @@ def receptive_field_map(field: MeasuredField, image: Any = None) -> Drawing:
     if picture is not None:
         gray = picture.mean(axis=-1, keepdims=True)
         show_image(axes, (gray - gray.min()) / max(gray.max() - gray.min(), 1e-12))
-    alpha = 1.0 if picture is None else np.clip(0.15 + share, 0, 0.9)
-    drawn = axes.imshow(share, cmap=UNSIGNED, vmin=0, vmax=1, alpha=alpha)
+    # Few pixels have most of the influence: the square root shows the others.
+    alpha = 1.0 if picture is None else np.clip(1.6 * np.sqrt(share), 0, 0.95)
+    drawn = axes.imshow(share, cmap=_HEAT, norm=PowerNorm(0.5, 0, 1), alpha=alpha)
     axes.set_axis_off()
     if computed is not None:
         (top, bottom), (left, right) = computed
@@ -130,7 +132,12 @@ def _title(field: MeasuredField) -> str:
     if field.computed is None:
         return text
     sizes = "×".join(str(end - first) for first, end in field.computed)
-    return f"{text}, computed {sizes} ({'shaded' if axes == 1 else 'frame'})"
+    inside = all(
+        first > 0 or end < size
+        for (first, end), size in zip(field.computed, field.influence.shape, strict=True)
+    )
+    where = ("shaded" if axes == 1 else "frame") if inside else "beyond the edges"
+    return f"{text}, computed {sizes} ({where})"
 
 
 def _draw_span(field: MeasuredField, share: np.ndarray, series: np.ndarray | None) -> Drawing:
