@@ -291,11 +291,13 @@ def test_kernel_that_is_shown():
     np.testing.assert_array_equal(kernel, model.conv_2.kernel[...])
     path, kernel = first_kernel(model, (6, 6, 1), "conv_1")
     assert (path, kernel.shape) == ("conv_1", (1, 1, 1, 3))
-    with pytest.raises(ValueError, match="a convolution, such as conv_1, conv_2, conv_3. Received"):
+    with pytest.raises(
+        ValueError, match=r"a convolution, such as conv_1, conv_2, conv_3. Received"
+    ):
         first_kernel(model, (6, 6, 1), "relu_1")
     plain = build(serial(flatten(), dense(2)), (6, 6, 1))
-    with pytest.raises(ValueError, match="the model has no convolution with a kernel of several"):
+    with pytest.raises(ValueError, match=r"the model has no convolution with a kernel of several"):
         first_kernel(plain, (6, 6, 1))
-    with pytest.raises(ValueError, match="such as none. Received: dense_1"):
+    with pytest.raises(ValueError, match=r"such as none. Received: dense_1"):
         first_kernel(plain, (6, 6, 1), "dense_1")
     assert layers_to_show(cnn.serial(flatten(), dense(2)).abstract((6, 6, 1)), (6, 6, 1)) == []

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.implicit_promotion
 
 SECTIONS = (
     "Configuration", "Network", "Diagram", "Learning curves", "Confusion", "Classes",
-    "Most confident mistakes", "Reliability", "Accuracy by brightness", "Kernels",
+    "Most confident mistakes", "Reliability", "Slices", "Kernels",
     "Feature maps", "Explained images", "Nearest training images", "Embedding", "Augmentation",
     "Times", "How to repeat it",
 )  # fmt: skip
