@@ -16,7 +16,7 @@ from jaxcnn import arguments
 from jaxcnn.data.images import Images, check_images
 from jaxcnn.modules import call, check_module, in_mode
 from jaxcnn.modules.observation import Observe, observe_calls
-from jaxcnn.modules.parameter_tree import ArrayTree, params_of, statistics_of
+from jaxcnn.modules.parameter_tree import ArrayTree
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.model_structure import Structure
 
@@ -36,7 +36,7 @@ _TRACED_APART = (
 
 @dataclass(frozen=True)
 class ObservedModel:
-    """A model at inference, split into its structure and its arrays.
+    """A model, split into its structure and its arrays in one pass over its modules.
 
     Attributes:
       structure: The structure, by which compiled functions are found again.
@@ -55,8 +55,9 @@ class ObservedModel:
         Raises:
           TypeError: it is not a module, or has no arrays.
         """
-        model = in_mode(check_module("model", model), train=False)
-        return cls(Structure.of(model), params_of(model), statistics_of(model))
+        graphdef, params, statistics = nnx.split(check_module("model", model), nnx.Param, ...)
+        arrays = map(nnx.to_pure_dict, (params, statistics))
+        return cls(Structure.of_graphdef(graphdef), *arrays)
 
     @property
     def arrays(self) -> tuple[ArrayTree, ArrayTree]:
@@ -109,7 +110,8 @@ def run_observed(
       observe: Is called with the path and the output of every module, and returns the output to
         go on with.
     """
-    model = nnx.merge(structure.graphdef, *arrays)
+    # While tracing, as `in_mode` visits every variable in Python: 30 ms for MobileNetV2.
+    model = in_mode(nnx.merge(structure.graphdef, *arrays), train=False)
     observe_calls(model, observe)
     with jax.numpy_dtype_promotion("standard"):  # of modules that are not of this library
         return call(model, to_float(images), train=False)

@@ -28,7 +28,11 @@ class Structure:
     @classmethod
     def of(cls, model: nnx.Module) -> "Structure":
         """Return the structure of a model."""
-        graphdef = nnx.graphdef(model)
+        return cls.of_graphdef(nnx.graphdef(model))
+
+    @classmethod
+    def of_graphdef(cls, graphdef: Any) -> "Structure":
+        """Return the structure of a model that is split already, by Flax's own structure."""
         if _is_hashable(graphdef):
             return cls(graphdef, graphdef)
         attributes, keys = [], []
