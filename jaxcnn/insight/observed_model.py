@@ -55,7 +55,8 @@ class ObservedModel:
         Raises:
           TypeError: it is not a module, or has no arrays.
         """
-        graphdef, params, statistics = nnx.split(check_module("model", model), nnx.Param, ...)
+        parts: Any = nnx.split(check_module("model", model), nnx.Param, ...)
+        graphdef, params, statistics = parts
         arrays = map(nnx.to_pure_dict, (params, statistics))
         return cls(Structure.of_graphdef(graphdef), *arrays)
 
