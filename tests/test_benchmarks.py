@@ -101,3 +101,14 @@ def test_a_folder_of_pictures_is_measured(benchmark_files, capsys):
     assert all(figure >= 0 for figure in figures.values())
     memory = f"at most {10 * len(os.sched_getaffinity(0))}"
     assert_goals(capsys.readouterr().out, "at least 1", memory, "less than 1 s", memory)
+
+
+@pytest.mark.long
+def test_costs_of_insight_are_measured(benchmark_files, monkeypatch, capsys):
+    costs = benchmark_files("insight_costs")
+    small = [costs.Case("mnist_cnn", (28, 28, 1), 2)]
+    monkeypatch.setattr(costs, "GRAD_CAM_CASES", small)
+    monkeypatch.setattr(costs, "ACTIVATIONS_CASES", small)
+    figures = costs.run(rounds=1)
+    assert figures.keys() == {"Grad-CAM, mnist_cnn", "activations, mnist_cnn"}
+    assert_goals(capsys.readouterr().out, "at most 1.5", "at most 1.2")
