@@ -10,6 +10,7 @@ from jaxcnn import insight
 from jaxcnn.cli.show_request import Request
 from jaxcnn.insight import Diagram, plots
 from jaxcnn.insight.layers_shown import first_kernel, layers_to_show
+from jaxcnn.insight.observed_model import ObservedModel
 from jaxcnn.insight.plots import Drawing
 from jaxcnn.insight.progress import track
 from jaxcnn.training.history_file import read_history
@@ -80,9 +81,11 @@ def _dream(request: Request) -> Drawing:
         layers = [wanted[place] for place in np.linspace(0, len(wanted) - 1, 3).round().astype(int)]
     else:
         layers = request.layer.split(",")
+    observed, one = ObservedModel.of(request.model), np.empty((1, *request.input_shape), np.float32)
     found, titles = {}, {}
     for layer in dict.fromkeys(layers):
-        channels: Sequence[int] = range(request.count or 6)
+        most = observed.shapes(one)[observed.check_path("--layer", layer, one)].shape[-1]
+        channels: Sequence[int] = range(min(request.count or 6, most))
         if request.target is not None:
             channels = [request.number_of(target) for target in request.target.split(",")]
             titles[layer] = [request.subject.described.class_names[n] for n in channels]
