@@ -102,7 +102,7 @@ class Request:
         """Return images of the data set, of a split or the one that was asked for."""
         if self.subject.folder is None and self.data is None:
             raise ValueError(
-                "a network names no data: give pictures as --image, or a set as --data"
+                "a network names no data: give pictures as --image or a set as --data"
             )
         return load_images(
             self.subject.described,

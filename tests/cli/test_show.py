@@ -64,7 +64,13 @@ def test_every_picture_is_among_those_below():
     assert sorted(kind for kinds in TOGETHER for kind in kinds) == sorted(KINDS)
 
 
-@pytest.mark.parametrize("kinds", TOGETHER, ids=lambda kinds: kinds[0])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        pytest.param(kinds, id=kinds[0], marks=[pytest.mark.long] * ("attributions" in kinds))
+        for kinds in TOGETHER
+    ],
+)
 def test_every_picture_is_drawn(call_cli, run, tmp_path, kinds):
     for kind in kinds:
         result = call_cli("show", run, kind, *OPTIONS.get(kind, ()), cwd=tmp_path)
