@@ -17,6 +17,14 @@ ModelOfWeights = Annotated[
         "does not describe it, because it holds functions of yours.",
     ),
 ]
+NetworkOfRun = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="package.module:network, the network of a run that does not describe it.",
+    ),
+]
 Weights = Annotated[
     str | None,
     typer.Option(

@@ -6,36 +6,40 @@ from typing import Annotated
 import typer
 
 from jaxcnn import arguments
-from jaxcnn.cli.option_types import DataDir, RunFolder
+from jaxcnn.cli.option_types import DataDir, NetworkOfRun, RunFolder
 
-# Repeated in `shown_pictures`, which is imported only to draw; a test compares the two.
-KINDS = (
-    "diagram",
-    "kernels",
-    "features",
-    "gradcam",
-    "gradcam++",
-    "gradients",
-    "smooth-gradients",
-    "integrated-gradients",
-    "occlusion",
-    "attributions",
-    "dream",
-    "receptive-field",
-    "embedding",
-    "neighbors",
-    "curves",
-    "confusion",
-    "most-confused",
-    "mistakes",
-    "classes",
-    "reliability",
-    "slices-brightness",
-    "slices-size",
-    "changes",
-    "movements",
-    "changed-kernels",
-)
+_ERRORS = ("data", "split")  # of pictures of the errors on held-out images
+_EXPLAINED = ("image", "class", "count", *_ERRORS)
+# The options that each picture reads, beside --out, --weights, --model and --data-dir. The names
+# are repeated in `shown_pictures`, which is imported only to draw; a test compares the two.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "diagram": (),
+    "kernels": ("layer", "count"),
+    "features": ("image", "layer", "count", *_ERRORS),
+    "gradcam": ("layer", *_EXPLAINED),
+    "gradcam++": ("layer", *_EXPLAINED),
+    "gradients": ("layer", *_EXPLAINED),
+    "smooth-gradients": ("layer", "seed", *_EXPLAINED),
+    "integrated-gradients": ("layer", *_EXPLAINED),
+    "occlusion": _EXPLAINED,
+    "attributions": ("seed", *_EXPLAINED),
+    "dream": ("layer", "class", "count", "seed"),
+    "receptive-field": ("image", "layer", "count", "seed", *_ERRORS),
+    "embedding": ("layer", "count", "method", "seed", *_ERRORS),
+    "neighbors": ("image", "layer", "count", "data"),
+    "curves": (),
+    "confusion": _ERRORS,
+    "most-confused": _ERRORS,
+    "mistakes": ("count", *_ERRORS),
+    "classes": _ERRORS,
+    "reliability": _ERRORS,
+    "slices-brightness": _ERRORS,
+    "slices-size": _ERRORS,
+    "changes": ("other", *_ERRORS),
+    "movements": ("other",),
+    "changed-kernels": ("other", "layer", "count"),
+}
+KINDS = tuple(OPTIONS)
 
 
 def show(
@@ -73,8 +77,9 @@ def show(
         typer.Option(min=1, help="Number of images, kernels, channels or mistakes."),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="Projection of an embedding: pca, tsne or umap.")
-    ] = "pca",
+        str | None,
+        typer.Option(help="Projection of an embedding: pca, tsne or umap.", show_default="pca"),
+    ] = None,
     other: Annotated[
         Path | None,
         typer.Option(
@@ -97,13 +102,7 @@ def show(
             show_default="random ones",
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="package.module:network, the network of a run that does not describe it.",
-        ),
-    ] = None,
+    model: NetworkOfRun = None,
     data: Annotated[
         str | None, typer.Option(help="Another data set.", show_default="the run's own")
     ] = None,
@@ -116,6 +115,14 @@ def show(
 ) -> None:
     """Draw what a network sees, or where it is wrong, into a file."""
     arguments.check_choice("PICTURE", picture, KINDS)
+    given = {
+        "image": image, "layer": layer, "class": target, "count": count, "method": method,
+        "other": other, "data": data, "split": split, "seed": seed or None,
+    }  # fmt: skip
+    unused = [name for name, value in given.items() if value and name not in OPTIONS[picture]]
+    if unused:
+        read = ", ".join(f"--{name}" for name in OPTIONS[picture]) or "none of them"
+        raise ValueError(f"--{unused[0]} does nothing for {picture}, which reads {read}")
     is_diagram = picture == "diagram"
     suffix = ".svg" if is_diagram else ".png"
     file = Path(f"{Path(subject).name}-{picture}{suffix}") if out is None else out
@@ -141,7 +148,7 @@ def show(
             layer,
             target,
             count,
-            method,
+            method or "pca",
             other,
             data,
             split,
@@ -162,13 +169,7 @@ def report(
         Path | None, typer.Option(help="The file.", show_default="report.html in the run")
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Number of images that are explained.")] = 4,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="package.module:network, the network of a run that does not describe it.",
-        ),
-    ] = None,
+    model: NetworkOfRun = None,
 ) -> None:
     """Write the report of a run: one HTML file with its results, errors and pictures."""
     from jaxcnn import recipes

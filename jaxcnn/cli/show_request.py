@@ -20,7 +20,7 @@ from jaxcnn.training.run_description import Run
 
 @dataclass(frozen=True)
 class Subject:
-    """What is shown: a run, or a network of the zoo.
+    """The subject of a picture: a run, or a network of the zoo.
 
     Attributes:
       described: Description of the run, or of the network as if of one.
@@ -101,9 +101,7 @@ class Request:
     def load(self, split: str | None) -> NamedImages:
         """Return images of the data set, of a split or the one that was asked for."""
         if self.subject.folder is None and self.data is None:
-            raise ValueError(
-                "a network names no data: give pictures as --image or a set as --data"
-            )
+            raise ValueError("a network names no data: give pictures as --image or a set as --data")
         return load_images(
             self.subject.described,
             self.subject.folder,
@@ -126,13 +124,21 @@ class Request:
         return training.predict(self.model, self.images)
 
     def classes(self) -> Any:
-        """Return the class that is explained of each image."""
+        """Return the class that is explained of each image.
+
+        Raises:
+          ValueError: there is no class of the name or number that was given.
+        """
         if self.target is None:
             return self.probabilities.argmax(axis=-1)
         return self.number_of(self.target)
 
     def number_of(self, target: str) -> int:
-        """Return the number of a class that is given by its name or number."""
+        """Return the number of a class that is given by its name or number.
+
+        Raises:
+          ValueError: there is no such class; the message has the nearest name.
+        """
         names = self.subject.described.class_names
         if target.isdecimal() and target not in names and int(target) < len(names):
             return int(target)

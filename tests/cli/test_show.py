@@ -134,6 +134,8 @@ def test_another_run_is_compared(call_cli, run, tmp_path):
 
 
 ERRORS = [
+    (["confusion", "--class", "bee"], "--class does nothing for confusion, which reads --data"),
+    (["curves", "--layer", "conv_1"], "--layer does nothing for curves, which reads none of them"),
     (["gradcm"], r"PICTURE must be 'diagram', .*Did you mean 'gradcam'\?"),
     (["features", "--layer", "conv_9"], r"such as 'conv_3', 'conv_2', 'conv_1'. Received: .*_9"),
     (["gradcam", "--layer", "cnov_1"], r"layer must be a path .*'conv_1'.* Received: .*'cnov_1'"),
