@@ -39,7 +39,7 @@ def first_kernel(
         path = layer.replace(".", "/")
         if path not in kernels:
             raise ValueError(
-                f"--layer must be a convolution, such as {', '.join(list(kernels)[:5]) or 'none'}. "
+                f"layer must be a convolution, such as {', '.join(list(kernels)[:5]) or 'none'}. "
                 f"Received: {layer}"
             )
         return path, np.asarray(kernels[path], np.float32)
@@ -59,8 +59,6 @@ def layers_to_show(model: nnx.Module, input_shape: shapes.Shape) -> list[str]:
     """
     rows = summarize(model, input_shape).rows
     spatial = [row for row in rows if _has_maps(row)]
-    if not hasattr(model, "output"):  # what the model computes itself, outside of its modules
-        spatial = [row for row in spatial if row.name != "output"]
     if len(spatial) > _MOST_LAYERS:
         pools = [row for row in spatial if "pool" in row.kind]
         before = {name for row in pools for name in row.inputs}

@@ -139,7 +139,7 @@ ERRORS = [
     (["gradcm"], r"PICTURE must be 'diagram', .*Did you mean 'gradcam'\?"),
     (["features", "--layer", "conv_9"], r"such as 'conv_3', 'conv_2', 'conv_1'. Received: .*_9"),
     (["gradcam", "--layer", "cnov_1"], r"layer must be a path .*'conv_1'.* Received: .*'cnov_1'"),
-    (["kernels", "--layer", "head"], r"--layer must be a convolution, such as conv_1, conv_2"),
+    (["kernels", "--layer", "head"], r"layer must be a convolution, such as conv_1, conv_2"),
     (["gradcam", "--class", "3"], r"--class must be 'ant', 'bee' or 'cat'. Received: --class='3'"),
     (["gradcam", "--class", "bea"], r"Received: --class='bea'. Did you mean 'bee'\?"),
     (["dream", "--layer", "heat"], r"--layer must be a path .* such as 'head'"),

@@ -132,6 +132,7 @@ def test_lists_and_modules_that_are_called_twice():
         *(f"blocks/{n}{part}" for n in (0, 1) for part in ("/conv", "/norm", "/drop", "")),
         "head",
         "head#2",
+        "output",
     ]
     first = normalized(model.blocks[0], x)
     np.testing.assert_allclose(found["blocks/0/drop"], first, rtol=1e-4, atol=1e-5)
@@ -141,15 +142,15 @@ def test_lists_and_modules_that_are_called_twice():
     kernel, bias = model.head.kernel[...], model.head.bias[...]
     np.testing.assert_allclose(found["head"], second @ kernel + bias, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found["head#2"], found["head"] @ kernel + bias, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["output"], found["head#2"] + 1, rtol=1e-6)
     rows = summarize(model, (5, 3)).rows
-    assert {row.name for row in rows} - found.keys() == {"output"}
+    assert [row.name for row in rows] == [path for path in found if path]
     # Dots stand for slashes, and the order is that of the call.
     some = activations(model, x, ["head#2", "blocks.1", "blocks/0/norm"])
     assert list(some) == ["head#2", "blocks/1", "blocks/0/norm"]
     np.testing.assert_array_equal(some["blocks/1"], found["blocks/1"])
-    # What the model adds itself has no name to read it by.
     assert layers_to_show(model, (5, 3)) == ["blocks/0/conv", "blocks/0", "blocks/1/conv",
-                                             "blocks/1", "head", "head#2"]  # fmt: skip
+                                             "blocks/1", "head", "head#2", "output"]  # fmt: skip
 
 
 def test_recomputed_blocks_are_observed():
