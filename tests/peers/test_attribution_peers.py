@@ -96,46 +96,54 @@ def difference(ours, theirs):
     return np.abs(np.asarray(ours) - theirs).max() / np.abs(theirs).max()
 
 
-def test_gradients_and_occlusion_of_captum(resnet):
-    model, peer, x, (_, _), (layer, peer_layer) = resnet
-    images, target = channels_first(x).requires_grad_(), [7, 4]
-    attr, inner = captum.attr, peer.network.get_submodule(peer_layer)
+def compared(x, target, pairs):
+    """Return the differences of our maps from those that captum's methods attribute."""
+    images = channels_first(x).requires_grad_()
     found = {}
+    for name, (ours, method, options) in pairs.items():
+        theirs = method.attribute(images, target=target, **options)
+        found[name] = difference(ours, channels_last(theirs))
+    print("CAPTUM resnet18 " + ", ".join(f"{k} {v:.1e}" for k, v in found.items()))
+    return found
 
-    def compare(what, ours, peers, **options):
-        theirs = peers.attribute(images, target=target, **options)
-        found[what] = difference(ours, channels_last(theirs))
 
-    compare("gradients", gradients(model, x, target), attr.Saliency(peer), abs=False)
-    compare(
-        "gradients of a layer",
-        gradients(model, x, target, layer=layer),
-        attr.LayerGradientXActivation(peer, inner, multiply_by_inputs=False),
-    )
-    rule = {"n_steps": STEPS, "method": "riemann_middle", "baselines": BASELINE}
-    compare(
-        "integrated gradients",
-        integrated_gradients(model, x, target, steps=STEPS, baseline=BASELINE, batch_size=4),
-        attr.IntegratedGradients(peer),
-        **rule,
-    )
-    compare(
-        "integrated gradients of a layer",
-        integrated_gradients(
-            model, x, target, layer=layer, steps=STEPS, baseline=BASELINE, batch_size=4
-        ),
-        attr.LayerIntegratedGradients(peer, inner),
-        **rule,
+RULE = {"n_steps": STEPS, "method": "riemann_middle", "baselines": BASELINE}
+
+
+def test_gradients_and_occlusion_of_captum(resnet):
+    model, peer, x, _, _ = resnet
+    target, attr = [7, 4], captum.attr
+    integrated = integrated_gradients(
+        model, x, target, steps=STEPS, baseline=BASELINE, batch_size=4
     )
     covered = occlusion(model, x, target, window=(16, 20), strides=(12, 14), value=0.5)
-    compare(
-        "occlusion",
-        np.repeat(np.asarray(covered)[..., None], 3, axis=-1),
-        attr.Occlusion(peer),
-        sliding_window_shapes=(3, 16, 20), strides=(3, 12, 14), baselines=0.5,
-    )  # fmt: skip
-    print("CAPTUM resnet18 " + ", ".join(f"{k} {v:.1e}" for k, v in found.items()))
-    assert max(found.values()) < 1e-4
+    windows = {"sliding_window_shapes": (3, 16, 20), "strides": (3, 12, 14), "baselines": 0.5}
+    pairs = {
+        "gradients": (gradients(model, x, target), attr.Saliency(peer), {"abs": False}),
+        "integrated gradients": (integrated, attr.IntegratedGradients(peer), RULE),
+        "occlusion": (
+            np.repeat(np.asarray(covered)[..., None], 3, axis=-1), attr.Occlusion(peer), windows,
+        ),
+    }  # fmt: skip
+    assert max(compared(x, target, pairs).values()) < 1e-4
+
+
+@pytest.mark.long
+def test_gradients_of_a_layer_of_captum(resnet):
+    model, peer, x, _, (layer, peer_layer) = resnet
+    target, attr, inner = [7, 4], captum.attr, peer.network.get_submodule(peer_layer)
+    integrated = integrated_gradients(
+        model, x, target, layer=layer, steps=STEPS, baseline=BASELINE, batch_size=4
+    )
+    pairs = {
+        "gradients": (
+            gradients(model, x, target, layer=layer),
+            attr.LayerGradientXActivation(peer, inner, multiply_by_inputs=False),
+            {},
+        ),
+        "integrated gradients": (integrated, attr.LayerIntegratedGradients(peer, inner), RULE),
+    }
+    assert max(compared(x, target, pairs).values()) < 1e-4
 
 
 def test_grad_cam_of_captum(resnet):
@@ -150,7 +158,7 @@ def test_grad_cam_of_captum(resnet):
     assert found < 1e-4
 
 
-@pytest.mark.parametrize("name", ["resnet", "efficientnet"])
+@pytest.mark.parametrize("name", ["resnet", pytest.param("efficientnet", marks=pytest.mark.long)])
 def test_grad_cam_package(name, request):
     """It scales each map to [0, 1], and does so again after interpolation, which is left out.
 
