@@ -1,5 +1,6 @@
 """Ctrl-C at any time of a command, its imports included."""
 
+import gc
 import os
 import signal
 import sys
@@ -13,10 +14,14 @@ _IMPORT = "<frozen importlib._bootstrap>"
 # Python prints an exception in these and goes on, so that a Ctrl-C there would be lost.
 _LOSE_EXCEPTIONS = ("__del__", "_xla_gc_callback")
 _AGAIN_AFTER = 0.01  # seconds
+# New objects between two collections of garbage, of which imports make much and leave none:
+# `jaxcnn summary resnet50` took 2.08 s under Python's 700 and 1.88 s without any (means of four).
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def main() -> None:
     """Run the command line; Ctrl-C ends it with exit code 130 at any time, imports included."""
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     received = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
