@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +12,9 @@ from jaxcnn import arguments
 from jaxcnn.data.images import Images
 from jaxcnn.insight.class_activation import spatial_place
 from jaxcnn.insight.explained_score import Arrays, Inspection, Place, all_finite
-from jaxcnn.insight.observed_model import run_observed, traceable
+from jaxcnn.insight.given_network import check_network
+from jaxcnn.insight.observed_model import run_collecting, traceable
 from jaxcnn.insight.score_gradient import sum_over_rows
-from jaxcnn.layers import Layer
 from jaxcnn.shapes import ReceptiveField
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.model_structure import Structure
@@ -135,13 +134,7 @@ def _squares(
         weights = jax.vmap(lambda key: jax.random.normal(key, place.shape[-1:]))(keys)
 
         def output(images: jax.Array) -> jax.Array:
-            found = {}
-
-            def observe(path: str, output: Any) -> Any:
-                found[path] = output
-                return output
-
-            run_observed(structure, arrays, images, observe)
+            found = run_collecting(structure, arrays, images)
             central = found[str(place.path)][(slice(None), *center)]
             return (central.astype(jnp.float32) * weights).sum()
 
@@ -158,8 +151,8 @@ def _computed_field(
     model: nnx.Module, path: str, input_shape: tuple[int, ...], position: tuple[int, ...]
 ) -> tuple[tuple[int, int], ...] | None:
     """Return the computed field of the output at a position, if the model has a description."""
-    description = getattr(model, "description", None)
-    if not isinstance(description, Layer):
+    description, _ = check_network(model, input_shape)
+    if description is None:
         return None
     fields = None
     for step in description.walk(input_shape):

@@ -12,7 +12,13 @@ from flax import nnx
 
 from jaxcnn import arguments
 from jaxcnn.data.images import Images
-from jaxcnn.insight.observed_model import ObservedModel, check_inputs, run_observed, traceable
+from jaxcnn.insight.observed_model import (
+    ObservedModel,
+    check_inputs,
+    run_observed,
+    run_unobserved,
+    traceable,
+)
 from jaxcnn.modules.parameter_tree import ArrayTree
 from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.output_activation import check_output
@@ -178,9 +184,7 @@ def output_of(model: nnx.Module, inspected: Inspection) -> Any:
             ) from error
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _output(structure: Structure, arrays: Arrays, images: jax.Array) -> Any:
-    return run_observed(structure, arrays, images, lambda path, output: output)
+_output = jax.jit(run_unobserved, static_argnums=0)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -7,6 +7,7 @@ from flax import nnx
 
 from jaxcnn import arguments, shapes
 from jaxcnn.layers import Layer
+from jaxcnn.layers.layer import abstract_once
 
 
 def check_network(
@@ -43,7 +44,7 @@ def check_network(
     if isinstance(model, Layer):
         return model, shape
     if isinstance(built_from, Layer):
-        abstract = built_from.abstract(getattr(model, "input_shape"))  # noqa: B009
+        abstract = abstract_once(built_from, getattr(model, "input_shape"))  # noqa: B009
         if nnx.graphdef(abstract) == nnx.graphdef(model):
             return built_from, shape
     return None, shape

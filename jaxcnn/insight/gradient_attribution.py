@@ -17,7 +17,7 @@ from jaxcnn.insight.explained_score import (
     all_finite,
     fill_like,
 )
-from jaxcnn.insight.observed_model import run_observed, traceable
+from jaxcnn.insight.observed_model import run_collecting, traceable
 from jaxcnn.insight.score_gradient import (
     differentiate,
     outputs_in_batches,
@@ -260,14 +260,8 @@ def _values_at(
         return images
 
     def values(numbers: jax.Array) -> jax.Array:
-        found = {}
-
-        def observe(path: str, output: Any) -> Any:
-            found[path] = output
-            return output
-
-        run_observed(structure, arrays, images[numbers], observe)
-        return found[path]
+        found: jax.Array = run_collecting(structure, arrays, images[numbers])[path]
+        return found
 
     start = jnp.zeros((len(images), *place.shape), place.dtype)
     return sum_over_rows(values, start, jnp.arange(len(images)), batch_size=batch_size)

@@ -12,7 +12,7 @@ from jaxcnn.insight.observed_model import (
     ObservedModel,
     all_of,
     check_inputs,
-    run_observed,
+    run_collecting,
     traceable,
 )
 from jaxcnn.modules.parameter_tree import ArrayTree
@@ -67,12 +67,5 @@ def _read(
     arrays: tuple[ArrayTree, ArrayTree],
     images: jax.Array,
 ) -> dict[str, Any]:
-    found = {}
-
-    def observe(path: str, output: Any) -> Any:
-        if path in paths:
-            found[path] = output
-        return output
-
-    run_observed(structure, arrays, images, observe)
-    return found
+    found = run_collecting(structure, arrays, images)
+    return {path: found[path] for path in paths}

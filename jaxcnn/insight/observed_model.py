@@ -126,6 +126,30 @@ def run_observed(
     return observe("output", result) if is_own else result
 
 
+def run_unobserved(
+    structure: Structure, arrays: tuple[ArrayTree, ArrayTree], images: jax.Array
+) -> Any:
+    """Return the output of a model at inference; as :func:`run_observed`."""
+    return run_observed(structure, arrays, images, lambda path, output: output)
+
+
+def run_collecting(
+    structure: Structure, arrays: tuple[ArrayTree, ArrayTree], images: jax.Array
+) -> dict[str, Any]:
+    """Return every output within a model by its path, in order; as :func:`run_observed`.
+
+    XLA computes only those that are used.
+    """
+    found: dict[str, Any] = {}
+
+    def observe(path: str, output: Any) -> Any:
+        found[path] = output
+        return output
+
+    run_observed(structure, arrays, images, observe)
+    return found
+
+
 def check_inputs(images: Images) -> jax.Array:
     """Return images as an array on the device, checked as for :func:`jaxcnn.predict`.
 
@@ -166,18 +190,16 @@ def _shapes(
     treedef, leaves = arrays
     abstract = treedef.unflatten(jax.ShapeDtypeStruct(*leaf) for leaf in leaves)
 
-    def outputs(given: tuple[ArrayTree, ArrayTree], images: jax.Array) -> dict[str, Any]:
-        def observe(path: str, output: Any) -> Any:
-            found[path] = output
-            return output
+    order: list[str] = []
 
-        run_observed(structure, given, images, observe)
+    def outputs(given: tuple[ArrayTree, ArrayTree], images: jax.Array) -> dict[str, Any]:
+        found = run_collecting(structure, given, images)
+        order.extend(found)
         return found
 
-    found: dict[str, Any] = {}
     with traceable():
         shapes = jax.eval_shape(outputs, abstract, images)
-    return {path: shapes[path] for path in found}  # JAX sorts the names
+    return {path: shapes[path] for path in order}  # JAX sorts the names
 
 
 def all_of(paths: Sequence[str] | str) -> tuple[str, ...]:

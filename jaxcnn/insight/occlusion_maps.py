@@ -18,11 +18,10 @@ from jaxcnn.insight.explained_score import (
     all_finite,
     fill_like,
 )
-from jaxcnn.insight.observed_model import traceable
+from jaxcnn.insight.observed_model import run_unobserved, traceable
 from jaxcnn.insight.score_gradient import (
     outputs_in_batches,
     resolve_target,
-    run,
     score_rows,
     sum_over_rows,
 )
@@ -125,7 +124,7 @@ def _occlusion(
         lines = [jnp.asarray(axis)[index] for axis, index in zip(covered, at, strict=True)]
         mask = jax.vmap(lambda *lines: functools.reduce(jnp.logical_and.outer, lines))(*lines)
         changed = jnp.where(mask[..., None], cover[numbers], images[numbers])
-        outputs = run(structure, arrays, changed)
+        outputs = run_unobserved(structure, arrays, changed)
         less = scores[numbers] - score_rows(outputs, target[numbers])
         return jnp.where(mask, less.reshape(-1, *(1,) * len(lines)), 0.0)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn.insight.explained_score import PREDICTED, Arrays, Place
-from jaxcnn.insight.observed_model import run_observed
+from jaxcnn.insight.observed_model import run_observed, run_unobserved
 from jaxcnn.training.model_structure import Structure
 
 
@@ -142,7 +142,7 @@ def outputs_in_batches(
     """
 
     def outputs(numbers: jax.Array) -> jax.Array:
-        return _float_rows(run(structure, arrays, images[numbers]))
+        return _float_rows(run_unobserved(structure, arrays, images[numbers]))
 
     count = len(images)
     start = jnp.zeros((count, classes))
@@ -152,14 +152,3 @@ def outputs_in_batches(
 def _float_rows(outputs: jax.Array) -> jax.Array:
     rows = outputs[:, None] if outputs.ndim == 1 else outputs
     return rows.astype(jnp.float32)
-
-
-def run(structure: Structure, arrays: Arrays, images: jax.Array) -> Any:
-    """Return the outputs of a model at inference.
-
-    Args:
-      structure: The structure of the model.
-      arrays: Its arrays.
-      images: ``(N, *spatial, C)``.
-    """
-    return run_observed(structure, arrays, images, lambda path, output: output)

@@ -1,5 +1,6 @@
 """The report of a finished run: one page with its configuration, results, errors and pictures."""
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Callable, Sequence
@@ -167,7 +168,7 @@ def _configuration(run: _Run) -> list[Part]:
 def _summary(run: _Run) -> list[Part]:
     table = summarize(run.model, run.described.input_shape)
     if len(table.rows) > _MOST_ROWS:
-        table = summarize(run.model, run.described.input_shape, depth=2)
+        table = dataclasses.replace(table, depth=2)
     return [table.to_table()]
 
 

@@ -62,9 +62,8 @@ def load_images(
         raise ValueError(f"{named} data: give --data")
     folder = data_dir or own.get("data_dir")
     if split in (None, "training"):
-        known = datasets.describe(source, data_dir=folder)
-        own_split = own.get("test" if split is None else "train")
-        split = own_split or (known.test if split is None else known.train)
+        part = "test" if split is None else "train"
+        split = own.get(part) or getattr(datasets.describe(source, data_dir=folder), part)
     *image_size, channels = described.input_shape
     images, name_of = load_named(
         source,

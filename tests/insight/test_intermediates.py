@@ -34,13 +34,13 @@ def without_values(name):
 def traces(monkeypatch):
     """The shapes of images for which a model was traced to compute its values."""
     seen = []
-    run = intermediates.run_observed
+    run = intermediates.run_collecting
 
-    def counted(structure, arrays, images, observe):
+    def counted(structure, arrays, images):
         seen.append(images.shape)
-        return run(structure, arrays, images, observe)
+        return run(structure, arrays, images)
 
-    monkeypatch.setattr(intermediates, "run_observed", counted)
+    monkeypatch.setattr(intermediates, "run_collecting", counted)
     return seen
 
 
