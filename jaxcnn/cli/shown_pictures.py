@@ -13,10 +13,8 @@ from jaxcnn.insight.layers_shown import first_kernel, layers_to_show
 from jaxcnn.insight.observed_model import ObservedModel
 from jaxcnn.insight.plots import Drawing
 from jaxcnn.insight.progress import track
+from jaxcnn.recipes.run_pictures import draw_mistakes, draw_neighbors
 from jaxcnn.training.history_file import read_history
-
-# Training images among which the nearest ones are searched.
-_MOST_SEARCHED = 5_000
 
 
 def _kernels(request: Request) -> Drawing:
@@ -114,23 +112,14 @@ def _embedding(request: Request) -> Drawing:
 
 def _neighbors(request: Request) -> Drawing:
     known = request.load("training").data
-    images, labels = known.images[:_MOST_SEARCHED], known.labels[:_MOST_SEARCHED]
-    embed = functools.partial(insight.embed, request.model, layer=request.layer)
-    found = insight.nearest_images(embed(images), embed(request.images), count=6)
-    return plots.nearest_neighbors(
-        request.images, request.probabilities, images, labels, found, known.class_names
+    return draw_neighbors(
+        request.model, request.images, request.probabilities, known, layer=request.layer
     )
 
 
 def _mistakes(request: Request) -> Drawing:
     images, errors = request.errors()
-    worst = errors.mistakes[: request.count or 16]
-    maps = None
-    if worst:
-        predicted = np.array([mistake.predicted for mistake in worst])
-        rows = [mistake.row for mistake in worst]
-        maps = np.asarray(insight.grad_cam(request.model, images[rows], predicted))
-    return plots.worst_mistakes(images, errors, most=request.count or 16, maps=maps)
+    return draw_mistakes(request.model, images, errors, most=request.count or 16)
 
 
 def _confusion(request: Request) -> Drawing:

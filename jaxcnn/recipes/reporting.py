@@ -19,7 +19,6 @@ from jaxcnn.insight import (
     diagram,
     embed,
     grad_cam,
-    nearest_images,
     plots,
     project,
     subject_size,
@@ -31,6 +30,7 @@ from jaxcnn.insight.progress import track
 from jaxcnn.insight.tables import Column, Line, Table
 from jaxcnn.recipes.reading import read
 from jaxcnn.recipes.run_images import NamedImages, load_images
+from jaxcnn.recipes.run_pictures import draw_mistakes, draw_neighbors
 from jaxcnn.runtime import device_name
 from jaxcnn.training import run_folder
 from jaxcnn.training.history_file import read_history
@@ -38,7 +38,7 @@ from jaxcnn.training.model_file import write_whole
 
 REPORT = "report.html"
 # Rows of a summary above which its blocks are folded, and images of which features are shown.
-_MOST_ROWS, _MOST_EMBEDDED, _MOST_SEARCHED = 70, 1_000, 5_000
+_MOST_ROWS, _MOST_EMBEDDED = 70, 1_000
 
 
 def report(
@@ -208,14 +208,11 @@ def _classes(run: _Run) -> list[Part]:
 
 
 def _mistakes(run: _Run) -> list[Part]:
-    worst = run.errors.mistakes[:16]
-    if not worst:
+    if not run.errors.mistakes:
         return ["There are none."]
-    images = run.test.data.images[[mistake.row for mistake in worst]]
-    maps = grad_cam(run.model, images, np.array([mistake.predicted for mistake in worst]))
     return [
         "The heat shows what spoke for the class that was predicted (Grad-CAM).",
-        plots.worst_mistakes(run.test.data.images, run.errors, maps=np.asarray(maps)),
+        draw_mistakes(run.model, run.test.data.images, run.errors),
     ]
 
 
@@ -254,16 +251,8 @@ def _explained(run: _Run) -> list[Part]:
 
 
 def _neighbors(run: _Run) -> list[Part]:
-    images, labels = run.training.data.images, run.training.data.labels
-    check_class_per_image(labels, "this part")
-    images, labels = images[:_MOST_SEARCHED], labels[:_MOST_SEARCHED]
-    queries = run.test.data.images[run.chosen]
-    found = nearest_images(embed(run.model, images), embed(run.model, queries), count=6)
-    return [
-        plots.nearest_neighbors(
-            queries, run.probabilities[run.chosen], images, labels, found, run.names
-        )
-    ]
+    queries, probabilities = run.test.data.images[run.chosen], run.probabilities[run.chosen]
+    return [draw_neighbors(run.model, queries, probabilities, run.training.data)]
 
 
 def _embedding(run: _Run) -> list[Part]:
