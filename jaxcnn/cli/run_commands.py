@@ -100,10 +100,9 @@ def evaluate(
     """
     from jaxcnn import training
     from jaxcnn.cli.mistakes import write_mistakes
-    from jaxcnn.cli.run_table import LOSSES_OF_LABELS
     from jaxcnn.cli.trained_models import load_trained
     from jaxcnn.recipes.run_images import load_images
-    from jaxcnn.training.named_losses import loss_from_json
+    from jaxcnn.training.named_losses import loss_from_json, loss_of_labels
 
     described, trained = load_trained(run, model, weights)
     if weights is not None:  # none of the images was for their training
@@ -118,12 +117,12 @@ def evaluate(
         cache_dir=cache_dir,
     )
     test_set = images.data
-    loss = loss_from_json(described.loss or {"name": LOSSES_OF_LABELS[test_set.kind]})
+    loss = loss_from_json(described.loss or {"name": loss_of_labels(test_set)})
     result = training.evaluate(trained, test_set, loss=loss, metrics=described.measures)
     rows = {"data": f"{images.source} ({images.split}, {result.examples:,} images)"}
     rows["loss"] = f"{result.loss:.4f}"
     if described.loss is None:
-        rows["loss"] += f"  ({LOSSES_OF_LABELS[test_set.kind]}; the run names no loss)"
+        rows["loss"] += f"  ({loss_of_labels(test_set)}; the run names no loss)"
     if not math.isnan(result.accuracy):
         rows["accuracy"] = f"{result.accuracy:.2%}"
     rows |= {name: format_value(value) for name, value in result.metrics.items()}

@@ -12,14 +12,6 @@ from jaxcnn.training import run_folder
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.history_file import read_history
 
-# For runs whose loss is a function of their own.
-LOSSES_OF_LABELS = {
-    "class": "cross_entropy",
-    "positions": "cross_entropy",
-    "several": "binary_cross_entropy",
-    "numbers": "squared_error",
-}
-
 
 def answer(row: np.ndarray, names: tuple[str, ...], *, shows_all: bool, top: int = 1) -> str:
     """Return the prediction for one picture as text.

@@ -21,6 +21,9 @@ from jaxcnn.data.description import (
 from jaxcnn.data.loading import (
     load,
 )
+from jaxcnn.data.object_boxes import (
+    box_labels,
+)
 from jaxcnn.data.preparation import (
     available,
     prepare,
@@ -39,6 +42,7 @@ __all__ = [
     "available",
     "balanced_order",
     "batches",
+    "box_labels",
     "class_weights",
     "describe",
     "k_fold",

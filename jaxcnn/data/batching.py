@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.object_boxes import BOX, to_rows
 from jaxcnn.data.sampling import balanced_order
 
 
@@ -22,7 +23,8 @@ class Batch(NamedTuple):
       image: ``(batch, H, W, C)``, uint8 or floating point.
       label: ``(batch,)`` int32 class numbers; or another kind of labels of
         :class:`jaxcnn.data.Dataset`: ``(batch, *spatial)`` int32, ``(batch, classes)``
-        bool, ``(batch, …)`` float32.
+        bool, ``(batch, …)`` float32; boxes are ``(batch, M, 6)`` float32: x1, y1, x2, y2, class
+        and crowd, of class -1 in rows that only fill up.
       mask: ``(batch,)`` bool; False marks rows that only fill up the last batch.
     """
 
@@ -105,6 +107,8 @@ def batches(
 
 def _labels(data: Dataset, rows: np.ndarray) -> np.ndarray:
     labels = data.labels[rows]
+    if labels.dtype == BOX:
+        return to_rows(labels)
     return labels.astype(np.int32) if labels.dtype == np.uint8 else labels
 
 

@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from jaxcnn import arguments, shapes
 from jaxcnn.data.array_blocks import blocks
 from jaxcnn.data.images import Images, check_images
-from jaxcnn.data.labels import LabelKind, check_labels, label_kind
+from jaxcnn.data.labels import TASKS, LabelKind, LabelTask, check_labels, label_kind
 from jaxcnn.data.resizing import SQUASH, Resizing
 from jaxcnn.other_names import Explained
 
@@ -35,7 +35,7 @@ class Dataset(Explained):
     >>> len(data), data.image_shape, data.class_names
     (6, (28, 28, 1), ('0', '1', '2'))
 
-    Labels are of one of four kinds, distinguished by dtype and rank alone:
+    Labels are of one of five kinds, distinguished by dtype and rank alone:
 
     - ``"class"``: integers ``(N,)`` from 0, stored as int32, or class names. One class per image.
     - ``"positions"``: integers ``(N, *spatial)``, with the axes of the images without their
@@ -44,8 +44,10 @@ class Dataset(Explained):
     - ``"several"``: bool ``(N, classes)``. True for each class that an image has; any number.
     - ``"numbers"``: floating point ``(N, …)``, stored as float32. The targets of a regression, or
       shares of the classes. One number per image is ``(N, 1)``.
+    - ``"boxes"``: boxes ``(N, M)`` of :func:`jaxcnn.data.box_labels`. The objects of an image, as
+      in detection.
 
-    Augmentations that move pixels move labels at positions too; other labels stay as they are.
+    Augmentations that move pixels move labels at positions and boxes too; other labels stay.
 
     Attributes:
       images: ``(N, H, W, C)``, or ``(N, T, C)`` for sequences, or ``(N, T, H, W, C)`` for video:
@@ -100,8 +102,13 @@ class Dataset(Explained):
 
     @property
     def kind(self) -> LabelKind:
-        """The kind of labels: ``"class"``, ``"positions"``, ``"several"`` or ``"numbers"``."""
+        """The kind of labels: one of the five words above."""
         return label_kind(self.labels)
+
+    @property
+    def task(self) -> LabelTask:
+        """What a network learns from the labels: classify, segment, regress or detect."""
+        return TASKS[self.kind]
 
     def fingerprint(self) -> str:
         """Return a short hash of the contents that is stable across processes.
@@ -116,7 +123,7 @@ class Dataset(Explained):
         apart = max(-(-self.images.nbytes // _FINGERPRINT_BYTES), 1)
         for array in (self.labels, self.images[::apart]):
             for _, block in blocks(array):
-                digest.update(np.ascontiguousarray(block).data)
+                digest.update(np.ascontiguousarray(block).view(np.uint8).data)
         return f"{len(self):,} images {self.image_shape} {digest.hexdigest()[:16]}"
 
     def __getitem__(self, rows: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The four kinds of labels, distinguished by dtype and rank alone."""
+"""The five kinds of labels, distinguished by dtype and rank alone."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
@@ -8,8 +8,19 @@ import numpy as np
 from jaxcnn import arguments, shapes
 from jaxcnn.augment.positions import VOID
 from jaxcnn.data.array_blocks import blocks
+from jaxcnn.data.object_boxes import BOX, check_boxes
 
-LabelKind: TypeAlias = Literal["class", "positions", "several", "numbers"]
+LabelKind: TypeAlias = Literal["class", "positions", "several", "numbers", "boxes"]
+LabelTask: TypeAlias = Literal["classify", "segment", "regress", "detect"]
+
+# What a network learns from each kind of labels.
+TASKS: dict[LabelKind, LabelTask] = {
+    "class": "classify",
+    "several": "classify",
+    "positions": "segment",
+    "numbers": "regress",
+    "boxes": "detect",
+}
 
 # Without names each number up to the largest label is a class; a larger one is an id or a date.
 _MOST_NUMBERS = 1_000_000
@@ -17,7 +28,7 @@ _MOST_NUMBERS = 1_000_000
 _RULE = (
     "labels must be integers or names (N,), a class per image; integers (N, *spatial), "
     "a class at each position; bool (N, classes), several classes per image; or floating point "
-    "(N, …), numbers or shares of the classes"
+    "(N, …), numbers or shares of the classes; boxes are those of cnn.data.box_labels"
 )
 
 
@@ -30,6 +41,8 @@ def label_kind(labels: np.ndarray) -> LabelKind:
     Args:
       labels: As :func:`check_labels` returns them.
     """
+    if labels.dtype == BOX:
+        return "boxes"
     if labels.dtype.kind in "bf":
         return "several" if labels.dtype.kind == "b" else "numbers"
     return "class" if labels.ndim == 1 else "positions"
@@ -41,7 +54,7 @@ def check_labels(
     """Return labels in the dtype in which they are stored, and the class names.
 
     Args:
-      labels: Labels of one of the four kinds.
+      labels: Labels of one of the five kinds.
       image_shapes: ``(N, *spatial, channels)``, N at least 1.
       class_names: The class names, or an empty sequence to derive them from the labels.
 
@@ -55,6 +68,8 @@ def check_labels(
             "labels must have one row per image, (N,) or (N, …). "
             f"Received: labels {labels.shape} for images {image_shapes}"
         )
+    if labels.dtype == BOX:
+        return check_boxes(labels, image_shapes, tuple(map(str, class_names)))
     # A column of one class per image, as Keras and MedMNIST store it.
     if labels.shape[1:] == (1,) != image_shapes[1:-1] and labels.dtype.kind not in "bf":
         labels = labels[:, 0]

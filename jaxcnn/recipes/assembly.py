@@ -14,12 +14,20 @@ from jaxcnn import data as datasets
 from jaxcnn import models
 from jaxcnn.data import Dataset, Description
 from jaxcnn.data.decoding.framing import Framing
-from jaxcnn.data.labels import check_class_per_image
+from jaxcnn.data.labels import LabelTask
 from jaxcnn.layers import Layer
 from jaxcnn.models.registry import find_input_shape, options_for
 from jaxcnn.recipes.first_weights import FirstWeights
 from jaxcnn.recipes.schema import DataOptions, Recipe
 from jaxcnn.training.task import Task
+
+# The metrics of a recipe that names none.
+_METRICS: dict[LabelTask, tuple[str, ...]] = {
+    "classify": (),
+    "segment": ("mean_iou",),
+    "detect": ("mean_average_precision",),
+    "regress": (),
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,9 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
     known = datasets.describe(recipe.data.source, data_dir=recipe.data.data_dir)
     first = FirstWeights() if resumes else FirstWeights.of(recipe.model)
     recipe = _decide(recipe, known, first)
-    training = recipe.training
     stored, train, test = _load(recipe.data, known, _channels(recipe.model.options))
+    recipe = _decide_task(recipe, train)
+    training = recipe.training
     options = options_for(recipe.model.name, recipe.model.options, len(train.class_names))
     network = first.network(recipe.model.name, options)
     model = network.build(train.image_shape, rngs=nnx.Rngs(training.seed))
@@ -131,6 +140,20 @@ def _decide(recipe: Recipe, known: Description, first: FirstWeights) -> Recipe:
     return dataclasses.replace(recipe, model=model, data=data)
 
 
+def _decide_task(recipe: Recipe, data: Dataset) -> Recipe:
+    """Return the recipe with the task, the loss and the metrics that the labels decide."""
+    if recipe.task not in ("auto", data.task):
+        raise ValueError(
+            f"task must be that of the labels, {data.task!r} for labels of kind {data.kind!r}. "
+            f"Received: task={recipe.task!r}"
+        )
+    training = recipe.training
+    if training.metrics is None:
+        training = dataclasses.replace(training, metrics=_METRICS[data.task])
+    loss = recipe.loss.of(data)
+    return dataclasses.replace(recipe, task=data.task, loss=loss, training=training)
+
+
 def _channels(options: Mapping[str, Any]) -> int | None:
     """Return the channels of the images that a model normalizes; ``None`` if it takes any."""
     mean, _ = options.get("normalize") or ((), ())
@@ -162,7 +185,6 @@ def _load(
     )
     # Framing is measured on images as they are stored; pictures of several sizes are stored at one.
     stored = load(split=given.train, image_size=size if known.image_shape is None else None)
-    check_class_per_image(stored.labels, "jaxcnn train")
     test = load(split=given.test, image_size=size)
     resized = stored if known.image_shape is None else stored.resize(size, **resizing)
     return stored, resized, datasets.match_classes(test, stored.class_names)

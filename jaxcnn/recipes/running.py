@@ -1,12 +1,14 @@
 """Training a recipe in a folder, and resuming such a training."""
 
 import functools
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flax import nnx
 
 from jaxcnn import arguments, training
@@ -219,14 +221,29 @@ def _run(
         loss=loss_to_json(task.loss),
         measures=name_metrics(task.metrics),
         epoch=result.epoch,
+        task=recipe.task,
     )
     run_folder.finish_run(folder, run, result.model)
     say("Drawing plots")
     _draw_plots(folder / run_folder.PLOTS, result, test)
-    correct = f"{evaluation.accuracy:.2%} of {evaluation.examples:,} test images correct"
-    say(f"\n{correct}, {seconds:.0f} s")
+    say(f"\n{_result(evaluation)}, {seconds:.0f} s")
     say(f"The run is in {folder}")
     return TrainedRun(folder, recipe, result.model, result.history, evaluation)
+
+
+def _result(evaluation: Evaluation) -> str:
+    """Return the result for the test images in a line."""
+    images = f"{evaluation.examples:,} test images"
+    if evaluation.metrics:
+        found = (
+            f"{name} {value:.4f}"
+            for name, value in evaluation.metrics.items()
+            if np.ndim(value) == 0
+        )
+        images = f"{', '.join(found)} of {images}"
+    if not math.isnan(evaluation.accuracy):
+        return f"{evaluation.accuracy:.2%} of {images} correct"
+    return f"loss {evaluation.loss:.4f} of {images}"
 
 
 def _say(text: object) -> None:

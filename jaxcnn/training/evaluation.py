@@ -18,11 +18,10 @@ from jaxcnn.data.images import Images, check_images
 from jaxcnn.modules.parameter_tree import params_of, statistics_of
 from jaxcnn.other_names import explained
 from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step
-from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
 from jaxcnn.training.model_structure import Structure
-from jaxcnn.training.named_losses import resolve_loss
+from jaxcnn.training.named_losses import loss_of_labels, resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
 from jaxcnn.training.out_of_memory import advise_on_memory
 from jaxcnn.training.output_activation import (
@@ -33,6 +32,8 @@ from jaxcnn.training.output_activation import (
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.state import TrainState, inference_state
 
+# Columns of a detector's outputs before those of the classes.
+BOX_COLUMNS = 8
 # Number of steps that the host prepares ahead of the device: enough to keep it busy, few enough
 # that batches in flight need little memory and that progress is shown in time.
 STEPS_AHEAD = 2
@@ -61,7 +62,7 @@ def evaluate(
     data: Dataset | tuple[Images, np.ndarray],
     *,
     batch_size: int = 256,
-    loss: Loss | str = cross_entropy,
+    loss: Loss | str | None = None,
     metrics: GivenMetrics | None = None,
     placement: Placement = ONE_DEVICE,
 ) -> Evaluation:
@@ -73,7 +74,7 @@ def evaluate(
       batch_size: Images per step, at least 1; the result does not depend on it. Fewer images are
         filled up as by :func:`predict`.
       loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
-        of a loss of :mod:`jaxcnn.training`.
+        of a loss of :mod:`jaxcnn.training`. ``None`` means that of the labels, as for :func:`fit`.
       metrics: Further metrics, as for :func:`fit`.
       placement: The devices on which batches and the model's arrays live.
 
@@ -83,7 +84,8 @@ def evaluate(
     """
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     data = as_dataset("data", data)
-    resolved, loss = resolve_metrics(metrics), resolve_loss(loss)
+    resolved = resolve_metrics(metrics)
+    loss = resolve_loss(loss_of_labels(data) if loss is None else loss)
     step = make_eval_step(model, loss=loss, metrics=resolved)
     if warning := describe_double_activation(loss, check_fits(model, data)):
         warnings.warn(warning, stacklevel=3)  # at the call of evaluate
@@ -195,6 +197,12 @@ def check_fits(model: nnx.Module, data: Dataset) -> str | None:
         needed = f"({axes}) with at least {classes} classes, as the data has"
         if fits and data.kind == "positions" and classes <= VOID < shape[-1]:
             fits, needed = False, f"{needed}, and at most {VOID}, which is void"
+    elif data.kind == "boxes":
+        fits = len(shape) == 3 and shape[-1] == BOX_COLUMNS + classes
+        needed = (
+            f"(batch, locations, {BOX_COLUMNS + classes}), as detectors do for {classes} classes, "
+            "such as models.create('fcos')"
+        )
     else:
         fits, axes = shape[1:] == labels.shape[1:], ", ".join(map(str, labels.shape[1:]))
         needed = f"(batch, {axes}), as labels {labels.dtype} {labels.shape} are"
@@ -248,12 +256,15 @@ def evaluate_state(
     placement: Placement,
 ) -> Evaluation:
     """Return the result of :func:`evaluate` for a state, by a step that was made for `metrics`."""
-    sums = Sums()
+    sums, gathered = Sums(), []
     for batch in placement.batches(data, batch_size):
-        sums.add(step(state, batch))
+        whole, measured = step(state, batch)
+        gathered.append({name: measured.pop(name) for name in metrics if metrics[name].gathers})
+        sums.add((whole, measured))
     for _ in sums.rest():
         pass
     total, measured = sums.total
+    measured |= jax.tree.map(lambda *parts: np.concatenate(parts), *jax.device_get(gathered))
     losses, correct, examples = total.loss_sum, total.correct, total.examples
     results = {name: metric.result(measured[name]) for name, metric in metrics.items()}
     return Evaluation(float(losses / examples), float(correct / examples), int(examples), results)

@@ -26,9 +26,8 @@ from jaxcnn.training.events import Callback, EpochEnded, Event
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.interruption import Interruption
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
-from jaxcnn.training.named_losses import loss_to_json, resolve_loss
+from jaxcnn.training.named_losses import loss_of_labels, loss_to_json, resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, name_metrics, resolve_metrics
 from jaxcnn.training.options import TrainingOptions, show_options
 from jaxcnn.training.out_of_memory import advise_on_memory
@@ -71,7 +70,7 @@ def fit(
     optimizer: optax.GradientTransformation | str | None = None,
     learning_rate: float | optax.Schedule | None = None,
     freeze: Sequence[str] = (),
-    loss: Loss | str = cross_entropy,
+    loss: Loss | str | None = None,
     augment: GivenAugment | None = None,
     mix: Mix | None = None,
     metrics: GivenMetrics | None = None,
@@ -105,6 +104,9 @@ def fit(
       loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
         of a loss of :mod:`jaxcnn.training`, such as ``"focal"``; with `mix`,
         in training, it receives shares of the classes ``(batch, classes)`` instead of labels.
+        ``None`` means that of the labels: ``"cross_entropy"`` for a class per image or position and
+        for shares of the classes, ``"binary_cross_entropy"`` for several classes,
+        ``"squared_error"`` for numbers and ``"detection"`` for boxes.
       augment: Maps a key and float images to changed images of the same shape, inside the step,
         such as :func:`jaxcnn.augment.random_shift`, or the name of an augmentation policy, such
         as ``"cifar"``; :func:`jaxcnn.augment.names` lists them. Those of a list are applied in
@@ -148,7 +150,7 @@ def fit(
         optimizer=optimizer,
         learning_rate=learning_rate,
         freeze=freeze,
-        loss=resolve_loss(loss),
+        loss=resolve_loss(loss_of_labels(data) if loss is None else loss),
         augment=augment,
         mix=mix,
         metrics=resolve_metrics(metrics),
@@ -224,6 +226,7 @@ def _describe(task: Task, result: FitResult) -> Run:
         loss=loss_to_json(task.loss),
         measures=name_metrics(task.metrics),
         epoch=result.epoch,
+        task=task.data.task,
     )
 
 

@@ -17,8 +17,8 @@ from jaxcnn.data.batching import Batch, steps_per_epoch
 from jaxcnn.data.dataset import Dataset, as_dataset
 from jaxcnn.data.images import Images
 from jaxcnn.other_names import explained
-from jaxcnn.training.losses import cross_entropy
 from jaxcnn.training.measurement import Loss
+from jaxcnn.training.named_losses import loss_of_labels
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.training_step import make_training
@@ -55,7 +55,7 @@ def find_learning_rate(
     data: Dataset | tuple[Images, np.ndarray],
     *,
     optimizer: str | MakeOptimizer = "sgd",
-    loss: Loss | str = cross_entropy,
+    loss: Loss | str | None = None,
     lowest: float = 1e-6,
     highest: float = 10.0,
     steps: int = 100,
@@ -93,7 +93,7 @@ def find_learning_rate(
       optimizer: A name that :func:`~jaxcnn.training.make_optimizer` knows, or a function of
         ``learning_rate=``, a schedule, that returns an Optax transformation, such as
         ``optax.adam`` or ``functools.partial(make_optimizer, "sgd", momentum=0.95)``.
-      loss: As for :func:`~jaxcnn.training.make_training`; at least 0.
+      loss: As for :func:`~jaxcnn.fit`; at least 0.
       lowest: The first rate, above 0.
       highest: The last rate, at least 100 times `lowest`.
       steps: Number of rates, from 20 to 1,000,000.
@@ -118,7 +118,7 @@ def find_learning_rate(
     init, step = make_training(
         model,
         transformation,
-        loss=loss,
+        loss=loss_of_labels(data) if loss is None else loss,
         augment=augment,
         steps_per_epoch=steps_per_epoch(data, batch_size),
         on_nan="ignore",

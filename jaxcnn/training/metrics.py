@@ -46,10 +46,14 @@ class Metric(NamedTuple):
         exact above 2²⁴.
       result: Maps the sums over all batches, NumPy arrays of int64 and float64 in the same tree,
         to a number or an array.
+      gathers: Whether the arrays of the batches are put after one another, along their first axis,
+        in place of being added; for a metric that needs every example, and leaves out itself
+        those that the mask leaves out.
     """
 
     measure: Measure
     result: Callable[[Any], Any]
+    gathers: bool = False
 
 
 def accuracy(*, multi_label: bool = False) -> Metric:

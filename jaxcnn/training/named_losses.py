@@ -9,6 +9,8 @@ import jax
 import numpy as np
 
 from jaxcnn import arguments
+from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.labels import LabelKind
 from jaxcnn.training import losses
 
 LOSSES: dict[str, Callable[..., jax.Array]] = {
@@ -18,6 +20,13 @@ LOSSES: dict[str, Callable[..., jax.Array]] = {
     "focal": losses.focal,
     "huber": losses.huber,
     "squared_error": losses.squared_error,
+}
+# What a training without a named loss minimizes, by the kind of its labels.
+LOSSES_OF_LABELS: dict[LabelKind, str] = {
+    "class": "cross_entropy",
+    "positions": "cross_entropy",
+    "several": "binary_cross_entropy",
+    "numbers": "squared_error",
 }
 # Other libraries' names in lower case, without "_", "-" and "loss".
 _ELSEWHERE = {
@@ -35,6 +44,24 @@ _ELSEWHERE = {
     "smoothl1": "huber",
     "categoricalfocalcrossentropy": "focal",
 }
+
+
+def loss_of_labels(data: Dataset) -> str:
+    """Return the name of the loss for the labels of a set, where none is given.
+
+    It is the cross-entropy of one class per image, at each position, or in shares that sum to 1;
+    the binary cross-entropy of several classes; the squared error of other numbers; and the loss
+    of a detector of boxes.
+
+    >>> loss_of_labels(Dataset(np.zeros((2, 8, 8, 1), np.uint8), np.array([[3.5], [9.0]])))
+    'squared_error'
+    """
+    if data.kind == "numbers":
+        several = data.labels.ndim > 1 and data.labels.shape[-1] > 1
+        shares = several and (data.labels >= 0).all()
+        if shares and np.allclose(data.labels.sum(axis=-1), 1, atol=0.01):
+            return "cross_entropy"
+    return LOSSES_OF_LABELS[data.kind]
 
 
 def resolve_loss(loss: Any) -> Callable[..., jax.Array]:

@@ -33,7 +33,13 @@ _OF_LOSSES = {
     losses.huber: "none",
 }
 # For losses of the user's own, by the kind of the labels (jaxcnn.data.labels).
-_OF_LABELS = {"class": "softmax", "positions": "softmax", "several": "sigmoid", "numbers": "none"}
+_OF_LABELS = {
+    "class": "softmax",
+    "positions": "softmax",
+    "several": "sigmoid",
+    "numbers": "none",
+    "boxes": "boxes",
+}
 # By the identity of a living module: one that is a dataclass has no hash.
 _TRAINED: dict[int, str] = {}
 # Operations that change neither the values of a softmax nor their order.

@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxcnn import arguments, shapes
 from jaxcnn.data.decoding.framing import Framing
+from jaxcnn.data.labels import TASKS
 from jaxcnn.training.output_activation import ACTIVATIONS
 
 # Values of one example, and a number among a model's options: nothing that was trained has more,
@@ -33,6 +34,7 @@ class Run:
       loss: Name and options of the loss; ``None`` for a function of the user's own.
       measures: Names of the further metrics that this library knows, by those of the run.
       epoch: Number of the epoch whose weights were kept; ``None`` in older runs.
+      task: What the network learned, as :attr:`jaxcnn.Dataset.task`.
     """
 
     model: str | None
@@ -46,6 +48,7 @@ class Run:
     loss: dict[str, Any] | None = None
     measures: dict[str, str] = field(default_factory=dict)
     epoch: int | None = None
+    task: str = "classify"
 
 
 def run_from_json(values: Mapping[str, Any], path: Path) -> Run:
@@ -161,4 +164,5 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "loss": _optional(_loss),
     "measures": _texts,
     "epoch": _optional(lambda value: arguments.check_integer("epoch", value, minimum=1)),
+    "task": lambda value: arguments.check_choice("task", value, TASKS.values()),
 }

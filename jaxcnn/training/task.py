@@ -227,8 +227,8 @@ def _check_default_loss(loss: Callable[..., jax.Array], data: Dataset) -> None:
         and not np.allclose(data.labels.sum(axis=-1), 1, atol=0.01)
     ):
         raise ValueError(
-            "loss is the cross-entropy by default, of shares of classes that sum to 1; for numbers "
-            "to predict use squared_error or huber. "
+            "the cross-entropy is of shares of classes that sum to 1; for numbers to predict use "
+            "squared_error or huber. "
             f"Received: labels {data.labels.dtype} {data.labels.shape}"
         )
 

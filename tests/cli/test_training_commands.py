@@ -155,9 +155,9 @@ def test_recipes_are_listed_and_printed(tmp_path):
     # Every option stands under a sentence that says what it is, those that are not set too.
     found = dict.fromkeys(re.findall(r"^# .*\n(?:# )?(\w+) =", text, re.MULTILINE))
     recipe = read("pictures")
-    tables = [getattr(recipe, field.name) for field in dataclasses.fields(recipe)[1:]]
+    tables = [getattr(recipe, field.name) for field in dataclasses.fields(recipe)[2:]]
     options = {field.name for table in tables for field in dataclasses.fields(table)}
-    assert options | {"version"} == found.keys()
+    assert options | {"version", "task"} == found.keys()
 
 
 @pytest.mark.long

@@ -1,11 +1,11 @@
-"""The four kinds of labels of a data set, and the errors of others."""
+"""The five kinds of labels of a data set, and the errors of others."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxcnn.data import Dataset
+from jaxcnn.data import Dataset, batches, box_labels
 from jaxcnn.data.array_blocks import blocks
 
 
@@ -188,7 +188,8 @@ def test_labels_are_looked_through_in_blocks(monkeypatch):
 RULE = (
     r"labels must be integers or names \(N,\), a class per image; integers "
     r"\(N, \*spatial\), a class at each position; bool \(N, classes\), several classes per image; "
-    r"or floating point \(N, …\), numbers or shares of the classes. Received: "
+    r"or floating point \(N, …\), numbers or shares of the classes; boxes are those of "
+    r"cnn\.data\.box_labels\. Received: "
 )
 ERRORS = [
     (TWO[:1], (), ValueError,
@@ -244,3 +245,53 @@ ERRORS = [
 def test_errors(labels, class_names, kind, message):
     with pytest.raises(kind, match=message):
         Dataset(GRAY, labels, class_names)
+
+
+# Boxes.
+
+
+def test_boxes_of_images_are_filled_up_and_become_rows_of_a_batch():
+    labels = box_labels([[[1, 2, 5, 8], [0, 0, 4, 4]], []], [[2, 0], []], crowd=[[False, True], []])
+    data = Dataset(np.zeros((2, 8, 6, 3), np.uint8), labels)
+    assert (data.kind, data.task, data.class_names) == ("boxes", "detect", ("0", "1", "2"))
+    assert labels["label"].tolist() == [[2, 0], [-1, -1]]
+    (batch,) = batches(data, 2)
+    assert batch.label.dtype == np.float32
+    assert batch.label[0].tolist() == [[1, 2, 5, 8, 2, 0], [0, 0, 4, 4, 0, 1]]
+    assert batch.label[1, :, 4].tolist() == [-1, -1]
+    assert data[1:].labels["label"].tolist() == [[-1, -1]]
+    assert data[1:].fingerprint() != data[:1].fingerprint()
+
+
+def test_corners_are_rounded_into_the_image():
+    labels = box_labels([[[-0.4, 0, 6.3, 8]]], [[0]])
+    data = Dataset(np.zeros((1, 8, 6, 3), np.uint8), labels)
+    assert data.labels["corners"][0, 0].tolist() == [0, 0, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ("corners", "match"),
+    [
+        ([0, 0, 8, 8], r"lie within its image, of width 6 and height 8. Received: \[0.0, 0.0, 8.0"),
+        ([float("nan"), 0, 2, 2], "lie within its image"),
+        ([2, 2, 2, 4], "have x1 < x2 and y1 < y2"),
+        ([4, 2, 2, 4], "have x1 < x2 and y1 < y2"),
+    ],
+)
+def test_a_box_that_no_image_has(corners, match):
+    with pytest.raises(ValueError, match=match):
+        Dataset(np.zeros((1, 8, 6, 3), np.uint8), box_labels([[corners]], [[0]]))
+
+
+def test_boxes_that_do_not_go_with_their_labels():
+    with pytest.raises(ValueError, match=r"one value per box of each image. Received: \[1\] boxes"):
+        box_labels([[[0, 0, 2, 2]]], [[0, 1]])
+    with pytest.raises(ValueError, match=r"labels must be class numbers from 0\. Received: -1"):
+        box_labels([[[0, 0, 2, 2]]], [[-1]])
+    with pytest.raises(ValueError, match="most must be at least the boxes of an image, 2"):
+        box_labels([[[0, 0, 2, 2]] * 2], [[0, 0]], most=1)
+    with pytest.raises(ValueError, match=r"corners must be \(n, 4\).*Received: shape \(1, 3\)"):
+        box_labels([[[0, 0, 2]]], [[0]])
+    boxes = box_labels([[[0, 0, 2, 2]]], [[3]])
+    with pytest.raises(ValueError, match=r"there are 2 classes\. Received: 3"):
+        Dataset(np.zeros((1, 8, 8, 3), np.uint8), boxes, ("a", "b"))

@@ -116,9 +116,9 @@ ERRORS = [
     ("[data]\nalpha = 0.2", "line 2: data.alpha is the strength of a mix; give one, such as mix ="),
     ("[data]\nmix = 'mixup'\nalpha = -1", "line 3: data.alpha must be at least 0"),
     ("[data]\nimage_size = [0, 8]", "line 2: data.image_size must be at least 1. Received: image"),
-    ("[loss]\ngamma = 2", "line 2: loss.gamma is no option of cross_entropy"),
+    ("[loss]\ngamma = 2", "line 2: loss.gamma is no option of a loss that the labels decide"),
     ("[loss]\nname = 'focal'\nbalance = true", "line 3: loss.balance is no option of focal"),
-    ("[loss]\nname = 'dice'", "line 2: there is no loss.name 'dice'. Known: cross_entropy, focal."),
+    ("[loss]\nname = 'dise'", "line 2: loss.name: there is no loss 'dise'. Did you mean 'dice'"),
     (
         "[loss]\nbalance = true\nclass_weights = [1, 2]",
         "line 2: loss.balance makes class_weights of its own; give one of the two",

@@ -21,6 +21,7 @@ from jaxcnn.training import (
     mean_iou,
     squared_error,
 )
+from jaxcnn.training.named_losses import loss_of_labels
 
 
 def fit(model, data, **options):
@@ -273,15 +274,25 @@ def test_mixing_and_balancing_need_one_class_per_image(labels, options, what):
 
 def test_a_loss_for_other_labels_says_which_to_take():
     with pytest.raises(TypeError, match="for several classes per example use binary_cross_entropy"):
-        cnn.evaluate(FLAT, cnn.Dataset(IMAGES, SEVERAL))
+        cnn.evaluate(FLAT, cnn.Dataset(IMAGES, SEVERAL), loss="cross_entropy")
     one = build(cnn.flatten(), cnn.dense(1))
     with pytest.raises(ValueError, match="for numbers to predict use squared_error or huber"):
-        cnn.evaluate(one, cnn.Dataset(IMAGES, NUMBERS[:, :1]))
+        cnn.evaluate(one, cnn.Dataset(IMAGES, NUMBERS[:, :1]), loss="cross_entropy")
 
 
 def test_numbers_are_not_taken_for_shares():
+    model = build(cnn.flatten(), cnn.dense(2))
     with pytest.raises(ValueError, match="shares of classes that sum to 1; for numbers to predict"):
-        cnn.fit(build(cnn.flatten(), cnn.dense(2)), cnn.Dataset(IMAGES, NUMBERS), batch_size=1)
+        cnn.fit(model, cnn.Dataset(IMAGES, NUMBERS), loss="cross_entropy", batch_size=1)
+
+
+def test_without_a_loss_the_labels_decide():
+    for labels, model in ((SEVERAL, FLAT), (NUMBERS, build(cnn.flatten(), cnn.dense(2)))):
+        data = cnn.Dataset(IMAGES, labels)
+        name = "binary_cross_entropy" if labels is SEVERAL else "squared_error"
+        assert cnn.evaluate(model, data).loss == cnn.evaluate(model, data, loss=name).loss
+    shares = cnn.Dataset(IMAGES, np.full((len(IMAGES), 2), 0.5))
+    assert loss_of_labels(shares) == "cross_entropy"
 
 
 # Predictions.
