@@ -10,6 +10,7 @@ import numpy as np
 from jaxcnn import arguments, shapes
 from jaxcnn.data.decoding.pictures import UnreadablePicture, picture_shape
 from jaxcnn.data.decoding.undecoded import Undecoded
+from jaxcnn.data.labels import LabelTask
 from jaxcnn.data.sources.switch import find_source
 from jaxcnn.data.splits import Divided, members
 
@@ -31,6 +32,7 @@ class Description:
       image_shape: ``(H, W, C)`` of every image; ``None`` if pictures may have several sizes,
         so that ``load`` needs an ``image_size``.
       label_shape: Shape of the label of one image; ``()`` for a class.
+      task: What a network learns from the labels, as :attr:`jaxcnn.Dataset.task`.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class Description:
     class_names: tuple[str, ...]
     image_shape: shapes.Shape | None
     label_shape: shapes.Shape = ()
+    task: LabelTask = "classify"
 
     @property
     def train(self) -> str:
@@ -75,8 +78,10 @@ def describe(source: Any, *, data_dir: str | Path | None = None) -> Description:
         sizes = {split: len(rows) for split, rows in members(opened).items()}
         data = opened.data if isinstance(opened, Divided) else opened
         shape = data.labels.shape[1:]
-        return Description(kind.KIND, sizes, data.class_names, data.image_shape, shape)
-    return Description(kind.KIND, opened.sizes, opened.class_names, opened.image_shape)
+        names = data.class_names
+        return Description(kind.KIND, sizes, names, data.image_shape, shape, data.task)
+    names = opened.class_names
+    return Description(kind.KIND, opened.sizes, names, opened.image_shape, task=opened.task)
 
 
 def typical_shape(source: str | Path, *, data_dir: str | Path | None = None) -> shapes.Shape:

@@ -37,6 +37,7 @@ class Assembly:
     Attributes:
       recipe: The recipe, with everything decided that it left open.
       network: Description of the model.
+      options: Options of the model.
       task: The training task; its validation images are the recipe's test images.
       test: The held-out images.
       framing: Size and position of the subjects in the training images.
@@ -45,6 +46,7 @@ class Assembly:
 
     recipe: Recipe
     network: Layer
+    options: Mapping[str, Any]
     task: Task
     test: Dataset
     framing: Framing
@@ -74,7 +76,7 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
     stored, train, test = _load(recipe.data, known, _channels(recipe.model.options))
     recipe = _decide_task(recipe, train)
     training = recipe.training
-    options = options_for(recipe.model.name, recipe.model.options, len(train.class_names))
+    options = options_for(recipe.model.name, recipe.model.options, _outputs(train))
     network = first.network(recipe.model.name, options)
     model = network.build(train.image_shape, rngs=nnx.Rngs(training.seed))
     model = models.prepare(recipe.model.name, model, train.images)
@@ -101,7 +103,7 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
         value_range=recipe.data.value_range,
         resizing=recipe.data.resizing,
     )
-    return Assembly(recipe, network, task, test, framing, fresh)
+    return Assembly(recipe, network, options, task, test, framing, fresh)
 
 
 def _decide(recipe: Recipe, known: Description, first: FirstWeights) -> Recipe:
@@ -118,10 +120,6 @@ def _decide(recipe: Recipe, known: Description, first: FirstWeights) -> Recipe:
     options = {**first.options, **recipe.model.options}
     model = dataclasses.replace(recipe.model, options=options, weights=weights)
     is_auto = given.augment == "auto"
-    shape = given.image_size or find_input_shape(recipe.model.name) or known.image_shape
-    if shape is None:  # pictures of several sizes
-        shape = models.input_shape(recipe.model.name)
-    height, width, *_ = shape
     # The run is used from other folders too.
     source = given.source
     if known.kind in ("folder", "archive"):
@@ -133,7 +131,7 @@ def _decide(recipe: Recipe, known: Description, first: FirstWeights) -> Recipe:
         cache_dir=given.cache_dir and _absolute(given.cache_dir),
         train=given.train or known.train,
         test=given.test or known.test,
-        image_size=(height, width),
+        image_size=given.image_size or _image_size(recipe.model.name, known),
         **dataclasses.asdict(given.resizing),
         augment=augmentations.default_name(given.source) if is_auto else given.augment,
     )
@@ -154,6 +152,26 @@ def _decide_task(recipe: Recipe, data: Dataset) -> Recipe:
     return dataclasses.replace(recipe, task=data.task, loss=loss, training=training)
 
 
+def _image_size(model: str, known: Description) -> tuple[int, int] | None:
+    """Return the size of the images for a model; ``None`` for series.
+
+    It is the model's own, but that of images of one size where each of their positions counts.
+    """
+    stored, own = known.image_shape, find_input_shape(model)
+    if stored is not None and (len(stored) == 2 or known.task in ("segment", "detect")):
+        own = None
+    shape = own or stored or models.input_shape(model)  # the last for pictures of several sizes
+    if len(shape) == 2:
+        return None
+    height, width = shape[-3:-1]
+    return height, width
+
+
+def _outputs(data: Dataset) -> int:
+    """Return the number of outputs for the labels: the classes, or the numbers of an image."""
+    return data.labels.shape[-1] if data.kind == "numbers" else len(data.class_names)
+
+
 def _channels(options: Mapping[str, Any]) -> int | None:
     """Return the channels of the images that a model normalizes; ``None`` if it takes any."""
     mean, _ = options.get("normalize") or ((), ())
@@ -171,7 +189,6 @@ def _load(
 ) -> tuple[Dataset, Dataset, Dataset]:
     """Return the training images as they are stored, and both sets at the recipe's size."""
     size = given.image_size
-    assert size is not None
     resizing = dataclasses.asdict(given.resizing)
     load = functools.partial(
         datasets.load,
@@ -186,5 +203,7 @@ def _load(
     # Framing is measured on images as they are stored; pictures of several sizes are stored at one.
     stored = load(split=given.train, image_size=size if known.image_shape is None else None)
     test = load(split=given.test, image_size=size)
-    resized = stored if known.image_shape is None else stored.resize(size, **resizing)
+    resized = stored
+    if known.image_shape is not None and size is not None:
+        resized = stored.resize(size, **resizing)
     return stored, resized, datasets.match_classes(test, stored.class_names)

@@ -14,7 +14,6 @@ from flax import nnx
 from jaxcnn import arguments, training
 from jaxcnn.data import Dataset
 from jaxcnn.insight import Errors, classification_errors, summarize
-from jaxcnn.models.registry import options_for
 from jaxcnn.recipes.assembly import Assembly, assemble
 from jaxcnn.recipes.reading import read
 from jaxcnn.recipes.schema import Recipe
@@ -205,7 +204,7 @@ def _run(
     evaluation = training.evaluate(result.model, test, loss=task.loss, metrics=task.metrics)
     run = Run(
         model=recipe.model.name,
-        options=options_for(recipe.model.name, recipe.model.options, len(task.data.class_names)),
+        options=dict(assembly.options),
         input_shape=task.data.image_shape,
         class_names=task.data.class_names,
         framing=assembly.framing,

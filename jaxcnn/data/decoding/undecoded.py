@@ -20,6 +20,7 @@ from jaxcnn.data.decoding.record_decoding import (
     RecordSequence,
     unreadable,
 )
+from jaxcnn.data.labels import LabelTask
 from jaxcnn.data.resizing import SQUASH, Resizing
 
 # The file name of an image by its row.
@@ -63,6 +64,7 @@ class Undecoded:
       folder: The folder beside which decoded images are kept, if there is one.
       content: A digest that changes with the records, if known.
       whole: Whether all splits must be decoded together.
+      task: What a network learns from the labels, as :attr:`jaxcnn.Dataset.task`.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Undecoded:
     folder: Path | None = None
     content: str | None = None
     whole: bool = False
+    task: LabelTask = "classify"
 
     def decode(self, split: str | None, form: Form) -> Dataset:
         """Return a split, decoded now or read from the cache.
