@@ -1,10 +1,10 @@
-"""Boxes in a picture: their overlap, and the suppression of boxes of the same thing.
+"""Boxes in a picture: their area and overlap, their formats, and the limits of the picture.
 
 A box is (x1, y1, x2, y2) in pixels from the left and the upper edge of the picture, as in
 torchvision; one with x2 ≤ x1 or y2 ≤ y1 is empty.
 """
 
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,10 @@ import jax.numpy as jnp
 from jaxcnn import arguments, checks
 from jaxcnn.ops.primitives.summation import accumulator
 
-NMS_METHODS = ("union", "minimum")
-# The number of boxes chosen so far, the scores of those that are left, and the two results.
-_State: TypeAlias = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+BOX_FORMATS = ("xyxy", "xywh", "cxcywh")
 
 
-def iou(boxes: jax.Array, others: jax.Array) -> jax.Array:
+def iou(boxes: jax.Array, others: jax.Array, *, pairwise: bool = True) -> jax.Array:
     """Return the intersection over union of each box with each of the others.
 
     IoU = area(A ∩ B) / (area(A) + area(B) − area(A ∩ B)), from 0 for boxes apart to 1 for equal
@@ -29,104 +27,197 @@ def iou(boxes: jax.Array, others: jax.Array) -> jax.Array:
     Args:
       boxes: ``(count, 4)``, floating point: x1, y1, x2, y2; halves are computed in float32.
       others: ``(other_count, 4)``, of the same dtype.
+      pairwise: Whether each box meets each of the others; if not, both arrays are ``(…, 4)`` of the
+        same shape, and each box meets the other one in its place.
 
     Returns:
-      ``(count, other_count)``.
+      ``(count, other_count)``, or ``(…,)`` of boxes in the same places.
 
     Raises:
       TypeError: an array is not floating point, or the dtypes differ.
-      ValueError: an array is not ``(count, 4)``.
+      ValueError: an array is not ``(count, 4)``, or the shapes differ.
     """
-    boxes, others = checks.array("boxes", boxes), checks.array("others", others)
-    checks.boxes("boxes", boxes)
-    checks.boxes("others", others)
-    checks.same_dtype(boxes=boxes, others=others)
-    wide = accumulator(boxes)
-    pairs = boxes.astype(wide)[:, None], others.astype(wide)[None]
-    return _overlap(*pairs, method="union").astype(boxes.dtype)
+    first, second, dtype = _pairs(boxes, others, pairwise)
+    return overlap(first, second, "union").astype(dtype)
 
 
-def nms(
-    boxes: jax.Array,
-    scores: jax.Array,
-    *,
-    threshold: float,
-    limit: int,
-    method: str = "union",
-) -> tuple[jax.Array, jax.Array]:
-    """Choose the boxes with the highest scores of all that overlap: non-maximum suppression.
+def giou(boxes: jax.Array, others: jax.Array, *, pairwise: bool = True) -> jax.Array:
+    """Return the generalized intersection over union of each box with each of the others.
 
-    The box with the highest score is chosen, the first one of equal scores; all boxes that overlap
-    it by more than ``threshold`` are dropped; and so on with those that are left, as in
-    torchvision. The results have a fixed size, so that it compiles. Use ``jax.vmap`` for several
-    pictures or classes. The choice has no gradient; the boxes that are read with it do.
+    GIoU = IoU − area(C ∖ (A ∪ B)) / area(C), C the smallest box around A and B: from 1 for equal
+    boxes to near −1 for boxes far apart, so that its gradient moves boxes that do not overlap
+    together. It is 0 where C is empty; gradients are finite everywhere. Source: Rezatofighi et al.,
+    "Generalized Intersection over Union", CVPR 2019.
 
-    >>> boxes = jnp.array([[0., 0., 2., 2.], [0., 0., 2., 3.], [5., 5., 6., 6.]])
-    >>> nms(boxes, jnp.array([0.8, 0.9, 0.7]), threshold=0.5, limit=3)
-    (Array([1, 2, 0], dtype=int32), Array([ True,  True, False], dtype=bool))
+    >>> giou(jnp.array([[0., 0., 1., 1.]]), jnp.array([[0., 0., 1., 1.], [3., 0., 4., 1.]]))
+    Array([[ 1. , -0.5]], dtype=float32)
+    >>> boxes = jnp.array([[0., 0., 1., 1.], [0., 0., 1., 1.]])
+    >>> giou(boxes, boxes + jnp.array([[3., 0., 3., 0.]]), pairwise=False)
+    Array([-0.5, -0.5], dtype=float32)
 
     Args:
       boxes: ``(count, 4)``, floating point: x1, y1, x2, y2; halves are computed in float32.
-      scores: ``(count,)``, floating point. A box with a score of −∞ or NaN is never chosen: use −∞
-        for rows that only fill up the array.
-      threshold: Largest overlap of two chosen boxes, in [0, 1].
-      limit: Largest number of chosen boxes, at least 1. The time grows with the number chosen
-        times ``count``.
-      method: What the intersection of two boxes is divided by: ``"union"``, the area of both
-        together, or ``"minimum"``, that of the smaller one, which also drops a small box within a
-        large one.
+      others: ``(other_count, 4)``, of the same dtype.
+      pairwise: Whether each box meets each of the others; if not, both arrays are ``(…, 4)`` of the
+        same shape, and each box meets the other one in its place, as in a loss.
 
     Returns:
-      The indices of the chosen boxes, ``(limit,)`` of int32, with falling scores; and
-      ``(limit,)`` of bool: whether each is a chosen box. Where it is not, the index is 0.
+      ``(count, other_count)``, or ``(…,)`` of boxes in the same places.
 
     Raises:
-      TypeError: an array is not floating point, or an option has the wrong type.
-      ValueError: the shapes do not fit, or an option is out of range.
+      TypeError: an array is not floating point, or the dtypes differ.
+      ValueError: an array is not ``(count, 4)``, or the shapes differ.
     """
-    boxes, scores = checks.array("boxes", boxes), checks.array("scores", scores)
-    checks.boxes("boxes", boxes)
-    checks.floating("scores", scores)
-    if scores.shape != boxes.shape[:1]:
+    first, second, dtype = _pairs(boxes, others, pairwise)
+    both = intersection(first, second)
+    union = _area(first) + _area(second) - both
+    low = jnp.minimum(first[..., :2], second[..., :2])
+    high = jnp.maximum(first[..., 2:], second[..., 2:])
+    around = jnp.prod(jnp.maximum(high - low, 0), axis=-1)
+    return (_ratio(both, union) - _ratio(around - union, around)).astype(dtype)
+
+
+def box_area(boxes: jax.Array) -> jax.Array:
+    """Return the area of boxes in square pixels; that of an empty box is 0.
+
+    >>> box_area(jnp.array([[0., 0., 2., 3.], [2., 2., 1., 3.]]))
+    Array([6., 0.], dtype=float32)
+
+    Args:
+      boxes: ``(…, 4)``, floating point: x1, y1, x2, y2.
+
+    Returns:
+      ``(…,)``, of the same dtype.
+
+    Raises:
+      TypeError: the array is not floating point.
+      ValueError: the last axis is not 4.
+    """
+    boxes = checks.array("boxes", boxes)
+    check_corners("boxes", boxes)
+    return _area(boxes)
+
+
+def clip_boxes(boxes: jax.Array, size: Sequence[int]) -> jax.Array:
+    """Return boxes cut off at the edges of the picture; one outside becomes empty.
+
+    >>> clip_boxes(jnp.array([[-2., 1., 5., 9.]]), (8, 4))
+    Array([[0., 1., 4., 8.]], dtype=float32)
+
+    Args:
+      boxes: ``(…, 4)``, floating point: x1, y1, x2, y2.
+      size: Height and width of the picture, each at least 1.
+
+    Returns:
+      ``(…, 4)``, of the same dtype.
+
+    Raises:
+      TypeError: the array is not floating point, or a size is not an integer.
+      ValueError: the last axis is not 4, or a size is below 1.
+    """
+    boxes = checks.array("boxes", boxes)
+    check_corners("boxes", boxes)
+    if not arguments.is_sequence(size) or len(size) != 2:
+        raise ValueError(f"size must be (height, width). Received: size={arguments.shown(size)}")
+    height, width = (arguments.check_count("size", side) for side in size)
+    limits = jnp.array([width, height] * 2, boxes.dtype)
+    return jnp.clip(boxes, 0, jnp.broadcast_to(limits, boxes.shape))
+
+
+def convert_boxes(boxes: jax.Array, old: str, new: str) -> jax.Array:
+    """Return boxes in another format.
+
+    The formats are ``"xyxy"``, the corners x1, y1, x2, y2; ``"xywh"``, the upper left corner, width
+    and height, as in COCO; and ``"cxcywh"``, the center, width and height, as in YOLO.
+
+    >>> convert_boxes(jnp.array([[1., 2., 4., 6.]]), "xyxy", "cxcywh")
+    Array([[2.5, 4. , 3. , 4. ]], dtype=float32)
+
+    Args:
+      boxes: ``(…, 4)``, floating point.
+      old: The format of ``boxes``.
+      new: The format of the result.
+
+    Returns:
+      ``(…, 4)``, of the same dtype.
+
+    Raises:
+      TypeError: the array is not floating point, or a format is not a string.
+      ValueError: the last axis is not 4, or there is no such format.
+    """
+    boxes = checks.array("boxes", boxes)
+    check_corners("boxes", boxes)
+    arguments.check_choice("old", old, BOX_FORMATS)
+    arguments.check_choice("new", new, BOX_FORMATS)
+    if old == new:
+        return boxes
+    first, second = boxes[..., :2], boxes[..., 2:]
+    if old != "xyxy":
+        low = first if old == "xywh" else first - second / 2
+        first, second = low, low + second
+    if new != "xyxy":
+        size = second - first
+        first, second = first if new == "xywh" else first + size / 2, size
+    return jnp.concatenate([first, second], axis=-1)
+
+
+def check_corners(name: str, x: jax.Array) -> None:
+    """Check that ``x`` is floating point, with four values on its last axis.
+
+    Raises:
+      TypeError: it is not floating point.
+      ValueError: it has another shape.
+    """
+    checks.floating(name, x)
+    if x.ndim == 0 or x.shape[-1] != 4:
         raise ValueError(
-            f"scores must be ({boxes.shape[0]},), one per box. Received: shape {scores.shape}"
+            f"{name} must be (…, 4), with four values of each box. Received: shape {x.shape}"
         )
-    threshold = arguments.check_number("threshold", threshold, minimum=0, maximum=1)
-    limit = arguments.check_count("limit", limit)
-    arguments.check_choice("method", method, NMS_METHODS)
-    indices, chosen = jnp.zeros(limit, jnp.int32), jnp.zeros(limit, bool)
-    if boxes.shape[0] == 0:
-        return indices, chosen
-    wide = jax.lax.stop_gradient(boxes.astype(accumulator(boxes)))
-    scores = jax.lax.stop_gradient(scores)
-    lowest = jnp.asarray(-jnp.inf, scores.dtype)
-    left = jnp.where(scores > lowest, scores, lowest)
-
-    def any_left(state: _State) -> jax.Array:
-        step, left, _, _ = state
-        return (step < limit) & (jnp.max(left) > lowest)
-
-    def choose(state: _State) -> _State:
-        step, left, indices, chosen = state
-        best = jnp.argmax(left).astype(jnp.int32)
-        dropped = _overlap(wide, wide[best][None], method) > threshold
-        left = jnp.where(dropped, lowest, left).at[best].set(lowest)
-        return step + 1, left, indices.at[step].set(best), chosen.at[step].set(True)
-
-    state = jnp.zeros((), jnp.int32), left, indices, chosen
-    _, _, indices, chosen = jax.lax.while_loop(any_left, choose, state)
-    return indices, chosen
 
 
-def _overlap(boxes: jax.Array, others: jax.Array, method: str) -> jax.Array:
-    """Return the share of the intersection; arrays ``(…, 4)`` that broadcast."""
-    both = _area(
-        jnp.maximum(boxes[..., :2], others[..., :2]), jnp.minimum(boxes[..., 2:], others[..., 2:])
-    )
-    areas = [_area(each[..., :2], each[..., 2:]) for each in (boxes, others)]
-    whole = areas[0] + areas[1] - both if method == "union" else jnp.minimum(*areas)
-    return jnp.where(whole > 0, both / jnp.where(whole > 0, whole, 1), 0)
+def overlap(boxes: jax.Array, others: jax.Array, method: str) -> jax.Array:
+    """Return the share of the intersection; arrays ``(…, 4)`` that broadcast.
+
+    Args:
+      boxes: ``(…, 4)``, floating point.
+      others: ``(…, 4)``, of the same dtype.
+      method: ``"union"``, which divides by the area of both, or ``"minimum"``, by the smaller one.
+    """
+    both = intersection(boxes, others)
+    areas = _area(boxes), _area(others)
+    return _ratio(both, areas[0] + areas[1] - both if method == "union" else jnp.minimum(*areas))
 
 
-def _area(low: jax.Array, high: jax.Array) -> jax.Array:
+def intersection(boxes: jax.Array, others: jax.Array) -> jax.Array:
+    """Return the area that boxes have in common; arrays ``(…, 4)`` that broadcast."""
+    low = jnp.maximum(boxes[..., :2], others[..., :2])
+    high = jnp.minimum(boxes[..., 2:], others[..., 2:])
     return jnp.prod(jnp.maximum(high - low, 0), axis=-1)
+
+
+def _pairs(
+    boxes: jax.Array, others: jax.Array, pairwise: bool
+) -> tuple[jax.Array, jax.Array, jnp.dtype]:
+    """Return two arrays that broadcast, in at least float32, and the dtype of the result."""
+    boxes, others = checks.array("boxes", boxes), checks.array("others", others)
+    each = arguments.check_flag("pairwise", pairwise)
+    for name, x in (("boxes", boxes), ("others", others)):
+        (checks.boxes if each else check_corners)(name, x)
+    checks.same_dtype(boxes=boxes, others=others)
+    if not each and boxes.shape != others.shape:
+        raise ValueError(
+            "boxes and others must have the same shape where pairwise=False. "
+            f"Received: {boxes.shape} and {others.shape}"
+        )
+    wide = accumulator(boxes)
+    first, second = boxes.astype(wide), others.astype(wide)
+    return (first[:, None], second[None], boxes.dtype) if each else (first, second, boxes.dtype)
+
+
+def _area(boxes: jax.Array) -> jax.Array:
+    return jnp.prod(jnp.maximum(boxes[..., 2:] - boxes[..., :2], 0), axis=-1)
+
+
+def _ratio(part: jax.Array, whole: jax.Array) -> jax.Array:
+    """Return the quotient, 0 where the whole is 0, with finite gradients."""
+    return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)

@@ -16,7 +16,7 @@ from jaxcnn import ops
 class Example(NamedTuple):
     """An operation with its options bound, and the shapes of its arrays; the first is x."""
 
-    op: Callable[..., jax.Array]
+    op: Callable[..., jax.Array] | tuple[Callable[..., jax.Array], ...]
     function: Callable[..., jax.Array]
     shapes: list[tuple[int, ...]]
     batched: bool = True
@@ -76,9 +76,28 @@ def overlap(boxes, others):
     return ops.iou(corners(boxes), corners(others, shift=0.007)).astype(boxes.dtype)
 
 
+def generalized_overlap(boxes, others):
+    pairs = corners(boxes), corners(others, shift=0.007)
+    return ops.giou(*pairs, pairwise=False).astype(boxes.dtype)
+
+
+def box_forms(boxes, others):
+    """The ops of boxes that are a few sums each, one after the other: few programs to compile."""
+    dtype = boxes.dtype
+    boxes, others = corners(boxes), corners(others)
+    places = ops.convert_boxes(others, "xywh", "cxcywh")[:, :2]
+    boxes = ops.distances_to_boxes(ops.boxes_to_distances(boxes, places), places)
+    offsets = ops.encode_boxes(boxes, others, weights=(2, 2, 1, 1))
+    clipped = ops.clip_boxes(ops.decode_boxes(offsets, others), (3, 2))
+    return (ops.box_area(boxes)[:, None] * clipped + offsets).astype(dtype)
+
+
 def chosen(boxes, scores):
-    indices, chosen = ops.nms(corners(boxes), scores, threshold=0.3, limit=4)
-    return jnp.where(chosen, scores[indices], 0)[:, None] * boxes[indices]
+    """Boxes chosen by both ways of suppression."""
+    places, probabilities = corners(boxes), jax.nn.sigmoid(jnp.asarray(scores))
+    indices, chosen = ops.nms(places, scores, threshold=0.3, limit=4)
+    softly, _, _ = ops.soft_nms(places, probabilities, limit=4)
+    return jnp.where(chosen, scores[indices], 0)[:, None] * boxes[indices] + boxes[softly]
 
 
 CONV = [(2, 6, 5, 4), (3, 2, 2, 6), (6,)]
@@ -114,7 +133,11 @@ EXAMPLES = {
     "roi_align": Example(ops.roi_align, align("avg"), [(2, 6, 5, 4), (2, 4)], batched=False),
     "roi_align max": Example(ops.roi_align, align("max"), [(2, 6, 5, 4), (2, 4)], batched=False),
     "iou": Example(ops.iou, overlap, [(5, 4), (3, 4)]),
-    "nms": Example(ops.nms, chosen, [(6, 4), (6,)], batched=False),
+    "giou": Example(ops.giou, generalized_overlap, [(5, 4), (5, 4)], batched=False),
+    "box forms": Example((ops.box_area, ops.clip_boxes, ops.convert_boxes, ops.encode_boxes,
+                          ops.decode_boxes, ops.boxes_to_distances, ops.distances_to_boxes),
+                         box_forms, [(5, 4), (5, 4)], batched=False),
+    "nms": Example((ops.nms, ops.soft_nms), chosen, [(6, 4), (6,)], batched=False),
     "avg_pool": Example(ops.avg_pool, bind(ops.avg_pool, 3, strides=2, padding=1), IMAGE),
     "sum_pool": Example(ops.sum_pool, bind(ops.sum_pool, 3, strides=2, padding=1), IMAGE),
     "lp_pool": Example(ops.lp_pool, bind(ops.lp_pool, 2, 3), IMAGE),
@@ -173,7 +196,9 @@ every = pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
 
 def test_every_operation_has_an_example():
     functions = [getattr(ops, name) for name in ops.__all__ if callable(getattr(ops, name))]
-    assert {example.op for example in EXAMPLES.values()} == set(functions)
+    shown = [example.op for example in EXAMPLES.values()]
+    several = [each if isinstance(each, tuple) else (each,) for each in shown]
+    assert {op for each in several for op in each} == set(functions)
 
 
 @every
