@@ -157,9 +157,9 @@ def check_detections(detections: np.ndarray, labels: np.ndarray) -> tuple[np.nda
 def pair_overlaps(found: np.ndarray, boxes: np.ndarray, crowd: np.ndarray) -> np.ndarray:
     """Return the IoU of detections with boxes; with a crowd, the share that lies within it.
 
-    >>> found, boxes = np.array([[0., 0., 2., 2.]]), np.array([[1., 0., 3., 4.]])
-    >>> pair_overlaps(found, boxes, np.array([False])), pair_overlaps(found, boxes, np.array([True]))
-    (array([[0.2]]), array([[0.5]]))
+    >>> found, boxes = np.array([[0., 0., 2., 2.]]), np.array([[1., 0., 3., 4.]] * 2)
+    >>> pair_overlaps(found, boxes, np.array([False, True])).tolist()
+    [[0.2, 0.5]]
 
     Args:
       found: ``(count, 4)`` corners.
