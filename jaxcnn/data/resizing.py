@@ -119,6 +119,58 @@ class Resizing:
         planes = map(Image.fromarray, labels)  # of modes L and I
         return np.array([np.asarray(nearest.picture(plane, size)) for plane in planes])
 
+    def boxes(self, boxes: np.ndarray, old: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+        """Return boxes moved with their pictures; a crop cuts them, and drops some.
+
+        A box whose center is cut off becomes a row that only fills up.
+
+        Args:
+          boxes: Boxes of any number of pictures of one size, as
+            :func:`jaxcnn.data.box_labels` returns them.
+          old: Height and width of the pictures.
+          size: Height and width of the resized pictures.
+        """
+        if self.keeps(old, size):
+            return boxes
+        scale, offset = self._placement(old, size)
+        (down, right), (top, left) = scale, offset
+        corners = boxes["corners"] * np.array([right, down] * 2) - np.array([left, top] * 2)
+        limits = np.array([size[1], size[0]] * 2)
+        centers = (corners[..., :2] + corners[..., 2:]) / 2
+        kept = ((centers >= 0) & (centers <= limits[:2])).all(axis=-1) & (boxes["label"] >= 0)
+        moved = boxes.copy()
+        moved["corners"] = np.where(kept[..., None], corners.clip(0, limits), 0)
+        moved["label"] = np.where(kept, boxes["label"], -1)
+        moved["crowd"] &= kept
+        return moved
+
+    def _placement(
+        self, old: tuple[int, ...], size: tuple[int, int]
+    ) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return factor and shift of each axis: a place times the factor, minus the shift."""
+        if self.aspect == "squash":
+            return (size[0] / old[0], size[1] / old[1]), (0, 0)
+        if self.aspect == "pad":  # as ImageOps.pad rounds
+            scaled = list(size)
+            if old[1] * size[0] > size[1] * old[0]:
+                scaled[0] = round(old[0] / old[1] * size[1])
+            elif old[1] * size[0] < size[1] * old[0]:
+                scaled[1] = round(old[1] / old[0] * size[0])
+            added = [round((wide - inner) * 0.5) for wide, inner in zip(size, scaled, strict=True)]
+            return (scaled[0] / old[0], scaled[1] / old[1]), (-added[0], -added[1])
+        least = self.covering(size)
+        longest = _LONGEST_STRIP * _reduction(old, least)
+        strip = tuple(min(math.ceil(longest * a), b) for a, b in zip(least, old, strict=True))
+        scaled_strip = _scaled(strip, least)
+        factors = [a / b for a, b in zip(scaled_strip, strip, strict=True)]
+        shifts = [
+            round((stored - part) / 2) * factor + round((scaled_side - side) / 2)
+            for stored, part, factor, scaled_side, side in zip(
+                old, strip, factors, scaled_strip, size, strict=True
+            )
+        ]
+        return (factors[0], factors[1]), (shifts[0], shifts[1])
+
 
 def _reduction(old: tuple[int, ...], least: tuple[int, int]) -> float:
     """Return the largest factor by which pictures can shrink and still cover a size."""

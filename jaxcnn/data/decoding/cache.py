@@ -226,7 +226,7 @@ def _write(
     data = Dataset(images, shown, tuple(class_names))
     stops = np.searchsorted(rows, np.cumsum([0, *splits.values()]))
     sizes = dict(zip(splits, np.diff(stops).tolist(), strict=True))
-    labels = np.where(secret, _SECRET, data.labels)
+    labels = np.where(secret, _SECRET, data.labels) if secret.any() else data.labels
     return Decoded(images, labels, data.class_names, sizes, skipped)
 
 

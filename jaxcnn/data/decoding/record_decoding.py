@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn import arguments
+from jaxcnn.data.decoding.picture_boxes import as_picture_boxes
 from jaxcnn.data.decoding.pictures import UnreadablePicture, ValueRange, read_picture
 from jaxcnn.data.resizing import SQUASH, Resizing
 
@@ -162,14 +163,22 @@ class Records:
         image, label = record["image"], record["label"]
         files = isinstance(image, str | Path)
         name = arguments.shown(str(image)) if files else f"record {row} of {self.name}"
-        if (scalar := np.asarray(label)).ndim or scalar.dtype == object:
+        boxes = as_picture_boxes(label)
+        if boxes is None and ((scalar := np.asarray(label)).ndim or scalar.dtype == object):
             raise ValueError(
                 "a label must be one class number or name. "
                 f"Received: {arguments.shown(label)} in {name}"
             )
         size = self.image_size
-        size = self.resizing.covering(size) if self.draft and size is not None else None
-        return Record(read_record(image, name, self.value_range, size), label, name)
+        draft = self.draft and boxes is None  # boxes count the pixels of the whole picture
+        size = self.resizing.covering(size) if draft and size is not None else None
+        read = read_record(image, name, self.value_range, size)
+        if boxes is not None:
+            try:
+                label = boxes.placed(_size(read), self.image_size, self.resizing)
+            except UnreadablePicture as error:
+                raise UnreadablePicture(f"the boxes of {name} cannot be used: {error}") from None
+        return Record(read, label, name)
 
     def file_name(self, row: int) -> str:
         """Return the path of the picture with this number, or else that number in words."""
@@ -317,6 +326,14 @@ class First(Sequence[Any]):
 def unreadable(problem: str) -> UnreadablePicture:
     """Return the error for a picture that cannot be read; the message gives the fix."""
     return UnreadablePicture(f"{problem}. Leave such pictures out with on_error='skip'")
+
+
+def _size(image: Image.Image | np.ndarray) -> tuple[int, int]:
+    """Return height and width."""
+    if isinstance(image, Image.Image):
+        return image.height, image.width
+    height, width = image.shape[:2]
+    return height, width
 
 
 def _channels(image: Image.Image | np.ndarray) -> int | None:

@@ -9,7 +9,15 @@ from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.preparation.catalog import CATALOG
-from jaxcnn.data.sources import archive, arrays, digits, picture_folder, prepared, records
+from jaxcnn.data.sources import (
+    archive,
+    arrays,
+    box_folder,
+    digits,
+    picture_folder,
+    prepared,
+    records,
+)
 from jaxcnn.data.splits import Divided
 
 # Files that hold data in a form that is not read, and the way to it.
@@ -70,6 +78,8 @@ def find_source(source: Any, data_dir: str | Path | None = None) -> Source:
             return digits
         case str() | Path() if archive.is_archive(source, data_dir):
             return archive
+        case str() | Path() if box_folder.is_box_folder(source, data_dir):
+            return box_folder
         case str() | Path() if picture_folder.is_folder(source, data_dir):
             return picture_folder
         case str() if prepared.is_known(source, data_dir):

@@ -1,0 +1,100 @@
+"""The boxes of a picture as its annotation gives them, before the picture is decoded."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxcnn.data.decoding.pictures import UnreadablePicture
+from jaxcnn.data.object_boxes import BOX
+from jaxcnn.data.resizing import Resizing
+
+# Corners beyond the picture by up to this, in pixels, are rounding, and are clipped.
+_ROUNDING = 1.0
+
+
+@dataclass(frozen=True)
+class PictureBoxes:
+    """The boxes of one picture, checked when its size is known.
+
+    Attributes:
+      corners: ``(n, 4)``: x1, y1, x2, y2 in pixels, or in shares of width and height.
+      labels: ``(n,)`` class numbers.
+      crowd: ``(n,)`` bool.
+      most: Number of rows in the result, at least n.
+      shares: Whether corners are shares of width and height, in [0, 1].
+      places: The place of each box in its annotation, for errors.
+      hint: The rule of the format, for errors.
+    """
+
+    corners: np.ndarray
+    labels: np.ndarray
+    crowd: np.ndarray
+    most: int
+    shares: bool = False
+    places: tuple[str, ...] = ()
+    hint: str = ""
+
+    def check(self, old: tuple[int, int]) -> np.ndarray:
+        """Return the boxes in pixels of a picture, ``(most,)`` of ``BOX``, cut at its edges.
+
+        Args:
+          old: Height and width of the picture.
+
+        Raises:
+          UnreadablePicture: a box is beyond the picture by more than a pixel, or has no area.
+        """
+        size = np.array([old[1], old[0]] * 2, np.float64)
+        corners = np.asarray(self.corners, np.float64).reshape(-1, 4)
+        corners = corners * size if self.shares else corners
+        inside = (corners >= -_ROUNDING) & (corners <= size + _ROUNDING)
+        self._refuse(
+            corners, ~inside.all(axis=1), f"lie within its picture of {old[1]}×{old[0]} pixels"
+        )
+        corners = corners.clip(0, size)
+        self._refuse(corners, (corners[:, 2:] <= corners[:, :2]).any(axis=1), "have an area")
+        boxes = np.zeros(self.most, BOX)
+        boxes["label"] = -1
+        count = len(corners)
+        boxes["corners"][:count], boxes["label"][:count] = corners, self.labels
+        boxes["crowd"][:count] = self.crowd
+        return boxes
+
+    def placed(
+        self, old: tuple[int, int], size: tuple[int, int] | None, resizing: Resizing
+    ) -> np.ndarray:
+        """Return the boxes in pixels of the resized picture, as :meth:`check` does.
+
+        Args:
+          old: Height and width of the picture.
+          size: Height and width of the result; ``None`` keeps them.
+          resizing: The way in which the picture gets that size.
+
+        Raises:
+          UnreadablePicture: as for :meth:`check`.
+        """
+        boxes = self.check(old)
+        return boxes if size is None else resizing.boxes(boxes, old, size)
+
+    def _refuse(self, corners: np.ndarray, bad: np.ndarray, rule: str) -> None:
+        wrong = np.flatnonzero(bad)
+        if len(wrong):
+            row = int(wrong[0])
+            numbers = ", ".join(f"{value:g}" for value in corners[row])
+            place = f" of {self.places[row]}" if self.places else ""
+            more = f", and {len(wrong) - 1} more boxes" * (len(wrong) > 1)
+            raise UnreadablePicture(
+                f"every box must {rule}{self.hint}. "
+                f"Received: x1, y1, x2, y2 = {numbers}{place}{more}"
+            )
+
+
+def as_picture_boxes(label: Any) -> PictureBoxes | None:
+    """Return the boxes of a record's label, or ``None`` where it is no array of boxes."""
+    if isinstance(label, PictureBoxes):
+        return label
+    if not isinstance(label, np.ndarray) or label.dtype != BOX or label.ndim != 1:
+        return None
+    real = label["label"] >= 0
+    parts = (label[name][real] for name in ("corners", "label", "crowd"))
+    return PictureBoxes(*parts, most=len(label))
