@@ -9,6 +9,7 @@ from jaxcnn.layers.attention import squeeze_excite
 from jaxcnn.layers.branches import parallel, residual
 from jaxcnn.layers.composition import remat, repeat, serial
 from jaxcnn.layers.convolution import conv, conv_transpose, depthwise, separable
+from jaxcnn.layers.detector_layer import detector
 from jaxcnn.layers.drop import drop_path, dropout, spatial_dropout
 from jaxcnn.layers.feature_maps import pyramid
 from jaxcnn.layers.layer import Layer, Step, function
@@ -58,6 +59,7 @@ __all__ = [
     "dense",
     "depth_to_space",
     "depthwise",
+    "detector",
     "drop_path",
     "dropout",
     "flatten",

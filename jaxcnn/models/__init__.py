@@ -5,6 +5,7 @@ from jaxcnn.models import (  # noqa: F401 – each registers its models
     alexnet,
     convnext,
     course,
+    dense_detection,
     densenet,
     efficientnet,
     inception,

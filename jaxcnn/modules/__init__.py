@@ -16,6 +16,7 @@ from jaxcnn.modules.combinators import (
     in_mode,
     remat,
 )
+from jaxcnn.modules.detector import Detector, Locations
 from jaxcnn.modules.drop import Dropout
 from jaxcnn.modules.initializers import Initializer, he_normal, zeros
 from jaxcnn.modules.linear import Conv, ConvTranspose, Dense
@@ -28,6 +29,7 @@ __all__ = [
     "Conv",
     "ConvTranspose",
     "Dense",
+    "Detector",
     "Dropout",
     "Function",
     "GroupNorm",
@@ -35,6 +37,7 @@ __all__ = [
     "InstanceNorm",
     "LayerNorm",
     "LayerScale",
+    "Locations",
     "PReLU",
     "Parallel",
     "Pyramid",
