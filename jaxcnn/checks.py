@@ -81,6 +81,16 @@ def images(name: str, x: jax.Array) -> None:
         )
 
 
+def pictures(name: str, x: jax.Array) -> None:
+    """Check that ``x`` holds pictures, or video: ``(batch, time, height, width, channels)``.
+
+    Raises:
+      ValueError: it has neither 4 nor 5 axes.
+    """
+    if x.ndim != 5:
+        rank(name, x, 4)
+
+
 def boxes(name: str, x: jax.Array, *, reason: str = "") -> None:
     """Check that ``x`` holds the corners of boxes, ``(count, 4)``.
 

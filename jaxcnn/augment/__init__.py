@@ -15,6 +15,7 @@ from jaxcnn.augment.named_policies import default_name, named, names
 from jaxcnn.augment.positions import in_place
 from jaxcnn.augment.random_policy import rand_augment
 from jaxcnn.augment.sequences import channel_mask, time_mask, time_shift
+from jaxcnn.augment.video import random_clip
 
 __all__ = [
     "alternating_flip",
@@ -31,6 +32,7 @@ __all__ = [
     "names",
     "rand_augment",
     "random_affine",
+    "random_clip",
     "random_crop",
     "random_erasing",
     "random_flip",

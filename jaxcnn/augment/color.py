@@ -34,7 +34,7 @@ def color_jitter(
 
     Args:
       key: A PRNG key; the same key gives the same colors.
-      images: ``(batch, height, width, channels)``, floating point in [0, 1].
+      images: ``(batch, [time,] height, width, channels)``, floating point in [0, 1].
       brightness: Largest difference from 1 of the factor on all values, at least 0, or the
         ``(low, high)`` of the factor.
       contrast: The same for the factor on the difference from the image's mean gray.
@@ -49,10 +49,10 @@ def color_jitter(
     Raises:
       TypeError: An option is not a number or a pair of numbers, or the images are not floating
         point.
-      ValueError: An option is outside the range above, ``images`` does not have 4 axes, or
+      ValueError: An option is outside the range above, ``images`` does not have 4 or 5 axes, or
         ``saturation`` or ``hue`` is given and ``images`` does not have 3 channels.
     """
-    checks.rank("images", images, 4)
+    checks.pictures("images", images)
     brighter = arguments.check_interval("brightness", brightness, center=1, minimum=0)
     starker = arguments.check_interval("contrast", contrast, center=1, minimum=0)
     richer = arguments.check_interval("saturation", saturation, center=1, minimum=0)
@@ -86,7 +86,7 @@ def gaussian_noise(key: jax.Array, images: jax.Array, *, deviation: float = 0.05
 
     Args:
       key: A PRNG key; the same key gives the same noise.
-      images: ``(batch, height, width, channels)``, floating point in [0, 1].
+      images: ``(batch, [time,] height, width, channels)``, floating point in [0, 1].
       deviation: Standard deviation of the noise, at least 0.
 
     Returns:
@@ -94,16 +94,16 @@ def gaussian_noise(key: jax.Array, images: jax.Array, *, deviation: float = 0.05
 
     Raises:
       TypeError: ``deviation`` is not a number, or the images are not floating point.
-      ValueError: ``deviation`` is below 0, or ``images`` does not have 4 axes.
+      ValueError: ``deviation`` is below 0, or ``images`` does not have 4 or 5 axes.
     """
-    checks.rank("images", images, 4)
+    checks.pictures("images", images)
     size = arguments.check_number("deviation", deviation, minimum=0)
 
     def one(key: jax.Array, image: jax.Array) -> jax.Array:
         noise = jax.random.normal(key, image.shape, image.dtype)
         return jnp.clip(image + size * noise, 0, 1)
 
-    return each_image(one, key, images)
+    return each_image(one, key, images, by_frame=False)
 
 
 def check_color(images: jax.Array) -> None:

@@ -121,10 +121,13 @@ def each_image(
     key: jax.Array,
     images: jax.Array,
     labels: jax.Array | None = None,
+    *,
+    by_frame: bool = True,
 ) -> Augmented:
     """Apply a function of one image, in at least float32, to every image with its own key.
 
-    The key of an image is a function of `key` and its row, so that other rows do not affect it.
+    The key of an image is a function of `key` and its row, so that other rows do not affect it. All
+    frames of a video have one key, so that they are changed by the same draws.
 
     Args:
       augment: Map a key and one image to an image of the same shape; where there are labels, a
@@ -132,6 +135,7 @@ def each_image(
       key: A PRNG key.
       images: ``(batch, …)``, floating point.
       labels: Labels at positions, for an augmentation that moves pixels.
+      by_frame: Whether the function takes one frame of a video, or else all frames at once.
 
     Returns:
       Shape and dtype of ``images``; with labels the images and the labels.
@@ -144,6 +148,9 @@ def each_image(
     # float16 is too imprecise for the coordinates and sums of an image.
     precise = images.astype(jnp.float32) if images.dtype.itemsize < 4 else images
     keys = jax.random.split(key, len(images))
+    if images.ndim == 5 and by_frame:
+        # The frames are the second axis of images and labels, and share a key.
+        augment = jax.vmap(augment, in_axes=(None, 0) if labels is None else (None, 0, 0))
     if labels is None:
         return jax.vmap(augment)(keys, precise).astype(images.dtype)
     check_alignment(labels, images)

@@ -23,7 +23,7 @@ def cutout(key: jax.Array, images: jax.Array, *, size: int = 8, fill: float = 0.
 
     Args:
       key: A PRNG key; the same key gives the same squares.
-      images: ``(batch, height, width, channels)``, floating point.
+      images: ``(batch, [time,] height, width, channels)``, floating point.
       size: Side of the square in pixels, at least 0; 0 changes nothing.
       fill: Value of the erased pixels, in [0, 1].
 
@@ -34,9 +34,9 @@ def cutout(key: jax.Array, images: jax.Array, *, size: int = 8, fill: float = 0.
       TypeError: ``size`` is not an integer, ``fill`` is not a number, or the images are not
         floating point.
       ValueError: ``size`` is below 0, ``fill`` is outside [0, 1], or ``images`` does not have 4
-        axes.
+        or 5 axes.
     """
-    checks.rank("images", images, 4)
+    checks.pictures("images", images)
     size = arguments.check_integer("size", size, minimum=0)
     color = arguments.check_number("fill", fill, minimum=0, maximum=1)
 
@@ -72,7 +72,7 @@ def random_erasing(
 
     Args:
       key: A PRNG key; the same key gives the same rectangles.
-      images: ``(batch, height, width, channels)``, floating point.
+      images: ``(batch, [time,] height, width, channels)``, floating point.
       rate: Probability that an image is changed, in [0, 1].
       area: Smallest and largest share of the image's area, in (0, 1].
       ratio: Smallest and largest width divided by height, above 0; its logarithm is drawn
@@ -85,9 +85,9 @@ def random_erasing(
     Raises:
       TypeError: An option is not a number or a pair of numbers, or the images are not floating
         point.
-      ValueError: An option is outside the range above, or ``images`` does not have 4 axes.
+      ValueError: An option is outside the range above, or ``images`` does not have 4 or 5 axes.
     """
-    checks.rank("images", images, 4)
+    checks.pictures("images", images)
     rate = arguments.check_number("rate", rate, minimum=0, maximum=1)
     shares, ratios = (
         arguments.check_interval("area", area, maximum=1, above=0),

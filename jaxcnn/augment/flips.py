@@ -26,7 +26,7 @@ def random_flip(
 
     Args:
       key: A PRNG key; the same key flips the same images.
-      images: ``(batch, height, width, channels)``.
+      images: ``(batch, [time,] height, width, channels)``.
       rate: Probability of flipping, in [0, 1].
       labels: Labels at positions, ``(batch, height, width)`` or with channels, to be flipped alike.
 
@@ -35,9 +35,9 @@ def random_flip(
 
     Raises:
       TypeError: ``rate`` is not a number.
-      ValueError: ``rate`` is outside [0, 1], or ``images`` does not have 4 axes.
+      ValueError: ``rate`` is outside [0, 1], or ``images`` does not have 4 or 5 axes.
     """
-    checks.rank("images", images, 4)
+    checks.pictures("images", images)
     rate = arguments.check_number("rate", rate, minimum=0, maximum=1)
     return _flip(images, jax.random.bernoulli(key, rate, (len(images),)), labels)
 
@@ -63,7 +63,7 @@ def alternating_flip(
 
     Args:
       key: Not used, because the orientation must be the same in every second epoch.
-      images: ``(batch, height, width, channels)``.
+      images: ``(batch, [time,] height, width, channels)``.
       epoch: Number of the epoch, from 0. :func:`jaxcnn.fit` passes it, and so does
         :func:`jaxcnn.make_training` with ``steps_per_epoch``.
       labels: As for :func:`random_flip`.
@@ -72,17 +72,17 @@ def alternating_flip(
       Shape and dtype of ``images``; with labels the images and the labels.
 
     Raises:
-      ValueError: ``images`` does not have 4 axes.
+      ValueError: ``images`` does not have 4 or 5 axes.
     """
     del key
-    checks.rank("images", images, 4)
+    checks.pictures("images", images)
     flipped_first = _parity(images) == 1
     return _flip(images, flipped_first ^ (jnp.asarray(epoch) % 2 == 1), labels)
 
 
 def _flip(images: jax.Array, chosen: jax.Array, labels: jax.Array | None) -> Augmented:
     def flip(x: jax.Array) -> jax.Array:
-        return jnp.where(chosen.reshape(-1, *(1,) * (x.ndim - 1)), x[:, :, ::-1], x)
+        return jnp.where(chosen.reshape(-1, *(1,) * (x.ndim - 1)), jnp.flip(x, images.ndim - 2), x)
 
     if labels is None:
         return flip(images)

@@ -29,7 +29,7 @@ def random_shift(
 
     Args:
       key: A PRNG key; the same key gives the same shifts.
-      images: ``(batch, *spatial, channels)``.
+      images: ``(batch, *spatial, channels)``; a video, of 5 axes, is not shifted in time.
       pixels: The largest shift, at least 0.
       labels: As for :func:`random_crop`.
 
@@ -61,7 +61,7 @@ def random_crop(
 
     Args:
       key: A PRNG key; the same key gives the same crops.
-      images: ``(batch, *spatial, channels)``.
+      images: ``(batch, *spatial, channels)``; a video, of 5 axes, is not shifted in time.
       padding: Pixels on each side of each axis, at least 0.
       mode: Fill of the padding: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``,
         see :func:`jaxcnn.ops.pad`.
@@ -79,13 +79,16 @@ def random_crop(
     checks.images("images", images)
     padding = arguments.check_integer("padding", padding, minimum=0)
     check_mode(mode)
-    offsets = jax.random.randint(key, (len(images), images.ndim - 2), 0, 2 * padding + 1)
+    moved = min(images.ndim - 2, 2)
+    offsets = jax.random.randint(key, (len(images), moved), 0, 2 * padding + 1)
+    still = images.ndim - 2 - moved  # the time of a video
+    margins = (0,) * still + (padding,) * moved
 
     def shift(x: jax.Array, fill: int = 0) -> jax.Array:
-        padded = ops.pad(x, padding, mode=mode, value=fill if mode == "zeros" else 0)
+        padded = ops.pad(x, margins, mode=mode, value=fill if mode == "zeros" else 0)
 
         def crop(image: jax.Array, offset: jax.Array) -> jax.Array:
-            return lax.dynamic_slice(image, (*offset, 0), x.shape[1:])
+            return lax.dynamic_slice(image, (*(0,) * still, *offset, 0), x.shape[1:])
 
         return jax.vmap(crop)(padded, offsets)
 
@@ -117,7 +120,7 @@ def random_resized_crop(
 
     Args:
       key: A PRNG key; the same key gives the same crops.
-      images: ``(batch, height, width, channels)``, floating point.
+      images: ``(batch, [time,] height, width, channels)``, floating point.
       scale: Smallest and largest share of the image's area, in (0, 1]; ``(1, 1)`` changes
         nothing.
       ratio: Smallest and largest width divided by height, above 0; its logarithm is drawn
@@ -129,16 +132,16 @@ def random_resized_crop(
 
     Raises:
       TypeError: An option is not a pair of numbers, or the images are not floating point.
-      ValueError: An option is outside the range above, or ``images`` does not have 4 axes.
+      ValueError: An option is outside the range above, or ``images`` does not have 4 or 5 axes.
     """
-    checks.rank("images", images, 4)
+    checks.pictures("images", images)
     shares, ratios = (
         arguments.check_interval("scale", scale, maximum=1, above=0),
         arguments.check_interval("ratio", ratio, above=0),
     )
     if shares == (1, 1):
         return images if labels is None else (images, labels)
-    size = images.shape[1:3]
+    size = images.shape[-3:-1]
 
     def one(key: jax.Array, image: jax.Array, label: jax.Array | None = None) -> Augmented:
         sides_key, place_key = jax.random.split(key)
@@ -216,7 +219,7 @@ def random_affine(
 
     Args:
       key: A PRNG key; the same key gives the same maps.
-      images: ``(batch, height, width, channels)``, floating point.
+      images: ``(batch, [time,] height, width, channels)``, floating point.
       rotation: Largest rotation in either direction, in degrees, or ``(low, high)``;
         counterclockwise is positive.
       translation: Largest translation along each axis, as a share of the side in [0, 1], or
@@ -235,9 +238,9 @@ def random_affine(
       TypeError: An option is not a number or a pair of numbers, ``mode`` is not a string, or the
         images are not floating point.
       ValueError: An option is outside the range above, ``mode`` is none of the four, or ``images``
-        does not have 4 axes.
+        does not have 4 or 5 axes.
     """
-    checks.rank("images", images, 4)
+    checks.pictures("images", images)
     degrees = arguments.check_interval("rotation", rotation, center=0)
     share = arguments.check_interval("translation", translation, center=0, minimum=-1, maximum=1)
     sizes = arguments.check_interval("scale", scale, above=0)

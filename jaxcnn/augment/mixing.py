@@ -64,7 +64,7 @@ def cutmix(
 
     Args:
       key: A PRNG key; the same key gives the same pairs and shares.
-      images: ``(batch, height, width, channels)``, floating point.
+      images: ``(batch, [time,] height, width, channels)``, floating point.
       targets: ``(batch, classes)``, floating point: the share of each class, such as one-hot rows.
       alpha: Strength, at least 0: 0 changes nothing, 1 draws λ uniformly from [0, 1].
 
@@ -75,18 +75,21 @@ def cutmix(
       TypeError: ``alpha`` is not a number, or an array is not floating point.
       ValueError: ``alpha`` is below 0, or the shapes do not fit together.
     """
-    checks.rank("images", images, 4)
+    checks.pictures("images", images)
     alpha = _check(images, targets, alpha)
     if alpha == 0:
         return images, targets
     order_key, share_key, place_key = jax.random.split(key, 3)
     others = jax.random.permutation(order_key, len(images))
     share = jax.random.beta(share_key, alpha, alpha, (len(images),), jnp.float32)
-    size = jnp.array(images.shape[1:3])
+    size = jnp.array(images.shape[-3:-1])
     sides = jnp.round(jnp.sqrt(1 - share)[:, None] * size.astype(jnp.float32)[None]).astype(int)
     corners = jax.random.randint(place_key, (len(images), 2), 0, size[None]) - sides // 2
-    pasted = jax.vmap(inside)(images, corners, corners + sides)
+    frames = images if images.ndim == 4 else images[:, 0]
+    pasted = jax.vmap(inside)(frames, corners, corners + sides)
     kept = 1 - pasted.mean(axis=(1, 2, 3), dtype=jnp.float32)
+    if images.ndim == 5:
+        pasted = pasted[:, None]
     return jnp.where(pasted, images[others], images), _blend(kept, targets, targets[others])
 
 

@@ -41,7 +41,7 @@ def rand_augment(
 
     Args:
       key: A PRNG key; the same key gives the same changes.
-      images: ``(batch, height, width, channels)``, floating point in [0, 1].
+      images: ``(batch, [time,] height, width, channels)``, floating point in [0, 1].
       num_ops: Number of changes of each image, at least 0.
       magnitude: Strength in [0, 10]: 0 changes nothing; 10 means 30°, a shear of 0.3, a translation
         by 45 % of the side, factors of 0.1 or 1.9, and 4 bits.
@@ -56,9 +56,9 @@ def rand_augment(
       TypeError: ``num_ops`` is not an integer, ``magnitude`` is not a number, ``mode`` is not a
         string, or the images are not floating point.
       ValueError: ``num_ops`` is below 0, ``magnitude`` is outside [0, 10], ``mode`` is none of the
-        four, or ``images`` does not have 4 axes.
+        four, or ``images`` does not have 4 or 5 axes.
     """
-    checks.rank("images", images, 4)
+    checks.pictures("images", images)
     num_ops = arguments.check_integer("num_ops", num_ops, minimum=0)
     full = arguments.check_number("magnitude", magnitude, minimum=0, maximum=10) / 10
     check_mode(mode)

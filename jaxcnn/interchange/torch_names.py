@@ -65,6 +65,19 @@ _R3D = {
     _RESIDUAL + "body.conv_{k}": "layer{i}.{j-1}.conv{k}.0",
     _RESIDUAL + "body.batch_norm_{k}": "layer{i}.{j-1}.conv{k}.1",
 }
+_SEPARATE = {
+    **{ours: theirs for ours, theirs in _R3D.items() if "body" not in ours and "stem" not in ours},
+    "stem.flat.conv_1": "stem.0",
+    "stem.flat.batch_norm_1": "stem.1",
+    "stem.time.conv_1": "stem.3",
+    "stem.time.batch_norm_1": "stem.4",
+}
+for _half in (1, 2):
+    _theirs = f"layer{{i}}.{{j-1}}.conv{_half}."
+    for _place, _kind, _layer in ((1, "conv", "0.0"), (1, "batch_norm", "0.1"), (2, "conv", "0.3")):
+        _number = 2 * _half - 2 + _place
+        _SEPARATE[f"{_RESIDUAL}body.{_kind}_{_number}"] = _theirs + _layer
+    _SEPARATE[f"{_RESIDUAL}body.batch_norm_{2 * _half}"] = _theirs + "1"
 _INVERTED = "stage_{i}.block_{j}.[body.]"
 _EFFICIENTNET = {
     "stem.conv_1": "conv_stem",
@@ -222,6 +235,10 @@ def _vgg_torchvision(names: Iterable[str]) -> dict[str, str]:
     return {**_vgg(names), **hidden, "head": "classifier.6"}
 
 
+def _video(names: Iterable[str]) -> Rules:
+    return _SEPARATE if any(name.startswith("stem.time.") for name in names) else _R3D
+
+
 _timm = functools.partial(Convention, libraries=("timm",))
 _torchvision = functools.partial(Convention, libraries=("torchvision",), interpolation="bilinear")
 _both = functools.partial(Convention, libraries=("timm", "torchvision"))
@@ -255,6 +272,6 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
     "resnet": (_both(names=_RESNET),),
     "shufflenet": (_torchvision(names=_SHUFFLENET),),
     "squeezenet": (_torchvision(names=_SQUEEZENET),),
-    "video": (_torchvision(names=_R3D, mean_std=KINETICS, crop_share=1.0),),
+    "video": (_torchvision(names=_video, mean_std=KINETICS, crop_share=1.0),),
     "vgg": (_timm(names=_vgg_timm, interpolation="bilinear"), _torchvision(names=_vgg_torchvision)),
 }

@@ -57,9 +57,7 @@ def offsets_of(images, results, pixels):
     return np.array(found)
 
 
-@pytest.mark.parametrize(
-    ("shape", "pixels"), [((300, 6, 5, 2), 2), ((60, 9, 1), 3), ((40, 3, 4, 3, 1), 1)]
-)
+@pytest.mark.parametrize(("shape", "pixels"), [((300, 6, 5, 2), 2), ((60, 9, 1), 3)])
 def test_every_image_has_its_own_shift(key, shape, pixels):
     images = random_images(*shape)
     results = jitted(random_shift, key, images, pixels=pixels)

@@ -26,12 +26,14 @@ QUICK = (
     "convnext_tiny",
     "efficientnet_lite0",
     "mobilenetv3_small_100",
+    "r2plus1d_18",
     "r3d_18",
     "regnety_002",
     "resnet18",
     "shufflenet_v2_x0_5",
     "squeezenet1_1",
 )
+VIDEO = ("mc3_18", "r2plus1d_18", "r3d_18")
 QUICK_LOGITS = ("mobilenetv3_small_100", "shufflenet_v2_x0_5")
 
 
@@ -135,7 +137,7 @@ def test_logits(name, odd, tmp_path):
     Deep networks with random weights multiply rounding: that of float32 would hide a small mistake.
     """
     side = sizes(name)[odd]
-    shape = (8 + odd, 32 + odd, 34, 3) if name == "r3d_18" else (side, side, 3)
+    shape = (8 + odd, 32 + odd, 34, 3) if name in VIDEO else (side, side, 3)
     peer = seeded(name, shape)
     path = tmp_path / "weights.safetensors"
     save_file(peer.state_dict(), path)
