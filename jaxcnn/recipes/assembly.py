@@ -26,7 +26,7 @@ _METRICS: dict[LabelTask, tuple[str, ...]] = {
     "classify": (),
     "segment": ("mean_iou",),
     "detect": ("mean_average_precision",),
-    "regress": (),
+    "regress": ("mean_absolute_error", "r2"),
 }
 
 

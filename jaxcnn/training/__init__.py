@@ -32,6 +32,7 @@ from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.options import StepOptions, TrainingOptions
 from jaxcnn.training.placement import Placement
 from jaxcnn.training.run_folder import load
+from jaxcnn.training.regression_metrics import mean_absolute_error, r2
 from jaxcnn.training.schedules import make_schedule
 from jaxcnn.training.state import Metrics, TrainState
 from jaxcnn.training.training_step import Training, make_training
@@ -74,9 +75,11 @@ __all__ = [
     "make_optimizer",
     "make_schedule",
     "make_training",
+    "mean_absolute_error",
     "mean_iou",
     "precision",
     "predict",
+    "r2",
     "recall",
     "save",
     "squared_error",

@@ -9,16 +9,20 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn import arguments
-from jaxcnn.training import metrics
+from jaxcnn.training import metrics, regression_metrics
 from jaxcnn.training.metrics import Metric
 
+# The modules whose functions return metrics.
+_MODULES = (metrics, regression_metrics)
 METRICS: dict[str, Metric] = {
     "accuracy": metrics.accuracy(),
     "calibration_error": metrics.calibration_error(),
     "confusion": metrics.confusion(),
     "f1": metrics.f1(macro=True),
+    "mean_absolute_error": regression_metrics.mean_absolute_error(),
     "mean_iou": metrics.mean_iou(),
     "precision": metrics.precision(macro=True),
+    "r2": regression_metrics.r2(),
     "recall": metrics.recall(macro=True),
     "top-2": metrics.top_k(2),
     "top-5": metrics.top_k(5),
@@ -73,8 +77,8 @@ def _resolve(name: str, metric: Any) -> Metric:
         arguments.check_known("metric", metric, METRICS)
         return METRICS[metric]
     made: str = getattr(metric, "__name__", "")
-    known: Any = getattr(metrics, made, None)
-    if known is not None and known is metric:
+    known: Any = next((vars(m)[made] for m in _MODULES if vars(m).get(made) is metric), None)
+    if known is not None:
         # One of this library's functions, which return a metric: accuracy in place of accuracy().
         required = [
             parameter.name

@@ -11,6 +11,7 @@ from jaxcnn.insight.plots.images import augmentations, contact_sheet
 from jaxcnn.insight.plots.maps import feature_maps, kernels
 from jaxcnn.insight.plots.mistakes import confusion, most_confused, worst_mistakes
 from jaxcnn.insight.plots.scores import accuracy_of_slices, class_scores, reliability_diagram
+from jaxcnn.insight.plots.values import predicted_values
 
 __all__ = [
     "Drawing",
@@ -31,6 +32,7 @@ __all__ = [
     "most_confused",
     "movements",
     "nearest_neighbors",
+    "predicted_values",
     "receptive_field_map",
     "reliability_diagram",
     "thumbnails",
