@@ -63,6 +63,12 @@ class DataOptions:
         1.0.
       interpolation: ``"bilinear"``, ``"bicubic"``, ``"lanczos"`` or ``"nearest"``.
       crop_share: Share of the shorter side that ``"crop"`` keeps, in (0, 1].
+      frames: Frames of a clip, for a folder of videos; ``None`` for anything else.
+      frame_step: Distance between neighboring frames of a clip; ``None`` spreads them over the
+        whole video.
+      clips: Clips of each held-out video, whose predictions are averaged.
+      sample_rate: Steps per second of sounds; ``None`` means those of the first file.
+      length: Steps to which series are cut or padded; ``None`` means those of the longest.
       value_range: Values of gray pictures of 16 or 32 bits that become 0 and 255, such as
         ``[0, 4095]``; ``None`` means the whole range of 16 bits.
       on_error: Treatment of a picture that cannot be read: ``"raise"`` or ``"skip"``.
@@ -81,6 +87,11 @@ class DataOptions:
     aspect: Literal["squash", "crop", "pad"] | None = None
     interpolation: Literal["bilinear", "bicubic", "lanczos", "nearest"] | None = None
     crop_share: float | None = None
+    frames: int | None = None
+    frame_step: int | None = None
+    clips: int = 1
+    sample_rate: int | None = None
+    length: int | None = None
     value_range: tuple[float, float] | None = None
     on_error: Literal["raise", "skip"] = "raise"
     augment: str = "auto"
@@ -109,6 +120,12 @@ class DataOptions:
         names = ("aspect", "interpolation", "crop_share")
         given = {name: getattr(self, name) for name in names}
         return Resizing(**{name: value for name, value in given.items() if value is not None})
+
+    def forms(self) -> dict[str, Any]:
+        """Return the options of :func:`jaxcnn.data.load` for videos, sounds and series."""
+        names = ("frames", "frame_step", "sample_rate", "length")
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
 
     def mixing(self) -> Mix | None:
         """Return the function that mixes images and their labels, or ``None``."""
