@@ -171,7 +171,8 @@ class Dataset(Explained):
         """Return the set with every image resized to ``(H, W)``, or to a square.
 
         The options are those of :func:`jaxcnn.data.load`. Labels at positions are resized too
-        (nearest neighbor), unless their size differs from that of the images.
+        (nearest neighbor), unless their size differs from that of the images. Boxes move with the
+        images; a crop cuts them, and drops those whose center it cuts off.
 
         >>> data = Dataset(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1]))
         >>> data.resize(28).image_shape
@@ -191,6 +192,8 @@ class Dataset(Explained):
         labels = self.labels
         if self.kind == "positions" and labels.shape == self.images.shape[:-1]:
             labels = resizing.labels(labels, (height, width))
+        elif self.kind == "boxes":
+            labels = resizing.boxes(labels, (old_height, old_width), (height, width))
         if old_height * width == old_width * height and resizing.crop_share == 1:
             # Nothing is cropped, squashed or padded now.
             resizing = replace(self.resizing, interpolation=interpolation)

@@ -107,11 +107,14 @@ def average_precision(
     for number, matched in enumerate(groups):
         if matched:
             precision[..., number], recall[..., number] = _accumulate(matched)
+    small, medium, large = map(_mean, precision[1:])
     return DetectionScores(
         _mean(precision[0]),
         _mean(precision[0, 0]),
         _mean(precision[0, 5]),
-        *(_mean(area) for area in precision[1:]),
+        small,
+        medium,
+        large,
         recall=_mean(recall[0]),
         per_class=precision[0].mean(axis=(0, 1)),
         per_class_50=precision[0, 0].mean(axis=0),
@@ -228,7 +231,7 @@ def _best(allowed: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Return whether any box is allowed, and the last one of those with the largest share."""
     values = np.where(allowed, share, -1)[..., ::-1]
     best = values.argmax(axis=-1)
-    return allowed.any(axis=-1), values.shape[-1] - 1 - best
+    return np.any(allowed, axis=-1), values.shape[-1] - 1 - best
 
 
 def _accumulate(matched: list[_Matched]) -> tuple[np.ndarray, np.ndarray]:

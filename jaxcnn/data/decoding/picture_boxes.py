@@ -47,12 +47,11 @@ class PictureBoxes:
         size = np.array([old[1], old[0]] * 2, np.float64)
         corners = np.asarray(self.corners, np.float64).reshape(-1, 4)
         corners = corners * size if self.shares else corners
-        inside = (corners >= -_ROUNDING) & (corners <= size + _ROUNDING)
-        self._refuse(
-            corners, ~inside.all(axis=1), f"lie within its picture of {old[1]}×{old[0]} pixels"
-        )
+        outside = np.any((corners < -_ROUNDING) | (corners > size + _ROUNDING), axis=1)
+        outside |= ~np.isfinite(corners).all(axis=1)
+        self._refuse(corners, outside, f"lie within its picture of {old[1]}×{old[0]} pixels")
         corners = corners.clip(0, size)
-        self._refuse(corners, (corners[:, 2:] <= corners[:, :2]).any(axis=1), "have an area")
+        self._refuse(corners, np.any(corners[:, 2:] <= corners[:, :2], axis=1), "have an area")
         boxes = np.zeros(self.most, BOX)
         boxes["label"] = -1
         count = len(corners)
@@ -96,5 +95,5 @@ def as_picture_boxes(label: Any) -> PictureBoxes | None:
     if not isinstance(label, np.ndarray) or label.dtype != BOX or label.ndim != 1:
         return None
     real = label["label"] >= 0
-    parts = (label[name][real] for name in ("corners", "label", "crowd"))
-    return PictureBoxes(*parts, most=len(label))
+    corners, labels, crowd = (label[name][real] for name in ("corners", "label", "crowd"))
+    return PictureBoxes(corners, labels, crowd, len(label))

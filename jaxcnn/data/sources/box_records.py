@@ -98,7 +98,7 @@ def undecoded(
         pictures = splits[""]
         held_out = every_fifth(np.zeros(len(pictures), np.int32))
         splits = {
-            name: [pictures[row] for row in np.flatnonzero(rows)]
+            name: [pictures[row] for row in np.flatnonzero(rows).tolist()]
             for name, rows in (("train", ~held_out), ("test", held_out))
         }
     order = [name for name in dict.fromkeys(NAMES.values()) if splits.get(name)]

@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from jaxcnn import arguments
 from jaxcnn.data.decoding.undecoded import Undecoded
@@ -16,6 +17,8 @@ from jaxcnn.data.sources.box_records import (
 from jaxcnn.data.splits import NAMES
 
 _ANNOTATIONS, _LISTS = "Annotations", "ImageSets/Main"
+# The name of an object, its corners, and whether it is difficult.
+_Object: TypeAlias = tuple[str, tuple[float, float, float, float], bool]
 _HINT = ", as Pascal VOC counts pixels from 1 and its xmax and ymax are within the box"
 
 
@@ -99,21 +102,21 @@ def _listed(root: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
     return splits
 
 
-def _parse(path: Path) -> tuple[Path, list[tuple[str, tuple[float, ...], bool]]]:
+def _parse(path: Path) -> tuple[Path, list[_Object]]:
     """Return the picture of an XML file, and name, corners and difficulty of its objects."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
         # Entities can grow without bound, and can name files of this machine.
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise ValueError("it has a document type or an entity, which are not read")
-        root = ElementTree.fromstring(text)  # noqa: S314: without entities
+        root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError) as error:
         raise ValueError(f"{str(path)!r} is not an XML file that can be read: {error}") from error
     if root.tag != "annotation":
         raise ValueError(
             f"{str(path)!r} must be an annotation of Pascal VOC. Received: <{root.tag}>"
         )
-    objects = []
+    objects: list[_Object] = []
     for each in root.iter("object"):
         name, box = (each.findtext("name") or "").strip(), each.find("bndbox")
         if not name or box is None:

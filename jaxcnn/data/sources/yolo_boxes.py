@@ -1,5 +1,6 @@
 """Boxes in the text files of YOLO: one file per picture, a class and four shares per line."""
 
+import importlib
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
@@ -132,15 +133,13 @@ def _class_names(root: Path) -> tuple[str, ...]:
 def _yaml_names(path: Path) -> tuple[str, ...]:
     """Return the names of the classes in a YAML file, by PyYAML where it is installed."""
     text = path.read_text(encoding="utf-8")
-    found: Any
     if importlib.util.find_spec("yaml") is not None:
-        import yaml
-
+        yaml: Any = importlib.import_module("yaml")
         try:
             content = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ValueError(f"{str(path)!r} is not YAML: {error}") from error
-        found = content.get("names") if isinstance(content, dict) else None
+        found: Any = content.get("names") if isinstance(content, dict) else None
     else:
         found = _plain_names(text)
     if isinstance(found, dict):
