@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from jaxcnn.data.decoding.pictures import UnreadablePicture
 from jaxcnn.data.object_boxes import BOX
@@ -60,19 +61,30 @@ class PictureBoxes:
         return boxes
 
     def placed(
-        self, old: tuple[int, int], size: tuple[int, int] | None, resizing: Resizing
+        self,
+        picture: Image.Image | np.ndarray,
+        size: tuple[int, int] | None,
+        resizing: Resizing,
+        name: str,
     ) -> np.ndarray:
         """Return the boxes in pixels of the resized picture, as :meth:`check` does.
 
         Args:
-          old: Height and width of the picture.
+          picture: The picture before it is resized.
           size: Height and width of the result; ``None`` keeps them.
           resizing: The way in which the picture gets that size.
+          name: Name of the picture in errors.
 
         Raises:
           UnreadablePicture: as for :meth:`check`.
         """
-        boxes = self.check(old)
+        shape = picture.size[::-1] if isinstance(picture, Image.Image) else picture.shape
+        height, width = shape[:2]
+        old = height, width
+        try:
+            boxes = self.check(old)
+        except UnreadablePicture as error:
+            raise UnreadablePicture(f"the boxes of {name} cannot be used: {error}") from None
         return boxes if size is None else resizing.boxes(boxes, old, size)
 
     def _refuse(self, corners: np.ndarray, bad: np.ndarray, rule: str) -> None:

@@ -174,10 +174,7 @@ class Records:
         size = self.resizing.covering(size) if draft and size is not None else None
         read = read_record(image, name, self.value_range, size)
         if boxes is not None:
-            try:
-                label = boxes.placed(_size(read), self.image_size, self.resizing)
-            except UnreadablePicture as error:
-                raise UnreadablePicture(f"the boxes of {name} cannot be used: {error}") from None
+            label = boxes.placed(read, self.image_size, self.resizing, name)
         return Record(read, label, name)
 
     def file_name(self, row: int) -> str:
@@ -326,14 +323,6 @@ class First(Sequence[Any]):
 def unreadable(problem: str) -> UnreadablePicture:
     """Return the error for a picture that cannot be read; the message gives the fix."""
     return UnreadablePicture(f"{problem}. Leave such pictures out with on_error='skip'")
-
-
-def _size(image: Image.Image | np.ndarray) -> tuple[int, int]:
-    """Return height and width."""
-    if isinstance(image, Image.Image):
-        return image.height, image.width
-    height, width = image.shape[:2]
-    return height, width
 
 
 def _channels(image: Image.Image | np.ndarray) -> int | None:
