@@ -119,7 +119,7 @@ def fcos(
 def fcos_small(
     num_classes: int = 10, *, width: int = 32, features: int = 48, depth: int = 1, groups: int = 8
 ) -> Layer:
-    """Return a light detector of things of about 10 to 64 pixels, with levels of 4, 8 and 16 pixels.
+    """Return a light detector of things of about 10 to 64 pixels, on levels of 4, 8 and 16.
 
     A step of 16 pictures of 128×128 takes less than half a second on two cores.
 

@@ -1,6 +1,8 @@
 """Training by pure, jit-compiled steps."""
 
 from jaxcnn.training.callbacks import history_csv, tensorboard
+from jaxcnn.training.detected_boxes import detections
+from jaxcnn.training.detection_loss import detection
 from jaxcnn.training.evaluation import Evaluation, evaluate, predict
 from jaxcnn.training.evaluation_step import make_eval_step
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
@@ -62,6 +64,8 @@ __all__ = [
     "checkpoint_models",
     "confusion",
     "cross_entropy",
+    "detection",
+    "detections",
     "dice",
     "evaluate",
     "f1",

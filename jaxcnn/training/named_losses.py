@@ -12,10 +12,12 @@ from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import LabelKind
 from jaxcnn.training import losses
+from jaxcnn.training.detection_loss import detection
 
 LOSSES: dict[str, Callable[..., jax.Array]] = {
     "binary_cross_entropy": losses.binary_cross_entropy,
     "cross_entropy": losses.cross_entropy,
+    "detection": detection,
     "dice": losses.dice,
     "focal": losses.focal,
     "huber": losses.huber,
@@ -27,6 +29,7 @@ LOSSES_OF_LABELS: dict[LabelKind, str] = {
     "positions": "cross_entropy",
     "several": "binary_cross_entropy",
     "numbers": "squared_error",
+    "boxes": "detection",
 }
 # Other libraries' names in lower case, without "_", "-" and "loss".
 _ELSEWHERE = {

@@ -1,4 +1,4 @@
-"""The activation between a model's outputs and its predictions: softmax, sigmoid or none.
+"""What ``predict`` applies to a model's outputs: softmax, sigmoid, the boxes of a detector, or none.
 
 A loss of logits contains its activation, so a model trained with it ends without one, and
 ``predict`` applies it. What ``fit`` trains and ``load`` returns is remembered with the activation
@@ -17,11 +17,14 @@ from jax.extend.core import Jaxpr, Literal
 
 from jaxcnn import arguments
 from jaxcnn.training import losses
+from jaxcnn.training.detected_boxes import detections
+from jaxcnn.training.detection_loss import detection
 from jaxcnn.training.loss_arrays import log_of, logit_of, without
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "softmax": jax.nn.softmax,
     "sigmoid": jax.nn.sigmoid,
+    "boxes": jax.jit(detections),
     "none": lambda outputs: outputs,
 }
 _OF_LOSSES = {
@@ -31,6 +34,7 @@ _OF_LOSSES = {
     losses.binary_cross_entropy: "sigmoid",
     losses.squared_error: "none",
     losses.huber: "none",
+    detection: "boxes",
 }
 # For losses of the user's own, by the kind of the labels (jaxcnn.data.labels).
 _OF_LABELS = {
