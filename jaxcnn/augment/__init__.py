@@ -1,16 +1,17 @@
 """Augmentations: random changes of images in the jitted step, ``(key, images) -> images``."""
 
+from jaxcnn.augment.affine import random_affine
 from jaxcnn.augment.color import color_jitter, gaussian_noise
 from jaxcnn.augment.composition import compose
 from jaxcnn.augment.erasing import cutout, random_erasing
 from jaxcnn.augment.flips import alternating_flip, random_flip
 from jaxcnn.augment.geometry import (
-    random_affine,
     random_crop,
     random_resized_crop,
     random_shift,
 )
 from jaxcnn.augment.mixing import cutmix, mixup
+from jaxcnn.augment.mosaics import mosaic
 from jaxcnn.augment.named_policies import default_name, named, names
 from jaxcnn.augment.positions import in_place
 from jaxcnn.augment.random_policy import rand_augment
@@ -28,6 +29,7 @@ __all__ = [
     "gaussian_noise",
     "in_place",
     "mixup",
+    "mosaic",
     "named",
     "names",
     "rand_augment",

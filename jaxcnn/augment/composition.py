@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn import arguments, checks
-from jaxcnn.augment.positions import check_alignment, leaves_in_place
+from jaxcnn.augment.marks import Marks
+from jaxcnn.augment.positions import leaves_in_place
 
-# Images; or images and labels, where labels at positions are passed.
+# Images; or a tuple of images and of the labels, boxes and points that are passed.
 Augmented: TypeAlias = Any
 Augment: TypeAlias = Callable[..., Augmented]
 
@@ -30,8 +31,9 @@ def compose(*augmentations: Augment) -> Augment:
         has no value yet is called with the number of the epoch. Without any, images do not change.
 
     Returns:
-      A function ``(key, images, *, epoch=None, labels=None) -> images``, or
-      ``-> (images, labels)`` where labels at positions are passed; see :func:`in_place`.
+      A function ``(key, images, *, epoch=None, labels=None, boxes=None, points=None) -> images``,
+      or a tuple of the images and of those of labels at positions, boxes and points that are
+      passed; see :func:`in_place`.
 
     Raises:
       TypeError: An argument is not a function.
@@ -45,14 +47,19 @@ def compose(*augmentations: Augment) -> Augment:
         *,
         epoch: jax.Array | int | None = None,
         labels: jax.Array | None = None,
+        boxes: jax.Array | None = None,
+        points: jax.Array | None = None,
     ) -> Augmented:
+        marks = _given(labels=labels, boxes=boxes, points=points)
         for number, augment in enumerate(augmentations):
             step_key = jax.random.fold_in(key, number)
-            if labels is None:
-                images = apply(augment, step_key, images, epoch=epoch)
+            result = apply(augment, step_key, images, epoch=epoch, **marks)
+            if marks:
+                images, *moved = result
+                marks = dict(zip(marks, moved, strict=True))
             else:
-                images, labels = apply(augment, step_key, images, epoch=epoch, labels=labels)
-        return images if labels is None else (images, labels)
+                images = result
+        return Marks(**marks).beside(images)
 
     return composed
 
@@ -83,28 +90,33 @@ def apply(
     *,
     epoch: jax.Array | int | None = None,
     labels: jax.Array | None = None,
+    boxes: jax.Array | None = None,
+    points: jax.Array | None = None,
 ) -> Augmented:
-    """Call `augment`, with the number of the epoch and labels if its signature has them.
+    """Call `augment`, with the number of the epoch and the marks if its signature has them.
 
     Returns:
-      The images; with labels at positions the images and the labels, moved as the images are.
+      The images; with labels at positions, boxes or points a tuple of the images and of those that
+      are given, in this order, moved as the images are.
 
     Raises:
-      ValueError: `augment` requires the epoch, and `epoch` is ``None``; or it gets labels and does
-        not declare whether it moves pixels.
+      ValueError: `augment` requires the epoch, and `epoch` is ``None``; or it gets labels, boxes or
+        points and does not declare whether it moves pixels.
     """
     parameters = inspect.signature(augment).parameters
-    if labels is not None:
-        if "labels" in parameters:
-            augment = functools.partial(augment, labels=labels)
-        elif leaves_in_place(augment):
-            return apply(augment, key, images, epoch=epoch), labels
-        else:
-            raise ValueError(
-                "labels at positions must be moved with the pixels, and this augmentation does not "
-                "declare whether it moves them: if not, pass cnn.augment.in_place(augment); if so, "
-                f"it needs a parameter labels. Received: {arguments.shown(augment)}"
-            )
+    marks = _given(labels=labels, boxes=boxes, points=points)
+    unknown = [name for name in marks if name not in parameters]
+    if unknown and leaves_in_place(augment):
+        return Marks(**marks).beside(apply(augment, key, images, epoch=epoch))
+    if unknown:
+        what = "labels at positions" if unknown[0] == "labels" else unknown[0]
+        raise ValueError(
+            f"{what} must be moved with the pixels, and this augmentation does not "
+            "declare whether it moves them: if not, pass cnn.augment.in_place(augment); if so, "
+            f"it needs a parameter {unknown[0]}. Received: {arguments.shown(augment)}"
+        )
+    if marks:
+        augment = functools.partial(augment, **marks)
     option = parameters.get("epoch")
     if option is None or option.default not in (None, option.empty):
         return augment(key, images)
@@ -120,7 +132,7 @@ def each_image(
     augment: Callable[..., Any],
     key: jax.Array,
     images: jax.Array,
-    labels: jax.Array | None = None,
+    marks: Marks | None = None,
     *,
     by_frame: bool = True,
 ) -> Augmented:
@@ -130,32 +142,36 @@ def each_image(
     frames of a video have one key, so that they are changed by the same draws.
 
     Args:
-      augment: Map a key and one image to an image of the same shape; where there are labels, a
-        key, an image and its labels to both.
+      augment: Map a key and one image to an image of the same shape; with `marks`, a key, an
+        image and its marks to an image and its marks.
       key: A PRNG key.
       images: ``(batch, …)``, floating point.
-      labels: Labels at positions, for an augmentation that moves pixels.
+      marks: For an augmentation that moves pixels.
       by_frame: Whether the function takes one frame of a video, or else all frames at once.
 
     Returns:
-      Shape and dtype of ``images``; with labels the images and the labels.
+      Shape and dtype of ``images``; a tuple with the marks that there are.
 
     Raises:
       TypeError: The images are not floating point.
-      ValueError: The labels have other axes than the images.
+      ValueError: The marks do not fit to the images.
     """
     checks.floating("images", images)
     # float16 is too imprecise for the coordinates and sums of an image.
     precise = images.astype(jnp.float32) if images.dtype.itemsize < 4 else images
     keys = jax.random.split(key, len(images))
+    marks = None if marks is None else marks.check(images)
     if images.ndim == 5 and by_frame:
         # The frames are the second axis of images and labels, and share a key.
-        augment = jax.vmap(augment, in_axes=(None, 0) if labels is None else (None, 0, 0))
-    if labels is None:
+        augment = jax.vmap(augment, in_axes=(None, 0) if marks is None else (None, 0, 0))
+    if marks is None:
         return jax.vmap(augment)(keys, precise).astype(images.dtype)
-    check_alignment(labels, images)
-    moved, labels = jax.vmap(augment)(keys, precise, labels)
-    return moved.astype(images.dtype), labels
+    moved, marks = jax.vmap(augment)(keys, precise, marks)
+    return marks.beside(moved.astype(images.dtype))
+
+
+def _given(**marks: jax.Array | None) -> dict[str, Any]:
+    return {name: value for name, value in marks.items() if value is not None}
 
 
 def uniform(key: jax.Array, interval: tuple[float, float], like: jax.Array, *shape: int) -> Any:

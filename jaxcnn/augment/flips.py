@@ -6,7 +6,7 @@ from jax import lax
 
 from jaxcnn import arguments, checks
 from jaxcnn.augment.composition import Augmented
-from jaxcnn.augment.positions import check_alignment
+from jaxcnn.augment.marks import Marks, Move
 from jaxcnn.other_names import explained
 
 
@@ -17,6 +17,8 @@ def random_flip(
     *,
     rate: float = 0.5,
     labels: jax.Array | None = None,
+    boxes: jax.Array | None = None,
+    points: jax.Array | None = None,
 ) -> Augmented:
     """Flip each image horizontally with probability `rate`.
 
@@ -29,9 +31,12 @@ def random_flip(
       images: ``(batch, [time,] height, width, channels)``.
       rate: Probability of flipping, in [0, 1].
       labels: Labels at positions, ``(batch, height, width)`` or with channels, to be flipped alike.
+      boxes: As for :func:`random_crop`.
+      points: As for :func:`random_crop`.
 
     Returns:
-      Shape and dtype of ``images``; with labels the images and the labels.
+      Shape and dtype of ``images``; with ``labels``, ``boxes`` or ``points`` a
+      tuple of the images and of those that are given, in this order.
 
     Raises:
       TypeError: ``rate`` is not a number.
@@ -39,7 +44,9 @@ def random_flip(
     """
     checks.pictures("images", images)
     rate = arguments.check_number("rate", rate, minimum=0, maximum=1)
-    return _flip(images, jax.random.bernoulli(key, rate, (len(images),)), labels)
+    return _flip(
+        images, jax.random.bernoulli(key, rate, (len(images),)), Marks(labels, boxes, points)
+    )
 
 
 def alternating_flip(
@@ -48,6 +55,8 @@ def alternating_flip(
     *,
     epoch: jax.Array | int,
     labels: jax.Array | None = None,
+    boxes: jax.Array | None = None,
+    points: jax.Array | None = None,
 ) -> Augmented:
     """Flip half of the images horizontally in even epochs, and the other half in odd epochs.
 
@@ -67,9 +76,12 @@ def alternating_flip(
       epoch: Number of the epoch, from 0. :func:`jaxcnn.fit` passes it, and so does
         :func:`jaxcnn.make_training` with ``steps_per_epoch``.
       labels: As for :func:`random_flip`.
+      boxes: As for :func:`random_crop`.
+      points: As for :func:`random_crop`.
 
     Returns:
-      Shape and dtype of ``images``; with labels the images and the labels.
+      Shape and dtype of ``images``; with ``labels``, ``boxes`` or ``points`` a
+      tuple of the images and of those that are given, in this order.
 
     Raises:
       ValueError: ``images`` does not have 4 or 5 axes.
@@ -77,17 +89,25 @@ def alternating_flip(
     del key
     checks.pictures("images", images)
     flipped_first = _parity(images) == 1
-    return _flip(images, flipped_first ^ (jnp.asarray(epoch) % 2 == 1), labels)
+    return _flip(
+        images, flipped_first ^ (jnp.asarray(epoch) % 2 == 1), Marks(labels, boxes, points)
+    )
 
 
-def _flip(images: jax.Array, chosen: jax.Array, labels: jax.Array | None) -> Augmented:
-    def flip(x: jax.Array) -> jax.Array:
-        return jnp.where(chosen.reshape(-1, *(1,) * (x.ndim - 1)), jnp.flip(x, images.ndim - 2), x)
+def _flip(images: jax.Array, chosen: jax.Array, marks: Marks) -> Augmented:
+    size = images.shape[1:-1]
 
-    if labels is None:
-        return flip(images)
-    check_alignment(labels, images)
-    return flip(images), flip(labels)
+    def one(image: jax.Array, chosen: jax.Array, marks: Marks) -> tuple[jax.Array, Marks]:
+        def flip(x: jax.Array) -> jax.Array:
+            return jnp.where(chosen, x[..., ::-1, :], x)
+
+        sign = jnp.where(chosen, -1.0, 1.0)
+        matrix = jnp.diag(jnp.stack([sign, jnp.ones_like(sign)]))
+        offset = jnp.stack([jnp.where(chosen, float(size[-1]), 0.0), jnp.zeros_like(sign)])
+        return flip(image), marks.moved(flip, Move(matrix, offset), size)
+
+    flipped, moved = jax.vmap(one)(images, chosen, marks.check(images))
+    return moved.beside(flipped)
 
 
 def _parity(images: jax.Array) -> jax.Array:

@@ -5,12 +5,12 @@ from functools import partial
 from typing import TypeAlias
 
 from jaxcnn import arguments
+from jaxcnn.augment.affine import random_affine
 from jaxcnn.augment.color import color_jitter
 from jaxcnn.augment.composition import Augment, check_augmentation, compose
 from jaxcnn.augment.erasing import cutout
 from jaxcnn.augment.flips import alternating_flip, random_flip
 from jaxcnn.augment.geometry import (
-    random_affine,
     random_crop,
     random_resized_crop,
     random_shift,

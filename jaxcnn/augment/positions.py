@@ -18,9 +18,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def in_place(augment: _F) -> _F:
     """Declare that an augmentation leaves every pixel in its place, and return it.
 
-    Labels at positions then stay as they are. An augmentation that moves pixels declares it by a
-    parameter ``labels``: ``augment(key, images, labels=labels)`` returns the images and the labels,
-    moved alike.
+    Labels at positions, boxes and points then stay as they are. An augmentation that moves pixels
+    declares it by a parameter ``labels``: ``augment(key, images, labels=labels)`` returns the
+    images and the labels, moved in the same way; and so for ``boxes`` and ``points``.
 
     >>> @in_place
     ... def invert(key, images):

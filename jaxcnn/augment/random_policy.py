@@ -8,8 +8,10 @@ from jax import lax
 
 from jaxcnn import arguments, checks
 from jaxcnn.augment import color
+from jaxcnn.augment.affine import affine_matrix, product, warp_both
 from jaxcnn.augment.composition import Augmented, each_image
-from jaxcnn.augment.geometry import affine_matrix, check_mode, product, warp_both
+from jaxcnn.augment.geometry import check_mode
+from jaxcnn.augment.marks import Marks
 from jaxcnn.other_names import explained
 
 # The values at magnitude 10, as in the paper and in torchvision.
@@ -25,6 +27,8 @@ def rand_augment(
     magnitude: float = 9.0,
     mode: str = "zeros",
     labels: jax.Array | None = None,
+    boxes: jax.Array | None = None,
+    points: jax.Array | None = None,
 ) -> Augmented:
     """Apply `num_ops` of fourteen changes to each image, each drawn uniformly.
 
@@ -48,9 +52,12 @@ def rand_augment(
       mode: Fill of pixels from outside the image: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
         ``"circular"``.
       labels: As for :func:`random_crop`.
+      boxes: As for :func:`random_crop`.
+      points: As for :func:`random_crop`.
 
     Returns:
-      Shape and dtype of ``images``; values in [0, 1]. With labels the images and the labels.
+      Shape and dtype of ``images``; values in [0, 1]. With ``labels``, ``boxes`` or ``points``
+      a tuple of the images and of those that are given, in this order.
 
     Raises:
       TypeError: ``num_ops`` is not an integer, ``magnitude`` is not a number, ``mode`` is not a
@@ -63,9 +70,9 @@ def rand_augment(
     full = arguments.check_number("magnitude", magnitude, minimum=0, maximum=10) / 10
     check_mode(mode)
     if full == 0:
-        return images if labels is None else (images, labels)
+        return Marks(labels, boxes, points).check(images).beside(images)
 
-    def one(key: jax.Array, image: jax.Array, label: jax.Array | None = None) -> Augmented:
+    def one(key: jax.Array, image: jax.Array, marks: Marks) -> tuple[jax.Array, Marks]:
         matrix, offset = jnp.eye(2, dtype=image.dtype), jnp.zeros(2, image.dtype)
         size = jnp.array(image.shape[:2], image.dtype)
         for place in range(num_ops):
@@ -87,9 +94,9 @@ def rand_augment(
             matrix = product(matrix, step)
             moved = _MOST_SHARE * jnp.stack(move) * size
             offset -= product(matrix, moved)
-        return warp_both(image, label, matrix, offset, mode=mode)
+        return warp_both(image, marks, matrix, offset, mode=mode)
 
-    return each_image(one, key, images, labels)
+    return each_image(one, key, images, Marks(labels, boxes, points))
 
 
 def identity(image: jax.Array, strength: jax.Array) -> jax.Array:

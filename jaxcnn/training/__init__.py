@@ -33,8 +33,8 @@ from jaxcnn.training.models_of_checkpoints import CheckpointModel, checkpoint_mo
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.options import StepOptions, TrainingOptions
 from jaxcnn.training.placement import Placement
-from jaxcnn.training.run_folder import load
 from jaxcnn.training.regression_metrics import mean_absolute_error, r2
+from jaxcnn.training.run_folder import load
 from jaxcnn.training.schedules import make_schedule
 from jaxcnn.training.state import Metrics, TrainState
 from jaxcnn.training.training_step import Training, make_training

@@ -120,7 +120,7 @@ def random_images(shape, seed=0, dtype=jnp.float32):
 
 
 def test_every_augmentation_is_here():
-    others = {"alternating_flip", "compose", "cutmix", "mixup"}
+    others = {"alternating_flip", "compose", "cutmix", "mixup", "mosaic"}
     others |= {"default_name", "in_place", "named", "names"}
     others |= {"random_clip"}  # the one that changes the shape: test_video.py
     assert set(CASES) | others == set(aug.__all__)
