@@ -1,6 +1,7 @@
 """Training by pure, jit-compiled steps."""
 
 from jaxcnn.training.callbacks import history_csv, tensorboard
+from jaxcnn.training.clip_averaging import over_clips
 from jaxcnn.training.detected_boxes import detections
 from jaxcnn.training.detection_loss import detection
 from jaxcnn.training.evaluation import Evaluation, evaluate, predict
@@ -81,6 +82,7 @@ __all__ = [
     "make_training",
     "mean_absolute_error",
     "mean_iou",
+    "over_clips",
     "precision",
     "predict",
     "r2",

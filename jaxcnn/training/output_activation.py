@@ -56,6 +56,11 @@ def remember_activation(model: nnx.Module, activation: str) -> None:
     weakref.finalize(model, _TRAINED.pop, id(model), None)
 
 
+def trained_activation(model: nnx.Module) -> str | None:
+    """Return the activation that :func:`remember_activation` was given for this module."""
+    return _TRAINED.get(id(model))
+
+
 def activation_of_loss(loss: Callable[..., jax.Array], kind: str) -> str:
     """Return the name of the activation that a loss contains.
 
@@ -125,7 +130,7 @@ def choose_activation(
         )
     name = arguments.check_choice("activation", activation, ("auto", *ACTIVATIONS))
     if name == "auto":
-        name = _TRAINED.get(id(model)) or _activation_of_outputs(output_shape, ending)
+        name = trained_activation(model) or _activation_of_outputs(output_shape, ending)
     return ACTIVATIONS[name]
 
 
