@@ -8,8 +8,10 @@ from typing import Any
 from jaxcnn import arguments, shapes
 from jaxcnn.data import splits
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.decoding.clips import ClipSampling
 from jaxcnn.data.decoding.undecoded import FileNames, Form, Undecoded
 from jaxcnn.data.resizing import SQUASH, Resizing
+from jaxcnn.data.sources.clip_folder import open_clips
 from jaxcnn.data.sources.switch import find_source
 from jaxcnn.other_names import explained
 
@@ -28,6 +30,9 @@ def load(
     value_range: Sequence[float] | None = None,
     data_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
+    frames: int | None = None,
+    frame_step: int | None = None,
+    clips: int = 1,
 ) -> Dataset:
     """Load a data set.
 
@@ -67,6 +72,9 @@ def load(
           jpg, jpeg, webp, bmp, gif, tif, avif and their variants); other and hidden files are
           ignored. The EXIF orientation is applied, transparency becomes white, 16 bits are scaled
           to 8, a palette becomes color, and the first frame of an animation is taken;
+        - with ``frames``, the path of a folder of clips in such class folders: video files (mp4,
+          avi, mov, mkv, webm and others, decoded by PyAV, the extra ``video``), GIF animations, or
+          a folder of numbered pictures for each clip;
         - any other name: a data set that TensorFlow Datasets has prepared; TensorFlow itself is
           not needed. If a folder has the same name, pass ``data_dir`` to read the data set;
         - ``(images, labels)``, or a mapping with the arrays of an archive; or such pairs for
@@ -107,16 +115,26 @@ def load(
       cache_dir: Folder for decoded images. Records have no folder: without ``cache_dir`` they are
         decoded into a temporary file; with it they are recognized by their number and a sample of
         16, so delete the folder when other records change.
+      frames: Load clips of this many frames, ``(N, frames, H, W, C)``, from a folder of videos. A
+        video of fewer frames is an error, or left out by ``on_error="skip"``.
+      frame_step: Distance between neighboring frames of a clip: 2 takes every other frame of the
+        video, by number, whatever its frame rate. ``None`` spreads the clip evenly over the whole
+        video.
+      clips: Clips of each video, evenly spaced, one after the other along the time of an image,
+        ``(N, clips · frames, H, W, C)``: evaluate them by :func:`jaxcnn.training.over_clips`, or
+        train on them with :func:`jaxcnn.augment.random_clip`. A single one is the center.
 
     Raises:
+      ImportError: PyAV, which decodes video files, is not installed.
       OSError: The decoded images cannot be written.
       TypeError: The source is none of these, or images or labels have the wrong type.
       ValueError: There is no such set, split or file, it is not prepared, or its contents do
         not make a data set; the message gives the fix.
     """
     resizing = Resizing(aspect, interpolation, crop_share)
-    form = _check_form(image_size, resizing, channels, on_error, cache_dir, value_range)
-    opened = find_source(source, data_dir).open_source(source, data_dir)
+    sampling = _check_sampling(frames, frame_step, clips)
+    form = _check_form(image_size, resizing, channels, on_error, cache_dir, value_range, sampling)
+    opened = _open(source, data_dir, sampling)
     if isinstance(opened, Undecoded):
         return opened.decode(split, form)
     divided = isinstance(source, str | Path) or isinstance(opened, splits.Divided)
@@ -135,13 +153,17 @@ def load_named(
     value_range: Sequence[float] | None,
     data_dir: str | Path | None,
     cache_dir: str | Path | None,
+    frames: int | None = None,
+    frame_step: int | None = None,
+    clips: int = 1,
 ) -> tuple[Dataset, FileNames]:
     """Return a split as :func:`load`, and the function from a row of it to the image's name.
 
     The name of a picture in a folder is its path; another image is named by its number.
     """
-    form = _check_form(image_size, resizing, channels, on_error, cache_dir, value_range)
-    opened = find_source(source, data_dir).open_source(source, data_dir)
+    sampling = _check_sampling(frames, frame_step, clips)
+    form = _check_form(image_size, resizing, channels, on_error, cache_dir, value_range, sampling)
+    opened = _open(source, data_dir, sampling)
     if isinstance(opened, Undecoded):
         return opened.decode_named(split, form)
     return _convert(splits.cut(opened, split), form), lambda row: f"image {row} of {split}"
@@ -177,6 +199,29 @@ def examples(
     return _convert(splits.cut(opened, f"{first}[:{count}]"), form)
 
 
+def _open(
+    source: Any, data_dir: str | Path | None, sampling: ClipSampling | None
+) -> Dataset | splits.Divided | Undecoded:
+    """Return the whole data set, without decoding a picture or a clip."""
+    if sampling is not None:
+        return open_clips(source, sampling)
+    opened: Dataset | splits.Divided | Undecoded = find_source(source, data_dir).open_source(
+        source, data_dir
+    )
+    return opened
+
+
+def _check_sampling(frames: Any, frame_step: Any, clips: Any) -> ClipSampling | None:
+    if frames is not None:
+        return ClipSampling(frames, frame_step, clips)
+    if frame_step is not None or clips != 1:
+        raise ValueError(
+            "frame_step and clips need frames, the number of frames of a clip. "
+            f"Received: frame_step={frame_step}, clips={clips}, frames=None"
+        )
+    return None
+
+
 def _check_form(
     image_size: int | Sequence[int] | None,
     resizing: Resizing,
@@ -184,6 +229,7 @@ def _check_form(
     on_error: str,
     cache_dir: str | Path | None,
     value_range: Sequence[float] | None = None,
+    sampling: ClipSampling | None = None,
 ) -> Form:
     size = None
     if image_size is not None:
@@ -201,7 +247,7 @@ def _check_form(
                 f"value_range must have low below high. "
                 f"Received: value_range={arguments.shown(value_range)}"
             )
-    return Form(size, resizing, channels, skip, value_range, cache_dir)
+    return Form(size, resizing, channels, skip, value_range, cache_dir, sampling)
 
 
 def _convert(data: Dataset, form: Form) -> Dataset:

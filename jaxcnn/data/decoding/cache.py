@@ -150,7 +150,8 @@ def decode_temporarily(
 
 def _form(records: Records, splits: Iterable[str]) -> str:
     form = records.image_size, records.resizing, records.channels, records.value_range
-    return digest(map(str, [_FORMAT, *form, *splits]))
+    variant = [records.variant] if records.variant else []
+    return digest(map(str, [_FORMAT, *form, *variant, *splits]))
 
 
 def _find(place: Path, records: Records, splits: Iterable[str], content: str) -> Decoded | None:
@@ -160,7 +161,7 @@ def _find(place: Path, records: Records, splits: Iterable[str], content: str) ->
         # A set decoded without conversion serves as well if it has this number of channels.
         kept = _find(place, replace(records, channels=None), splits, content)
         if kept is not None and kept.images.dtype == np.uint8:
-            return kept if kept.images.shape[3:] == (records.channels,) else None
+            return kept if kept.images.shape[-1:] == (records.channels,) else None
         return None
     return kept
 

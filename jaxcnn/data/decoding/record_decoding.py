@@ -3,12 +3,10 @@
 import hashlib
 import io
 import os
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -16,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn import arguments
+from jaxcnn.data.decoding.clips import Clip, read_clip
 from jaxcnn.data.decoding.picture_boxes import as_picture_boxes
 from jaxcnn.data.decoding.pictures import UnreadablePicture, ValueRange, read_picture
 from jaxcnn.data.resizing import SQUASH, Resizing
@@ -41,11 +40,12 @@ class RecordSequence(Protocol):
 
 
 class Record(NamedTuple):
-    """A record that could be read; ``name`` is its name in errors."""
+    """A record that could be read; ``name`` is its name in errors, ``fits`` if it has its size."""
 
     image: Image.Image | np.ndarray
     label: Any
     name: str
+    fits: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ class Records:
       skip: Whether a picture that cannot be read is left out.
       value_range: Values of pictures of more than 8 bits that become black and white.
       draft: Whether a large JPEG is decoded at a part of its size, where it is resized.
+      variant: Options of the source that change the images, for the cache.
     """
 
     source: RecordSequence
@@ -94,6 +95,7 @@ class Records:
     skip: bool = False
     value_range: ValueRange = None
     draft: bool = False
+    variant: str = ""
 
     def decode(self, consume: Callable[[Iterator[Block]], _Result]) -> _Result:
         """Return ``consume(blocks)``; start again if a color picture follows gray ones.
@@ -134,7 +136,7 @@ class Records:
         yield str(len(self.source))
         for row in np.unique(np.linspace(0, len(self.source) - 1, most).astype(int)).tolist():
             try:
-                image, label, _ = self.read(row)
+                image, label, *_ = self.read(row)
             except UnreadablePicture as error:
                 yield str(error)
             else:
@@ -161,14 +163,16 @@ class Records:
                 f"pair. Received: {arguments.shown(received)} as record {row}"
             )
         image, label = record["image"], record["label"]
-        files = isinstance(image, str | Path)
-        name = arguments.shown(str(image)) if files else f"record {row} of {self.name}"
+        path = _path_of(image)
+        name = f"record {row} of {self.name}" if path is None else arguments.shown(path)
         boxes = as_picture_boxes(label)
         if boxes is None and ((scalar := np.asarray(label)).ndim or scalar.dtype == object):
             raise ValueError(
                 "a label must be one class number or name. "
                 f"Received: {arguments.shown(label)} in {name}"
             )
+        if isinstance(image, Clip):
+            return Record(read_clip(image, self._fit, self.value_range), label, name, fits=True)
         size = self.image_size
         draft = self.draft and boxes is None  # boxes count the pixels of the whole picture
         size = self.resizing.covering(size) if draft and size is not None else None
@@ -181,7 +185,13 @@ class Records:
         """Return the path of the picture with this number, or else that number in words."""
         record = self.source[row]
         image = record.get("image") if isinstance(record, Mapping) else record[0]
-        return str(image) if isinstance(image, str | Path) else f"record {row} of {self.name}"
+        return _path_of(image) or f"record {row} of {self.name}"
+
+    def _fit(self, picture: Image.Image) -> Image.Image:
+        """Return a picture at the requested size."""
+        return (
+            picture if self.image_size is None else self.resizing.picture(picture, self.image_size)
+        )
 
     def _read_or_skip(self, row: int) -> Record | str:
         """Return a record, or the error of its picture if unreadable pictures are left out."""
@@ -228,7 +238,12 @@ class Records:
 
     def _pixels(self, record: Record, channels: int | None) -> np.ndarray:
         """Return the image as an array in the requested form."""
-        image, size = record.image, self.image_size
+        image, size = record.image, None if record.fits else self.image_size
+        if isinstance(image, np.ndarray) and image.ndim == 4 and _channels(image) is not None:
+            if size is None and image.shape[-1] == channels:
+                return image
+            frames = [self._pixels(record._replace(image=frame), channels) for frame in image]
+            return np.stack(frames)
         if isinstance(image, np.ndarray):
             if _channels(image) is None:
                 if channels is not None:
@@ -250,6 +265,13 @@ class Records:
             image = self.resizing.picture(image, size)
         # As np.asarray(image) does, in half the time.
         return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, -1)
+
+
+def _path_of(image: Any) -> str | None:
+    """Return the path of a file that a record names as its image."""
+    if isinstance(image, Clip):
+        return image.path
+    return str(image) if isinstance(image, str | Path) else None
 
 
 def read_record(
@@ -286,50 +308,17 @@ def read_record(
     return array[..., None] if gray else array
 
 
-class Joined(Sequence[Any]):
-    """The concatenation of several record sequences."""
-
-    def __init__(self, sources: Sequence[RecordSequence]) -> None:
-        """Keep the sequences."""
-        self._sources = sources
-        self._stops = list(accumulate(map(len, sources)))
-
-    def __len__(self) -> int:
-        """Return the number of all records."""
-        return self._stops[-1]
-
-    def __getitem__(self, row: Any) -> Any:
-        """Return the record with this number."""
-        place = bisect_right(self._stops, row)
-        return self._sources[place][row - self._stops[place] + len(self._sources[place])]
-
-
-class First(Sequence[Any]):
-    """The first records of a record sequence."""
-
-    def __init__(self, source: RecordSequence, most: int) -> None:
-        """Keep the sequence."""
-        self._source, self._size = source, min(len(source), most)
-
-    def __len__(self) -> int:
-        """Return the number of records."""
-        return self._size
-
-    def __getitem__(self, row: Any) -> Any:
-        """Return the record with this number."""
-        return self._source[row]
-
-
 def unreadable(problem: str) -> UnreadablePicture:
     """Return the error for a picture that cannot be read; the message gives the fix."""
     return UnreadablePicture(f"{problem}. Leave such pictures out with on_error='skip'")
 
 
 def _channels(image: Image.Image | np.ndarray) -> int | None:
-    """Return the channels of a picture, 1 or 3; ``None`` for an array that is not a picture."""
+    """Return the channels of a picture, 1 or 3; ``None`` for an array that is none."""
     if isinstance(image, Image.Image):
         return 1 if image.mode == "L" else 3
-    picture = image.dtype == np.uint8 and image.ndim == 3 and image.shape[-1] in (1, 3)
+    # Or a video (time, height, width, channels), whose frames are pictures.
+    picture = image.dtype == np.uint8 and image.ndim in (3, 4) and image.shape[-1] in (1, 3)
     return image.shape[-1] if picture else None
 
 

@@ -12,14 +12,10 @@ from jaxcnn import shapes
 from jaxcnn.data import splits
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding import cache
+from jaxcnn.data.decoding.clips import ClipSampling
 from jaxcnn.data.decoding.pictures import ValueRange
-from jaxcnn.data.decoding.record_decoding import (
-    First,
-    Joined,
-    Records,
-    RecordSequence,
-    unreadable,
-)
+from jaxcnn.data.decoding.record_decoding import Records, RecordSequence, unreadable
+from jaxcnn.data.decoding.record_sequences import First, Joined
 from jaxcnn.data.labels import LabelTask
 from jaxcnn.data.resizing import SQUASH, Resizing
 
@@ -40,6 +36,7 @@ class Form:
       skip: Whether a picture that cannot be read is left out.
       value_range: Values of pictures of more than 8 bits that become black and white.
       cache_dir: Folder for decoded images; ``None`` means beside their source.
+      sampling: The frames that are taken of each video; ``None`` where pictures are meant.
     """
 
     image_size: tuple[int, int] | None = None
@@ -48,6 +45,7 @@ class Form:
     skip: bool = False
     value_range: ValueRange = None
     cache_dir: str | Path | None = None
+    sampling: ClipSampling | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,7 @@ class Undecoded:
       content: A digest that changes with the records, if known.
       whole: Whether all splits must be decoded together.
       task: What a network learns from the labels, as :attr:`jaxcnn.Dataset.task`.
+      variant: Options of the source that change the images; each variant is cached apart.
     """
 
     name: str
@@ -77,6 +76,7 @@ class Undecoded:
     content: str | None = None
     whole: bool = False
     task: LabelTask = "classify"
+    variant: str = ""
 
     def decode(self, split: str | None, form: Form) -> Dataset:
         """Return a split, decoded now or read from the cache.
@@ -135,6 +135,7 @@ class Undecoded:
             form.value_range,
             # Images of one size may also be resized after they are kept, to the same pixels.
             draft=self.image_shape is None,
+            variant=self.variant,
         )
         decoded = self._decode_or_find(records, sizes, form.cache_dir)
         if decoded.skipped and not form.skip:

@@ -5,20 +5,24 @@ import hashlib
 import os
 import unicodedata
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from jaxcnn import arguments
+from jaxcnn.data.decoding.clips import VIDEOS
 from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.labels import sort_class_names
 from jaxcnn.data.splits import NAMES, evenly, every_fifth
 
 KIND = "folder"
+
+# From a folder, the beginning of the paths and a digest to the paths of what the folder holds.
+Find: TypeAlias = Callable[[str, str, Any], Iterator[str]]
 
 _SUFFIXES = ["bmp", "gif", "jfif", "jpe", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp"]
 
@@ -85,10 +89,30 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
         named as splits and hold no classes, or the classes are a level deeper.
     """
     del data_dir
+    return open_class_folders(
+        source,
+        picture_files,
+        f"picture in it: no file that ends in {', '.join(sorted(_suffixes()))}",
+    )
+
+
+def open_class_folders(source: str | Path, find: Find, missing: str) -> Undecoded:
+    """Return the files of class folders, or of class folders in folders of splits, by path.
+
+    Args:
+      source: Path of the folder, which may start with ``~``.
+      find: Yield the paths of what a class folder holds: see :func:`picture_files`.
+      missing: The words for what an empty class folder lacks, and the reason.
+
+    Raises:
+      ValueError: As for :func:`open_source`.
+    """
     root = Path(os.path.expanduser(source))
     digest = hashlib.sha256()
     parts = _split_folders(root) or {"": ""}
-    found = {split: _classes(root, folder, digest) for split, folder in parts.items()}
+    found = {
+        split: _classes(root, folder, digest, find, missing) for split, folder in parts.items()
+    }
     for part, classes in zip(parts.values(), found.values(), strict=True):
         _check_depth(root / part, classes)
     names = sort_class_names(set().union(*found.values()))
@@ -116,7 +140,7 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
 
 def _split_folders(root: Path) -> dict[str, str]:
     """Return the folder of each split, or nothing where the folders are classes."""
-    folders = [entry for entry in _entries(root) if entry.is_dir()]
+    folders = [entry for entry in visible_entries(root) if entry.is_dir()]
     named = [entry for entry in folders if entry.name.lower() in NAMES]
     splits: dict[str, str] = {}
     for entry in filter(_holds_classes, named):
@@ -134,18 +158,18 @@ def _split_folders(root: Path) -> dict[str, str]:
             f"Received: none in {arguments.shown([entry.name for entry in named])} in {str(root)!r}"
         )
     for entry in folders:
-        if entry.name not in splits.values() and any(map(_is_picture, _entries(entry.path))):
+        if entry.name not in splits.values() and any(map(is_picture, visible_entries(entry.path))):
             warnings.warn(
                 f"the pictures in {entry.path!r} belong to no class and are left out", stacklevel=2
             )
     return {split: splits[split] for split in dict.fromkeys(NAMES.values()) if split in splits}
 
 
-def _classes(root: Path, part: str, digest: Any) -> dict[str, list[str]]:
+def _classes(root: Path, part: str, digest: Any, find: Find, missing: str) -> dict[str, list[str]]:
     """Return the paths of each class below ``root / part``, and add their status to `digest`."""
     classes: dict[str, list[str]] = {}
     folder = root / part
-    for entry in _entries(folder):
+    for entry in visible_entries(folder):
         if not entry.is_dir():
             continue
         # A name need not be UTF-8, but class names are written to text files.
@@ -154,14 +178,13 @@ def _classes(root: Path, part: str, digest: Any) -> dict[str, list[str]]:
         if name in classes:
             raise ValueError(f"two folders in {str(folder)!r} have the name {name!r}")
         prefix = f"{part}/{entry.name}" if part else entry.name
-        classes[name] = list(_pictures(entry.path, prefix, digest))
+        classes[name] = list(find(entry.path, prefix, digest))
         if not classes[name]:
             raise ValueError(
-                f"the class folder {entry.path!r} has no picture in it: no file that ends in "
-                f"{', '.join(sorted(_suffixes()))}"
+                f"the class folder {entry.path!r} has no {missing}{_hint(entry.path, find)}"
             )
     if not classes:
-        files = sum(1 for entry in _entries(folder))
+        files = sum(1 for entry in visible_entries(folder))
         raise ValueError(
             f"{str(folder)!r} must have a folder of pictures for each class. "
             f"Received: {files} files and no folder"
@@ -175,9 +198,9 @@ def _check_depth(folder: Path, classes: Collection[str]) -> None:
     Raises:
       ValueError: they are not; the message names the folder to use.
     """
-    found = [entry for entry in _entries(folder) if entry.is_dir() and _holds_classes(entry)]
+    found = [entry for entry in visible_entries(folder) if entry.is_dir() and _holds_classes(entry)]
     for entry in found:
-        inner = [each.name for each in _entries(entry.path) if each.is_dir()]
+        inner = [each.name for each in visible_entries(entry.path) if each.is_dir()]
         if any(name.lower() in NAMES for name in inner):
             reason = f"the folders {inner[:5]} in it are named as splits"
         elif len(inner) > 1 and len(classes) == 1:
@@ -190,30 +213,50 @@ def _check_depth(folder: Path, classes: Collection[str]) -> None:
         )
 
 
-def _pictures(folder: str, prefix: str, digest: Any) -> Iterator[str]:
-    for entry in _entries(folder):
+def _hint(folder: str, find: Find) -> str:
+    suffixes = {entry.name.rpartition(".")[2].lower() for entry in visible_entries(folder)}
+    if find is picture_files and suffixes & {*VIDEOS}:
+        return ". It holds videos: pass frames=16 to load clips of 16 frames"
+    return ""
+
+
+def picture_files(folder: str, prefix: str, digest: Any) -> Iterator[str]:
+    """Yield the paths of the pictures in a folder and below, and add their status to `digest`.
+
+    Args:
+      folder: Path of the folder.
+      prefix: The beginning of the paths in place of `folder`.
+      digest: A hash of :mod:`hashlib`.
+    """
+    for entry in visible_entries(folder):
         path = f"{prefix}/{entry.name}"
         # A link to a folder may lead to a parent; links to class folders and to files are followed.
         if entry.is_dir(follow_symlinks=False):
-            yield from _pictures(entry.path, path, digest)
-        elif _is_picture(entry):
-            try:
-                status = entry.stat()
-                # A program can reset the modification time, but not the change time.
-                known = f"{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
-            except OSError:  # such as a broken link, which is an error when it is read
-                known = ""
-            digest.update(os.fsencode(f"{path}\0{known}\n"))
+            yield from picture_files(entry.path, path, digest)
+        elif is_picture(entry):
+            digest.update(status_line(entry, path))
             yield path
+
+
+def status_line(entry: os.DirEntry[str], path: str) -> bytes:
+    """Return a line that changes with the path, the size and the times of a file."""
+    try:
+        status = entry.stat()
+        # A program can reset the modification time, but not the change time.
+        known = f"{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
+    except OSError:  # such as a broken link, which is an error when it is read
+        known = ""
+    return os.fsencode(f"{path}\0{known}\n")
 
 
 def _holds_classes(folder: os.DirEntry[str]) -> bool:
     """Return whether a folder holds folders and no picture."""
-    entries = _entries(folder.path)
-    return not any(map(_is_picture, entries)) and any(entry.is_dir() for entry in entries)
+    entries = visible_entries(folder.path)
+    return not any(map(is_picture, entries)) and any(entry.is_dir() for entry in entries)
 
 
-def _is_picture(entry: os.DirEntry[str]) -> bool:
+def is_picture(entry: os.DirEntry[str]) -> bool:
+    """Return whether the name of a file ends as that of a picture."""
     return entry.name.rpartition(".")[2].lower() in _suffixes()
 
 
@@ -223,7 +266,7 @@ def _suffixes() -> frozenset[str]:
     return frozenset(readable.union(_SUFFIXES))
 
 
-def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+def visible_entries(folder: str | Path) -> list[os.DirEntry[str]]:
     """Return the visible entries of a folder that a system has not added, sorted by name."""
     with os.scandir(folder) as entries:
         visible = [

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data import Dataset, load
-from jaxcnn.data.decoding.record_decoding import Joined
+from jaxcnn.data.decoding.record_sequences import Joined
 
 
 def pixels(*shape, seed=0):

@@ -1,0 +1,42 @@
+"""Sequences of records made of other sequences."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+from jaxcnn.data.decoding.record_decoding import RecordSequence
+
+
+class Joined(Sequence[Any]):
+    """The concatenation of several record sequences."""
+
+    def __init__(self, sources: Sequence[RecordSequence]) -> None:
+        """Keep the sequences."""
+        self._sources = sources
+        self._stops = list(accumulate(map(len, sources)))
+
+    def __len__(self) -> int:
+        """Return the number of all records."""
+        return self._stops[-1]
+
+    def __getitem__(self, row: Any) -> Any:
+        """Return the record with this number."""
+        place = bisect_right(self._stops, row)
+        return self._sources[place][row - self._stops[place] + len(self._sources[place])]
+
+
+class First(Sequence[Any]):
+    """The first records of a record sequence."""
+
+    def __init__(self, source: RecordSequence, most: int) -> None:
+        """Keep the sequence."""
+        self._source, self._size = source, min(len(source), most)
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return self._size
+
+    def __getitem__(self, row: Any) -> Any:
+        """Return the record with this number."""
+        return self._source[row]
