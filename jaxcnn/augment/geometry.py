@@ -100,10 +100,10 @@ def random_crop(
     checks.images("images", images)
     padding = arguments.check_integer("padding", padding, minimum=0)
     check_mode(mode)
-    moved = min(images.ndim - 2, 2)
-    offsets = jax.random.randint(key, (len(images), moved), 0, 2 * padding + 1)
-    still = images.ndim - 2 - moved  # the time of a video
-    margins = (0,) * still + (padding,) * moved
+    axes = min(images.ndim - 2, 2)
+    offsets = jax.random.randint(key, (len(images), axes), 0, 2 * padding + 1)
+    still = images.ndim - 2 - axes  # the time of a video
+    margins = (0,) * still + (padding,) * axes
 
     def shift(x: jax.Array, fill: int = 0) -> jax.Array:
         padded = ops.pad(x, margins, mode=mode, value=fill if mode == "zeros" else 0)

@@ -4,6 +4,8 @@ from jaxcnn.training.callbacks import history_csv, tensorboard
 from jaxcnn.training.clip_averaging import over_clips
 from jaxcnn.training.detected_boxes import detections
 from jaxcnn.training.detection_loss import detection
+from jaxcnn.training.detection_metrics import mean_average_precision
+from jaxcnn.training.detection_scores import DetectionScores, average_precision
 from jaxcnn.training.evaluation import Evaluation, evaluate, predict
 from jaxcnn.training.evaluation_step import make_eval_step
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
@@ -43,6 +45,7 @@ from jaxcnn.training.training_step import Training, make_training
 __all__ = [
     "Callback",
     "CheckpointModel",
+    "DetectionScores",
     "Ended",
     "Epoch",
     "EpochEnded",
@@ -60,6 +63,7 @@ __all__ = [
     "Training",
     "TrainingOptions",
     "accuracy",
+    "average_precision",
     "binary_cross_entropy",
     "calibration_error",
     "checkpoint_models",
@@ -81,6 +85,7 @@ __all__ = [
     "make_schedule",
     "make_training",
     "mean_absolute_error",
+    "mean_average_precision",
     "mean_iou",
     "over_clips",
     "precision",

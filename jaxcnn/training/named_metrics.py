@@ -9,17 +9,20 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn import arguments
-from jaxcnn.training import metrics, regression_metrics
+from jaxcnn.training import detection_metrics, metrics, regression_metrics
 from jaxcnn.training.metrics import Metric
 
 # The modules whose functions return metrics.
-_MODULES = (metrics, regression_metrics)
+_MODULES = (metrics, detection_metrics, regression_metrics)
 METRICS: dict[str, Metric] = {
     "accuracy": metrics.accuracy(),
     "calibration_error": metrics.calibration_error(),
     "confusion": metrics.confusion(),
     "f1": metrics.f1(macro=True),
     "mean_absolute_error": regression_metrics.mean_absolute_error(),
+    "map": detection_metrics.mean_average_precision(),
+    "map_50": detection_metrics.mean_average_precision(threshold=0.5),
+    "map_75": detection_metrics.mean_average_precision(threshold=0.75),
     "mean_iou": metrics.mean_iou(),
     "precision": metrics.precision(macro=True),
     "r2": regression_metrics.r2(),
@@ -79,6 +82,8 @@ def _resolve(name: str, metric: Any) -> Metric:
     made: str = getattr(metric, "__name__", "")
     known: Any = next((vars(m)[made] for m in _MODULES if vars(m).get(made) is metric), None)
     if known is not None:
+    known: Any = getattr(metrics, made, None) or getattr(detection_metrics, made, None)
+    if known is not None and known is metric:
         # One of this library's functions, which return a metric: accuracy in place of accuracy().
         required = [
             parameter.name
@@ -90,7 +95,7 @@ def _resolve(name: str, metric: Any) -> Metric:
                 f"the metric {made} needs {', '.join(required)}: call it, and give it a name, such "
                 'as metrics={"top-5": top_k(5)}'
             )
-        return METRICS[made]
+        return METRICS[made] if made in METRICS else known()
     if callable(metric) and not isinstance(metric, type):
         return Metric(functools.partial(_sum_values, function=metric), _mean)
     raise _error({name: metric})
