@@ -54,6 +54,22 @@ def are_at_positions(labels: jax.Array, images: jax.Array) -> bool:
     return labels.ndim >= max(images.ndim - 1, 3) and labels.dtype != bool
 
 
+def are_boxes(labels: jax.Array, images: jax.Array) -> bool:
+    """Return whether labels are boxes, ``(batch, M, 6)`` floating point, of pictures.
+
+    >>> images = jnp.zeros((2, 8, 8, 3))
+    >>> [are_boxes(jnp.zeros(shape), images) for shape in ((2, 5, 6), (2, 8, 8), (2, 6))]
+    [True, False, False]
+    """
+    return (
+        labels.ndim == 3
+        and images.ndim == 4
+        and labels.shape[-1] == 6
+        and labels.shape != images.shape[:-1]
+        and jnp.issubdtype(labels.dtype, jnp.floating)
+    )
+
+
 def check_alignment(labels: jax.Array, images: jax.Array) -> None:
     """Check that there is a label for each position of the images.
 

@@ -35,6 +35,9 @@ def train(
             show_default="the recipe's",
         ),
     ] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Frames of a clip, for a folder of videos.")
+    ] = None,
     aspect: Annotated[
         str | None,
         typer.Option(help="squash, crop or pad pictures of another ratio of width to height."),
@@ -75,7 +78,8 @@ def train(
     """Train a model, and keep the run in a folder.
 
     Without a recipe and a model, they are chosen by the data: the recipe pictures for photographs,
-    digits for small gray images.
+    digits for small gray images, signals for series and sounds, video for clips, segmentation for
+    masks and detection for boxes.
     """
     from jaxcnn import recipes
     from jaxcnn.training import run_folder
@@ -88,6 +92,7 @@ def train(
         "--data-dir": ("data.data_dir", data_dir and str(data_dir)),
         "--cache-dir": ("data.cache_dir", cache_dir and str(cache_dir)),
         "--image-size": ("data.image_size", size),
+        "--frames": ("data.frames", frames),
         "--aspect": ("data.aspect", aspect),
         "--on-error": ("data.on_error", on_error),
         "--augment": ("data.augment", augment),
@@ -119,7 +124,7 @@ def train(
     else:
         chosen: dict[str, Any] = {}
         if data is not None and recipe is None and model is None and not _names_model(assignments):
-            choice = recipes.choose(data, image_size=size, data_dir=data_dir)
+            choice = recipes.choose(data, image_size=size, data_dir=data_dir, frames=frames)
             recipe, chosen = choice.recipe, dict(choice.options)
             if not quiet:
                 print(choice.reason, end="\n\n")

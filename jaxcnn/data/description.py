@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from jaxcnn import arguments, shapes
+from jaxcnn.data.decoding.clips import ClipSampling
 from jaxcnn.data.decoding.pictures import UnreadablePicture, picture_shape
 from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.labels import LabelTask
+from jaxcnn.data.sources.clip_folder import open_clips
 from jaxcnn.data.sources.switch import find_source
 from jaxcnn.data.splits import Divided, members
 
@@ -25,8 +27,8 @@ class Description:
     """A description of a data set, returned by :func:`describe`.
 
     Attributes:
-      kind: The source: ``"digits"``, ``"archive"``, ``"folder"``, ``"tfds"``, ``"arrays"`` or
-        ``"records"``.
+      kind: The source: ``"digits"``, ``"archive"``, ``"clips"``, ``"folder"``, ``"tfds"``,
+        ``"arrays"``, ``"records"`` and others.
       splits: Number of images of each split.
       class_names: One per class; empty where only the labels determine them.
       image_shape: ``(H, W, C)`` of every image; ``None`` if pictures may have several sizes,
@@ -57,7 +59,9 @@ class Description:
         return present[0] if present else "train[80%:]"
 
 
-def describe(source: Any, *, data_dir: str | Path | None = None) -> Description:
+def describe(
+    source: Any, *, data_dir: str | Path | None = None, frames: int | None = None
+) -> Description:
     """Return a description of a data set, without decoding pictures.
 
     >>> digits = describe("digits")
@@ -67,11 +71,15 @@ def describe(source: Any, *, data_dir: str | Path | None = None) -> Description:
     Args:
       source: As for :func:`jaxcnn.data.load`: a name, a path, arrays or records.
       data_dir: Folder of TensorFlow Datasets; ``None`` means its default.
+      frames: Frames of a clip, where the source is a folder of videos; ``None`` otherwise.
 
     Raises:
       TypeError: As for :func:`jaxcnn.data.load`.
       ValueError: As for :func:`jaxcnn.data.load`.
     """
+    if frames is not None:
+        clips = open_clips(source, ClipSampling(frames))
+        return Description("clips", clips.sizes, clips.class_names, None)
     kind = find_source(source, data_dir)
     opened = kind.open_source(source, data_dir)
     if not isinstance(opened, Undecoded):

@@ -39,7 +39,7 @@ class Assembly:
       network: Description of the model.
       options: Options of the model.
       task: The training task; its validation images are the recipe's test images.
-      test: The held-out images.
+      test: The held-out images; of videos with as many clips as the recipe says.
       framing: Size and position of the subjects in the training images.
       fresh: Names of the parameters that are not from the weights that the recipe names.
     """
@@ -70,10 +70,12 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
             "this recipe starts from the weights of a run: give its folder as model.weights, such "
             "as --weights runs/first, or a file of published weights"
         )
-    known = datasets.describe(recipe.data.source, data_dir=recipe.data.data_dir)
+    known = datasets.describe(
+        recipe.data.source, data_dir=recipe.data.data_dir, frames=recipe.data.frames
+    )
     first = FirstWeights() if resumes else FirstWeights.of(recipe.model)
     recipe = _decide(recipe, known, first)
-    stored, train, test = _load(recipe.data, known, _channels(recipe.model.options))
+    stored, train, validation, test = _load(recipe.data, known, _channels(recipe.model.options))
     recipe = _decide_task(recipe, train)
     training = recipe.training
     options = options_for(recipe.model.name, recipe.model.options, _outputs(train))
@@ -85,7 +87,7 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
     task = Task(
         model=model,
         data=train,
-        validation=test,
+        validation=validation,
         optimizer=recipe.optimizer.make(
             epochs=training.epochs,
             steps_per_epoch=datasets.steps_per_epoch(train, training.batch_size),
@@ -122,7 +124,7 @@ def _decide(recipe: Recipe, known: Description, first: FirstWeights) -> Recipe:
     is_auto = given.augment == "auto"
     # The run is used from other folders too.
     source = given.source
-    if known.kind in ("folder", "archive"):
+    if known.kind not in ("digits", "tfds"):
         source = _absolute(source)
     data = dataclasses.replace(
         given,
@@ -186,8 +188,11 @@ def _absolute(path: str) -> str:
 
 def _load(
     given: DataOptions, known: Description, channels: int | None
-) -> tuple[Dataset, Dataset, Dataset]:
-    """Return the training images as they are stored, and both sets at the recipe's size."""
+) -> tuple[Dataset, Dataset, Dataset, Dataset]:
+    """Return the training images as they are stored, and all sets at the recipe's size.
+
+    The third set is the fourth one with a single clip of each video.
+    """
     size = given.image_size
     resizing = dataclasses.asdict(given.resizing)
     load = functools.partial(
@@ -199,6 +204,7 @@ def _load(
         value_range=given.value_range,
         data_dir=given.data_dir,
         cache_dir=given.cache_dir,
+        **given.forms(),
     )
     # Framing is measured on images as they are stored; pictures of several sizes are stored at one.
     stored = load(split=given.train, image_size=size if known.image_shape is None else None)
@@ -206,4 +212,8 @@ def _load(
     resized = stored
     if known.image_shape is not None and size is not None:
         resized = stored.resize(size, **resizing)
-    return stored, resized, datasets.match_classes(test, stored.class_names)
+    validation = datasets.match_classes(test, stored.class_names)
+    if given.clips == 1:
+        return stored, resized, validation, validation
+    clips = load(split=given.test, image_size=size, clips=given.clips)
+    return stored, resized, validation, datasets.match_classes(clips, stored.class_names)

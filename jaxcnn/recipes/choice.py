@@ -7,8 +7,15 @@ from typing import Any
 
 from jaxcnn import augment as augmentations
 from jaxcnn import data as datasets
-from jaxcnn.data.description import typical_shape
+from jaxcnn.data.description import Description, typical_shape
 
+# The recipes of data that is not pictures with a class each, and what it is.
+_FORMS = {
+    "segmentation": "pictures with a class at each position",
+    "detection": "pictures with boxes",
+    "signals": "series and sounds",
+    "video": "clips",
+}
 # Photographs of more than this many pixels on their shorter side are reduced to it.
 _LARGEST = 128
 # ResNet-18 with the stem for large images divides the size by 32; up to here it has the other stem.
@@ -37,31 +44,40 @@ def choose(
     *,
     image_size: Sequence[int] | None = None,
     data_dir: str | Path | None = None,
+    frames: int | None = None,
 ) -> Choice:
     """Return the recipe that suits a data set, from the form of its images.
 
     >>> choose("digits").reason
     'Recipe digits, for gray images of 8×8'
 
-    Small gray images are characters: ``digits``. All others are ``pictures``: a ResNet-18, with the
-    stem for small images where they are small. Gray ones are not augmented, because it is unknown
-    whether a mirrored one keeps its label.
+    Pictures with a class at each position are for ``segmentation``, those with boxes for
+    ``detection``; series and sounds are ``signals``, clips are ``video``. Of the others small gray
+    images are characters: ``digits``; and the rest are ``pictures``: a ResNet-18, with the stem for
+    small images where they are small. Gray ones are not augmented, because it is unknown whether a
+    mirrored one keeps its label.
 
     Args:
       source: A name or a path, as for :func:`jaxcnn.data.load`.
       image_size: ``(H, W)`` that the user asks for; ``None`` means the one that suits.
       data_dir: As for :func:`jaxcnn.data.load`.
+      frames: As for :func:`jaxcnn.data.load`.
 
     Raises:
       ValueError: As :func:`jaxcnn.data.describe`, or no picture can be read.
     """
-    known = datasets.describe(source, data_dir=data_dir)
+    known = datasets.describe(source, data_dir=data_dir, frames=frames)
+    if recipe := _recipe_of_form(known):
+        given = {} if image_size is None else {"data.image_size": tuple(image_size)}
+        what = _FORMS[recipe]
+        reason = f"Recipe {recipe}, for {what}. `jaxcnn recipes {recipe}` prints it"
+        return Choice(recipe, given, reason)
     shape = known.image_shape or typical_shape(source, data_dir=data_dir)
     *sides, channels = shape
     kind = "gray" if channels == 1 else "color"
     sizes = "×".join(map(str, sides))
     images = f"{kind} images of {sizes}" if known.image_shape else f"{kind} pictures, about {sizes}"
-    if len(sides) != 2 or (channels == 1 and max(sides) <= _LARGEST_CHARACTER):
+    if channels == 1 and max(sides) <= _LARGEST_CHARACTER:
         return Choice("digits", {}, f"Recipe digits, for {images}")
     size = tuple(image_size or ([min(*sides, _LARGEST)] * 2 if max(sides) > _LARGEST else sides))
     small = max(size) <= _LARGEST_OF_SMALL
@@ -78,3 +94,13 @@ def choose(
         f"augmentation {policy}. `jaxcnn recipes pictures` prints it"
     )
     return Choice("pictures", options, reason)
+
+
+def _recipe_of_form(known: Description) -> str | None:
+    """Return the recipe of data that is not pictures with a label each."""
+    if known.task in ("segment", "detect"):
+        return "segmentation" if known.task == "segment" else "detection"
+    if known.kind == "clips":
+        return "video"
+    axes = len(known.image_shape or ())
+    return {2: "signals", 4: "video"}.get(axes)

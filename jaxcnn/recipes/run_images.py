@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from flax import nnx
 
 from jaxcnn import data as datasets
 from jaxcnn.data import Dataset
 from jaxcnn.data.loading import load_named
-from jaxcnn.training import run_folder
+from jaxcnn.training import over_clips, run_folder
 from jaxcnn.training.run_description import Run
+
+# Options of a run's data for series, sounds and videos, as `load` takes them.
+_FORMS = ("frames", "frame_step", "clips", "sample_rate", "length")
 
 
 class NamedImages(NamedTuple):
@@ -54,7 +58,9 @@ def load_images(
     Raises:
       ValueError: no data is named, or it cannot be read or does not fit the model.
     """
-    own = {} if source or described.data is None else described.data
+    own: dict[str, Any] = described.data or {}
+    if source is not None:  # another set of the same form
+        own = {name: own[name] for name in _FORMS if name in own}
     if run is not None and own.get("source"):
         source = run_folder.locate_data(own["source"], run)
     if source is None:
@@ -63,21 +69,28 @@ def load_images(
     folder = data_dir or own.get("data_dir")
     if split in (None, "training"):
         part = "test" if split is None else "train"
-        split = own.get(part) or getattr(datasets.describe(source, data_dir=folder), part)
-    *image_size, channels = described.input_shape
+        known = datasets.describe(source, data_dir=folder, frames=own.get("frames"))
+        split = own.get(part) or getattr(known, part)
+    *sides, channels = described.input_shape
     images, name_of = load_named(
         source,
         split=split,
-        image_size=image_size,
+        image_size=sides[-2:] if len(sides) > 1 else None,
         resizing=described.framing.resizing,
         channels=channels if channels in (1, 3) else None,
         on_error=on_error or own.get("on_error", "raise"),
         value_range=described.framing.value_range,
         data_dir=folder,
         cache_dir=cache_dir,
+        **{name: own[name] for name in _FORMS if name in own},
     )
     matched = datasets.match_classes(images, described.class_names)
     return NamedImages(matched, name_of, source, split)
+
+
+def over_clips_of(clips: int, model: nnx.Module) -> nnx.Module:
+    """Return the model that predicts videos of so many clips."""
+    return model if clips == 1 else over_clips(model, clips)
 
 
 def read_pictures(

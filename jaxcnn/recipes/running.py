@@ -16,6 +16,7 @@ from jaxcnn.data import Dataset
 from jaxcnn.insight import Errors, classification_errors, summarize
 from jaxcnn.recipes.assembly import Assembly, assemble
 from jaxcnn.recipes.reading import read
+from jaxcnn.recipes.run_images import over_clips_of
 from jaxcnn.recipes.schema import Recipe
 from jaxcnn.recipes.toml_options import dump, override
 from jaxcnn.runtime import printable
@@ -201,7 +202,8 @@ def _run(
         raise
     seconds = sum(row.seconds for row in result.history)  # of a resumed run, all of it
     say(f"\nEvaluating on {len(test):,} images")
-    evaluation = training.evaluate(result.model, test, loss=task.loss, metrics=task.metrics)
+    model = over_clips_of(recipe.data.clips, result.model)
+    evaluation = training.evaluate(model, test, loss=task.loss, metrics=task.metrics)
     run = Run(
         model=recipe.model.name,
         options=dict(assembly.options),
@@ -214,6 +216,8 @@ def _run(
             "train": recipe.data.train,
             "test": recipe.data.test,
             "on_error": recipe.data.on_error,
+            "clips": recipe.data.clips,
+            **recipe.data.forms(),
         },
         metrics=_to_plain(vars(evaluation) | {"seconds": round(seconds, 1)}),
         activation=task.activation,

@@ -13,7 +13,7 @@ from jaxcnn import arguments
 from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import GivenAugment, resolve_augment
-from jaxcnn.augment.positions import are_at_positions
+from jaxcnn.augment.positions import are_at_positions, are_boxes
 from jaxcnn.data.batching import Batch
 from jaxcnn.modules import call, check_module, in_mode, pool_before_relu
 from jaxcnn.modules.parameter_tree import ArrayTree, match_dtype, statistics_of
@@ -73,7 +73,9 @@ class Forward(NamedTuple):
         if self.augment is not None:
             epoch = None if self.steps_per_epoch is None else state.step // self.steps_per_epoch
             augment = functools.partial(apply, self.augment, augment_key, images, epoch=epoch)
-            if are_at_positions(targets, images):
+            if are_boxes(targets, images):
+                images, targets = augment(boxes=targets)
+            elif are_at_positions(targets, images):
                 images, targets = augment(labels=targets)
             else:
                 images = augment()

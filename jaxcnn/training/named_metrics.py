@@ -82,8 +82,6 @@ def _resolve(name: str, metric: Any) -> Metric:
     made: str = getattr(metric, "__name__", "")
     known: Any = next((vars(m)[made] for m in _MODULES if vars(m).get(made) is metric), None)
     if known is not None:
-    known: Any = getattr(metrics, made, None) or getattr(detection_metrics, made, None)
-    if known is not None and known is metric:
         # One of this library's functions, which return a metric: accuracy in place of accuracy().
         required = [
             parameter.name

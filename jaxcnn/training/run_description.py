@@ -15,6 +15,8 @@ from jaxcnn.training.output_activation import ACTIVATIONS
 # and a network of such sizes would be described for hours.
 _MOST_VALUES = 1 << 30
 _MOST_OF_OPTION = 1 << 24
+# The options of a run's data that are whole numbers.
+_NUMBERS = ("frames", "frame_step", "clips", "sample_rate", "length")
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,15 @@ def _texts(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def _data(value: Any) -> dict[str, Any]:
+    _check_table(value)
+    texts = {name: each for name, each in value.items() if name not in _NUMBERS}
+    counts = {name: each for name, each in value.items() if name in _NUMBERS and each is not None}
+    for name, each in counts.items():
+        arguments.check_integer(name, each, minimum=1)
+    return _texts(texts) | counts
+
+
 def _metrics(value: Any) -> dict[str, Any]:
     _check_table(value)
     for name in {"loss", "accuracy"} & value.keys():
@@ -158,7 +169,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "input_shape": _shape,
     "class_names": _names,
     "framing": _framing,
-    "data": _optional(_texts),
+    "data": _optional(_data),
     "metrics": _metrics,
     "activation": lambda value: arguments.check_choice("activation", value, ACTIVATIONS),
     "loss": _optional(_loss),
