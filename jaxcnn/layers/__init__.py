@@ -43,6 +43,7 @@ from jaxcnn.layers.reshaping import (
     upsample,
 )
 from jaxcnn.layers.scaling import layer_scale, prelu, standardize
+from jaxcnn.layers.skips import skip_decoder
 from jaxcnn.layers.weights import Preprocessing, pretrained
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "rms_norm",
     "separable",
     "serial",
+    "skip_decoder",
     "space_to_depth",
     "spatial_dropout",
     "squeeze_excite",

@@ -17,6 +17,7 @@ from jaxcnn.models import (  # noqa: F401 – each registers its models
     squeezenet,
     temporal,
     tiny,
+    unets,
     vgg,
     video,
 )

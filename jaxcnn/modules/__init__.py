@@ -23,6 +23,7 @@ from jaxcnn.modules.linear import Conv, ConvTranspose, Dense
 from jaxcnn.modules.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from jaxcnn.modules.rewrites import mark_nondecreasing, pool_before_relu
 from jaxcnn.modules.scaling import LayerScale, PReLU
+from jaxcnn.modules.skips import SkipDecoder
 
 __all__ = [
     "BatchNorm",
@@ -44,6 +45,7 @@ __all__ = [
     "RMSNorm",
     "Residual",
     "Serial",
+    "SkipDecoder",
     "call",
     "check_module",
     "he_normal",

@@ -193,6 +193,7 @@ def dice(
     logits: jax.Array,
     labels: jax.Array,
     *,
+    squared: bool = True,
     from_logits: bool = True,
     ignore_index: int | None = None,
 ) -> jax.Array:
@@ -200,9 +201,11 @@ def dice(
 
     D = 2 Σ p g / (Σ p² + Σ g²) over the positions, where p is the class's probability and g its
     share in the labels (Milletari et al., 2016), so that a small region counts as much as a large
-    one. Of a class that an example has nowhere D is 0 whatever is predicted; it is left out of
-    that example's mean, and positions wrongly predicted as it count against the classes that are
-    present. Positions with a label outside the classes are left out of all sums.
+    one. With ``squared=False`` the sums of p and g are not squared, as MONAI, nnU-Net and
+    segmentation_models.pytorch define it by default. Of a class that an example has nowhere D is 0
+    whatever is predicted; it is left out of that example's mean, and positions wrongly predicted
+    as it count against the classes that are present. Positions with a label outside the classes
+    are left out of all sums.
 
     >>> import jax.numpy as jnp
     >>> logits = jnp.log(jnp.array([[[0.5, 0.5], [0.5, 0.5]]]))
@@ -213,6 +216,7 @@ def dice(
     Args:
       logits: ``(batch, *spatial, classes)``, floating point.
       labels: ``(batch, *spatial)`` class numbers, or shares of the logits' shape.
+      squared: Whether the sums in the denominator are of squares.
       from_logits: As for :func:`cross_entropy`.
       ignore_index: As for :func:`cross_entropy`.
 
@@ -236,9 +240,53 @@ def dice(
     positions = tuple(range(1, logits.ndim - 1))
     overlap = 2 * jnp.sum(probabilities * shares, axis=positions)
     present = jnp.any(shares > 0, axis=positions)
-    total = jnp.sum(probabilities**2 + shares**2, axis=positions)
+    power = 2 if arguments.check_flag("squared", squared) else 1
+    total = jnp.sum(probabilities**power + shares**power, axis=positions)
     losses = jnp.where(present, 1 - overlap / jnp.where(present, total, 1), 0)
     return losses.sum(axis=-1) / jnp.maximum(jnp.sum(present, axis=-1, dtype=jnp.float32), 1)
+
+
+def cross_entropy_dice(
+    logits: jax.Array,
+    labels: jax.Array,
+    *,
+    class_weights: Sequence[float] | np.ndarray | None = None,
+    from_logits: bool = True,
+    ignore_index: int | None = None,
+) -> jax.Array:
+    """Return the sum of :func:`cross_entropy` and :func:`dice` with ``squared=False``.
+
+    The loss of nnU-Net (Isensee et al., 2021): cross-entropy judges each position, and Dice each
+    region, so that rare classes are learned.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(cross_entropy_dice(jnp.zeros((1, 4, 2)), jnp.array([[0, 0, 1, 1]]))[0]), 6)
+    1.193147
+
+    Args:
+      logits: ``(batch, *spatial, classes)``, floating point.
+      labels: ``(batch, *spatial)`` class numbers, or shares of the logits' shape.
+      class_weights: As for :func:`cross_entropy`; Dice is not weighted.
+      from_logits: As for :func:`cross_entropy`.
+      ignore_index: As for :func:`cross_entropy`.
+
+    Returns:
+      ``(batch,)`` losses.
+
+    Raises:
+      TypeError: labels are of another dtype.
+      ValueError: there is no spatial axis, or the labels do not fit the logits.
+    """
+    regions = dice(
+        logits, labels, squared=False, from_logits=from_logits, ignore_index=ignore_index
+    )
+    return regions + cross_entropy(
+        logits,
+        labels,
+        class_weights=class_weights,
+        from_logits=from_logits,
+        ignore_index=ignore_index,
+    )
 
 
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:

@@ -169,6 +169,22 @@ def f1(*, macro: bool = False, multi_label: bool = False) -> Metric:
     return _per_class(_f1, macro=macro, multi_label=multi_label)
 
 
+def iou() -> Metric:
+    """Return the metric of intersection over union of each class, ``(classes,)``.
+
+    Over all positions of the whole set, as in Pascal VOC: hits / (predictions + examples − hits).
+    It is NaN for a class of which there is neither example nor prediction. :func:`f1` gives the
+    Dice coefficient of each class.
+
+    >>> import jax.numpy as jnp
+    >>> metric = iou()
+    >>> logits = jnp.array([[[2.0, 1.0], [2.0, 1.0], [0.0, 3.0]]])
+    >>> metric.result(metric.measure(logits, jnp.array([[0, 1, 1]]), jnp.array([True]))).tolist()
+    [0.5, 0.5]
+    """
+    return _per_class(_intersection_over_union, macro=False, multi_label=False)
+
+
 def mean_iou() -> Metric:
     """Return the metric of mean intersection over union, over the classes.
 

@@ -18,6 +18,7 @@ LOSSES: dict[str, Callable[..., jax.Array]] = {
     "binary_cross_entropy": losses.binary_cross_entropy,
     "cross_entropy": losses.cross_entropy,
     "detection": detection,
+    "cross_entropy_dice": losses.cross_entropy_dice,
     "dice": losses.dice,
     "focal": losses.focal,
     "huber": losses.huber,
@@ -46,6 +47,8 @@ _ELSEWHERE = {
     "l2": "squared_error",
     "smoothl1": "huber",
     "categoricalfocalcrossentropy": "focal",
+    "dicece": "cross_entropy_dice",
+    "dcandce": "cross_entropy_dice",
 }
 
 

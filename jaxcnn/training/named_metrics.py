@@ -23,6 +23,7 @@ METRICS: dict[str, Metric] = {
     "map": detection_metrics.mean_average_precision(),
     "map_50": detection_metrics.mean_average_precision(threshold=0.5),
     "map_75": detection_metrics.mean_average_precision(threshold=0.75),
+    "iou": metrics.iou(),
     "mean_iou": metrics.mean_iou(),
     "precision": metrics.precision(macro=True),
     "r2": regression_metrics.r2(),
