@@ -11,6 +11,7 @@ from .classifier_errors import (
     confused_pairs,
 )
 from .comparing import Change, Changes, Movement, compare_arrays, compare_errors
+from .detector_errors import DetectionErrors, DetectionMistake, detection_errors
 from .diagrams import Diagram, diagram
 from .effective_receptive_field import MeasuredField, measure_receptive_field
 from .embedding import Neighbors, Projection, embed, nearest_images, project
@@ -28,6 +29,8 @@ __all__ = [
     "Changes",
     "ClassScores",
     "ConfusedPair",
+    "DetectionErrors",
+    "DetectionMistake",
     "Diagram",
     "Errors",
     "Filtered",
@@ -47,6 +50,7 @@ __all__ = [
     "compare_arrays",
     "compare_errors",
     "confused_pairs",
+    "detection_errors",
     "diagram",
     "embed",
     "filter_steps",

@@ -1,6 +1,12 @@
 """Pictures as Matplotlib figures in one style, of numbers that were computed before."""
 
 from jaxcnn.insight.plots.attributions import attribution_maps
+from jaxcnn.insight.plots.boxes import (
+    detection_errors,
+    detections,
+    precision_recall,
+    worst_detections,
+)
 from jaxcnn.insight.plots.comparisons import changed_images, kernels_before_and_after, movements
 from jaxcnn.insight.plots.curves import comparison, learning_curves, learning_rate_search
 from jaxcnn.insight.plots.drawing import Drawing
@@ -23,6 +29,8 @@ __all__ = [
     "comparison",
     "confusion",
     "contact_sheet",
+    "detection_errors",
+    "detections",
     "feature_maps",
     "filtered_picture",
     "kernels",
@@ -32,10 +40,12 @@ __all__ = [
     "most_confused",
     "movements",
     "nearest_neighbors",
+    "precision_recall",
     "predicted_values",
     "receptive_field_map",
     "reliability_diagram",
     "thumbnails",
     "visualized_features",
+    "worst_detections",
     "worst_mistakes",
 ]
