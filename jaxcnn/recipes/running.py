@@ -1,7 +1,6 @@
 """Training a recipe in a folder, and resuming such a training."""
 
 import functools
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from flax import nnx
 
 from jaxcnn import arguments, training
 from jaxcnn.data import Dataset
-from jaxcnn.insight import Errors, classification_errors, summarize
+from jaxcnn.insight import summarize
 from jaxcnn.recipes.assembly import Assembly, assemble
 from jaxcnn.recipes.reading import read
 from jaxcnn.recipes.run_images import over_clips_of
@@ -22,7 +21,7 @@ from jaxcnn.recipes.toml_options import dump, override
 from jaxcnn.runtime import printable
 from jaxcnn.training import run_folder
 from jaxcnn.training.evaluation import Evaluation
-from jaxcnn.training.fitting import FitResult, run_task
+from jaxcnn.training.fitting import run_task
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.history_file import read_history
 from jaxcnn.training.named_losses import loss_to_json
@@ -224,50 +223,41 @@ def _run(
         loss=loss_to_json(task.loss),
         measures=name_metrics(task.metrics),
         epoch=result.epoch,
-        task=recipe.task,
+        task=task.data.task,
     )
     run_folder.finish_run(folder, run, result.model)
     say("Drawing plots")
-    _draw_plots(folder / run_folder.PLOTS, result, test)
-    say(f"\n{_result(evaluation)}, {seconds:.0f} s")
+    _draw_plots(folder / run_folder.PLOTS, result.history, model, test)
+    say(f"\n{_result(evaluation, recipe.task)}, {seconds:.0f} s")
     say(f"The run is in {folder}")
     return TrainedRun(folder, recipe, result.model, result.history, evaluation)
 
 
-def _result(evaluation: Evaluation) -> str:
+def _result(evaluation: Evaluation, task: str) -> str:
     """Return the result for the test images in a line."""
     images = f"{evaluation.examples:,} test images"
-    if evaluation.metrics:
-        found = (
-            f"{name} {value:.4f}"
-            for name, value in evaluation.metrics.items()
-            if np.ndim(value) == 0
-        )
-        images = f"{', '.join(found)} of {images}"
-    if not math.isnan(evaluation.accuracy):
+    if task == "classify":
         return f"{evaluation.accuracy:.2%} of {images} correct"
-    return f"loss {evaluation.loss:.4f} of {images}"
+    found = {"loss": evaluation.loss} | evaluation.metrics
+    measured = [f"{name} {value:.4f}" for name, value in found.items() if np.ndim(value) == 0]
+    return f"{', '.join(measured)} of {images}"
 
 
 def _say(text: object) -> None:
     print(printable(text), flush=True)
 
 
-def _draw_plots(folder: Path, result: FitResult, data: Dataset) -> None:
+def _draw_plots(folder: Path, history: tuple[Epoch, ...], model: nnx.Module, data: Dataset) -> None:
     """Draw the plots of a finished run; one that fails is a warning, and the others are drawn."""
     from jaxcnn.insight import plots  # Matplotlib is loaded only to draw
+    from jaxcnn.recipes.held_out_results import PICTURES, HeldOutResults
 
-    probabilities = training.predict(result.model, data.images)
-
-    @functools.cache
-    def errors() -> Errors:
-        return classification_errors(data.labels, probabilities, data.class_names)
-
+    results = HeldOutResults(model, data)
     drawings: dict[str, Callable[[], Any]] = {
-        "learning_curves": lambda: plots.learning_curves(result.history),
-        "confusion_matrix": lambda: plots.confusion(errors().matrix, data.class_names),
-        "worst_mistakes": lambda: plots.worst_mistakes(data.images, errors()),
+        "learning_curves": lambda: plots.learning_curves(history),
     }
+    for name, picture in PICTURES[data.kind].items():
+        drawings[name] = functools.partial(picture, results)
     for name, draw in drawings.items():
         path = folder / f"{name}.png"
         try:

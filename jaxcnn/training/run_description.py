@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxcnn import arguments, shapes
 from jaxcnn.data.decoding.framing import Framing
-from jaxcnn.data.labels import TASKS
+from jaxcnn.data.labels import TASKS, LabelKind, LabelTask
 from jaxcnn.training.output_activation import ACTIVATIONS
 
 # Values of one example, and a number among a model's options: nothing that was trained has more,
@@ -50,7 +50,14 @@ class Run:
     loss: dict[str, Any] | None = None
     measures: dict[str, str] = field(default_factory=dict)
     epoch: int | None = None
-    task: str = "classify"
+    task: LabelTask = "classify"
+
+    @property
+    def kind(self) -> LabelKind:
+        """The kind of the labels."""
+        if self.task == "classify":
+            return "several" if self.activation == "sigmoid" else "class"
+        return next(kind for kind, task in TASKS.items() if task == self.task)
 
 
 def run_from_json(values: Mapping[str, Any], path: Path) -> Run:
