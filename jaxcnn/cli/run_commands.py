@@ -101,7 +101,7 @@ def evaluate(
     from jaxcnn import training
     from jaxcnn.cli.mistakes import write_mistakes
     from jaxcnn.cli.trained_models import load_trained
-    from jaxcnn.recipes.run_images import load_images
+    from jaxcnn.recipes.run_images import load_images, over_clips_of
     from jaxcnn.training.named_losses import loss_from_json, loss_of_labels
 
     described, trained = load_trained(run, model, weights)
@@ -118,12 +118,14 @@ def evaluate(
     )
     test_set = images.data
     loss = loss_from_json(described.loss or {"name": loss_of_labels(test_set)})
+    clips = (described.data or {}).get("clips", 1)
+    trained = over_clips_of(clips, trained)
     result = training.evaluate(trained, test_set, loss=loss, metrics=described.measures)
     rows = {"data": f"{images.source} ({images.split}, {result.examples:,} images)"}
     rows["loss"] = f"{result.loss:.4f}"
     if described.loss is None:
         rows["loss"] += f"  ({loss_of_labels(test_set)}; the run names no loss)"
-    if not math.isnan(result.accuracy):
+    if not math.isnan(result.accuracy) and test_set.task in ("classify", "segment"):
         rows["accuracy"] = f"{result.accuracy:.2%}"
     rows |= {name: format_value(value) for name, value in result.metrics.items()}
     print_table(list(rows.items()))
@@ -136,8 +138,9 @@ def predict(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="[RUN] IMAGE…",
-            help="Folder of a run, unless --weights are given, and picture files of any size.",
+            metavar="[RUN] FILE…",
+            help="Folder of a run, unless --weights are given, and files: pictures of any size, "
+            "or what the run was trained on, videos, sounds or series.",
         ),
     ],
     top: Annotated[
@@ -158,39 +161,39 @@ def predict(
         str,
         typer.Option(help="softmax, sigmoid, none, or auto: that of the training's loss."),
     ] = "auto",
+    score: Annotated[
+        float, typer.Option(min=0, max=1, help="Of a detector: the lowest score of a box.")
+    ] = 0.3,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the masks of a segmentation, or the pictures with the boxes of a detector.",
+        ),
+    ] = None,
     model: ModelOfWeights = None,
     weights: Weights = None,
 ) -> None:
     """Print the most probable classes of each picture, and their probabilities.
 
     Of a run whose labels are several classes per picture, print every class above one half, or the
-    number that --top says; of a regression, the numbers.
+    number that --top says; of a regression, the numbers; of a segmentation, the share of each class
+    in the picture; of a detector, a line of JSON per picture with its boxes, in pixels of the file.
     """
-    from jaxcnn import training
-    from jaxcnn.cli.run_table import answer
+    from jaxcnn.cli.predictions import Answers, print_predictions
     from jaxcnn.cli.trained_models import load_trained
-    from jaxcnn.recipes.run_images import read_pictures
+    from jaxcnn.recipes.run_images import over_clips_of
+    from jaxcnn.recipes.run_inputs import read_inputs
 
-    run, pictures = (None, paths) if weights is not None else (paths[0], paths[1:])
-    if not pictures:
+    run, files = (None, paths) if weights is not None else (paths[0], paths[1:])
+    if not files:
         raise ValueError(
             "give the folder of a run and the files of pictures, or --model, --weights and pictures"
         )
     described, trained = load_trained(run, model, weights)
     if top is not None and not described.class_names:
         raise ValueError(f"--top is a number of classes, and {str(run)!r} has none. Leave it out")
-    images, misfits = read_pictures(described, pictures, guess=frame)
-    predictions = training.predict(trained, images, activation=activation)
-    if predictions.ndim > 2:
-        raise ValueError(
-            f"the model of {str(run or weights)!r} predicts a class at every position of a "
-            "picture: use cnn.predict(model, images)"
-        )
-    sigmoid = "sigmoid" in (activation, described.activation) and activation != "softmax"
-    shows_all = sigmoid and top is None
-    most = top or (1 if weights is None else 5)
-    width = max(len(str(path)) for path in pictures)
-    for path, row, misfit in zip(pictures, predictions, misfits, strict=True):
-        note = "" if misfit is None else f"  (framed as the data set is: {misfit})"
-        text = answer(row, described.class_names, shows_all=shows_all, top=most)
-        print(f"{path!s:<{width}}  {text}{note}")
+    inputs = read_inputs(described, files, guess=frame)
+    answers = Answers(top, 1 if weights is None else 5, activation, score, out)
+    clips = (described.data or {}).get("clips", 1)
+    print_predictions(described, over_clips_of(clips, trained), inputs, answers)

@@ -13,7 +13,8 @@ from jaxcnn import arguments, insight, models, training
 from jaxcnn.cli.trained_models import load_trained
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.insight import Errors
-from jaxcnn.recipes.run_images import NamedImages, load_images, read_pictures
+from jaxcnn.recipes.run_images import NamedImages, load_images
+from jaxcnn.recipes.run_inputs import read_inputs
 from jaxcnn.training.models_of_checkpoints import checkpoint_models
 from jaxcnn.training.run_description import Run
 
@@ -114,7 +115,7 @@ class Request:
     def images(self) -> np.ndarray:
         """The images of the files, or the first held-out ones."""
         if self.files:
-            return read_pictures(self.subject.described, self.files)[0]
+            return read_inputs(self.subject.described, self.files).images
         first: np.ndarray = np.asarray(self.load(None).data.images[: self.count or 4])
         return first
 

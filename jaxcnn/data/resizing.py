@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from jaxcnn import arguments
+from jaxcnn.augment.positions import VOID
 
 # Treatments of pictures whose ratio of width to height is not the one wanted.
 ASPECTS = ("squash", "crop", "pad")
@@ -143,6 +144,47 @@ class Resizing:
         moved["label"] = np.where(kept, boxes["label"], -1)
         moved["crowd"] &= kept
         return moved
+
+    def original_boxes(
+        self, corners: np.ndarray, old: tuple[int, int], size: tuple[int, int]
+    ) -> np.ndarray:
+        """Return boxes of a resized picture in the pixels of the picture, cut at its edges.
+
+        >>> boxes = np.array([[0.0, 0.0, 8.0, 4.0]])
+        >>> Resizing().original_boxes(boxes, (100, 100), (8, 8)).tolist()
+        [[0.0, 0.0, 100.0, 50.0]]
+
+        Args:
+          corners: ``(…, 4)``: x1, y1, x2, y2.
+          old: Height and width of the picture.
+          size: Height and width of the resized picture.
+        """
+        if self.keeps(old, size):
+            return corners
+        (down, right), (top, left) = self._placement(old, size)
+        placed = (corners + np.array([left, top] * 2)) / np.array([right, down] * 2)
+        return placed.clip(0, np.array([old[1], old[0]] * 2))
+
+    def original_labels(self, labels: np.ndarray, old: tuple[int, int]) -> np.ndarray:
+        """Return ``(H, W)`` labels of a resized picture at the size of the picture.
+
+        Each position gets the label nearest to it; one that was cropped off is void, 255.
+
+        Args:
+          labels: uint8 or int32.
+          old: Height and width of the picture.
+        """
+        height, width = labels.shape
+        if self.keeps(old, (height, width)):
+            return labels
+        (down, right), (top, left) = self._placement(old, (height, width))
+        rows, columns = (
+            np.floor((np.arange(side) + 0.5) * factor - shift).astype(int)
+            for side, factor, shift in ((old[0], down, top), (old[1], right, left))
+        )
+        inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
+        nearest = labels[rows.clip(0, height - 1)[:, None], columns.clip(0, width - 1)]
+        return np.where(inside, nearest, VOID).astype(labels.dtype)
 
     def _placement(
         self, old: tuple[int, ...], size: tuple[int, int]

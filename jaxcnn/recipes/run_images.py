@@ -1,10 +1,9 @@
-"""The images of a finished run: its data set, and picture files in the form of its images."""
+"""The data set of a finished run, as its model takes it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from flax import nnx
 
 from jaxcnn import data as datasets
@@ -91,29 +90,3 @@ def load_images(
 def over_clips_of(clips: int, model: nnx.Module) -> nnx.Module:
     """Return the model that predicts videos of so many clips."""
     return model if clips == 1 else over_clips(model, clips)
-
-
-def read_pictures(
-    described: Run, files: Sequence[Path], *, guess: bool = True
-) -> tuple[np.ndarray, tuple[str | None, ...]]:
-    """Return picture files as the model of a run takes them, and why some were framed anew.
-
-    Args:
-      described: Description of the run.
-      files: Picture files of any size.
-      guess: Whether pictures that cannot be of the data set are inverted, cropped and centered.
-
-    Returns:
-      ``(N, H, W, C)`` uint8, and for each picture a reason or ``None``.
-
-    Raises:
-      ValueError: a file cannot be read, or the model takes no pictures.
-    """
-    framing = described.framing
-    read = [framing.read(path) for path in files]
-    misfits = tuple(framing.misfit(picture) if guess else None for picture in read)
-    images = np.stack([framing.apply(picture, guess=guess) for picture in read])
-    if not framing.any_size:  # they have the size of the set's images, not of the model's
-        height, width, *_ = described.input_shape
-        images = framing.resizing.images(images, (height, width))
-    return images, misfits

@@ -143,6 +143,20 @@ class Framing:
             return f"{light} background, not {dark}"
         return None
 
+    def check_pictures(self) -> None:
+        """Check that picture files can have the form of the set's images.
+
+        Raises:
+          ValueError: They cannot.
+        """
+        if not self.is_pixels or len(self.shape) != 3 or self.shape[-1] not in (1, 3):
+            form = "" if self.is_pixels else " floating-point values beyond 0…1,"
+            raise ValueError(
+                "picture files become pixels (H, W, 1 or 3), and this model was trained on images "
+                f"of another form: use cnn.predict(model, images). Received:{form} shape "
+                f"{self.shape}"
+            )
+
     def apply(self, picture: Image.Image, *, guess: bool = True) -> np.ndarray:
         """Return `picture` as uint8 ``(H, W, C)``, as an image of the data set.
 
@@ -159,13 +173,7 @@ class Framing:
         Raises:
           ValueError: No picture has the form of the set's images.
         """
-        if not self.is_pixels or len(self.shape) != 3 or self.shape[-1] not in (1, 3):
-            form = "" if self.is_pixels else " floating-point values beyond 0…1,"
-            raise ValueError(
-                "picture files become pixels (H, W, 1 or 3), and this model was trained on images "
-                f"of another form: use cnn.predict(model, images). Received:{form} shape "
-                f"{self.shape}"
-            )
+        self.check_pictures()
         height, width, channels = self.shape
         if not guess or self.misfit(picture) is None:
             converted = picture.convert("L" if channels == 1 else "RGB")
