@@ -14,6 +14,7 @@ from jaxcnn.layers.convolution import conv
 from jaxcnn.layers.feature_maps import pyramid
 from jaxcnn.layers.layer import Layer, Step, as_layer
 from jaxcnn.layers.reshaping import resize, upsample
+from jaxcnn.modules.detector import Locations
 from jaxcnn.modules.linear import check_rngs
 from jaxcnn.shapes.receptive import pointwise_fields
 
@@ -110,7 +111,7 @@ class detector(Composite):
             body = self._pyramid().build(input_shape, rngs=rngs)
         children = {name: layer.build(shape, rngs=rngs) for name, (layer, shape) in parts.items()}
         return self._describe(
-            modules.Detector(body, children.pop("head"), modules.Locations(strides), **children),
+            modules.Detector(body, children.pop("head"), Locations(strides), **children),
             input_shape,
         )
 
@@ -221,8 +222,8 @@ class _Locations(Layer):
     def multiply_adds(self, input_shape: Sequence[int]) -> int:
         return self.others
 
-    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> modules.Locations:
-        return modules.Locations(self.strides)
+    def build(self, input_shape: Sequence[int], *, rngs: nnx.Rngs) -> Locations:
+        return Locations(self.strides)
 
 
 def _add_enlarged(number: int, large: Step, small: Step) -> Generator[Step, None, Step]:

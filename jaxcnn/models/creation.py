@@ -115,7 +115,8 @@ def _normalized(network: Layer, normalize: Normalization | None) -> Layer:
     """Return a network that standardizes its images first."""
     if normalize is None:
         return network
-    return serial(normalize=standardize(*normalize), **dict(getattr(network, "children", ())))
+    children = getattr(network, "children", ((network.kind, network),))
+    return serial(normalize=standardize(*normalize), **dict(children))
 
 
 def _trained(

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jax.nn import relu
 from jax.typing import DTypeLike
 
@@ -21,6 +20,7 @@ from jaxcnn.layers import (
     batch_norm,
     conv,
     detector,
+    function,
     group_norm,
     parallel,
     residual,
@@ -33,7 +33,18 @@ from jaxcnn.modules import Initializer, zeros
 
 _PAPER = "Tian et al., 2019, arXiv 1904.01355"
 _PRIOR = 0.01  # probability of a class at a location before training (Lin et al., 2017)
-_near_zero = nnx.initializers.normal(0.01)
+_STD = 0.01  # of the last kernels of the head before training
+
+
+def near_zero(key: jax.Array, shape: shapes.Shape, dtype: DTypeLike) -> jax.Array:
+    """Return normal numbers with a standard deviation of 0.01, as in the paper.
+
+    Args:
+      key: Source of randomness.
+      shape: Shape of the kernel.
+      dtype: Type of the kernel.
+    """
+    return _STD * jax.random.normal(key, shape, dtype)
 
 
 def prior_bias(key: jax.Array, shape: shapes.Shape, dtype: DTypeLike) -> jax.Array:
@@ -56,11 +67,12 @@ def _head(num_classes: int, features: int, depth: int, groups: int) -> Layer:
     def tower(*last: Layer, **named: Layer) -> serial:
         layers: list[Layer] = []
         for _ in range(arguments.check_integer("depth", depth, minimum=0)):
-            layers += [conv(features, 3, padding=1, use_bias=False), group_norm(groups), relu]  # type: ignore[list-item]
+            layers += [conv(features, 3, padding=1, use_bias=False), group_norm(groups)]
+            layers += [function(relu)]
         return serial(*layers, *last, **named)
 
     def last(channels: int, bias_init: Initializer = zeros) -> Layer:
-        return conv(channels, 3, padding=1, kernel_init=_near_zero, bias_init=bias_init)
+        return conv(channels, 3, padding=1, kernel_init=near_zero, bias_init=bias_init)
 
     return parallel(
         boxes=tower(outputs=parallel(distances=last(4), centerness=last(1))),

@@ -16,7 +16,7 @@ from jaxcnn.modules.combinators import (
     in_mode,
     remat,
 )
-from jaxcnn.modules.detector import Detector, Locations
+from jaxcnn.modules.detector import Detector
 from jaxcnn.modules.drop import Dropout
 from jaxcnn.modules.initializers import Initializer, he_normal, zeros
 from jaxcnn.modules.linear import Conv, ConvTranspose, Dense
@@ -38,7 +38,6 @@ __all__ = [
     "InstanceNorm",
     "LayerNorm",
     "LayerScale",
-    "Locations",
     "PReLU",
     "Parallel",
     "Pyramid",

@@ -38,7 +38,7 @@ class Locations(nnx.Module):
             distances to the left, upper, right and lower edge in strides, the centerness logit,
             the class logits.
         """
-        scale = self.scale[...]
+        scale = self.scale[...].astype(jnp.float32)
         rows = [
             _rows(level, stride, scale[index])
             for index, (level, stride) in enumerate(zip(levels, self.strides, strict=True))

@@ -90,7 +90,7 @@ def detection(
     count = jnp.maximum(jnp.sum(target.positive, axis=1, dtype=jnp.float32), 1)
 
     shares = jax.nn.one_hot(target.label, outputs.shape[-1] - CLASSES)
-    shares = shares * target.positive[..., None]
+    shares = jnp.where(target.positive[..., None], shares, 0)
     focal = jnp.sum(sigmoid_focal(outputs[..., CLASSES:], shares, alpha, gamma), axis=-1)
     focal = jnp.sum(jnp.where(target.ignored, 0, focal), axis=1)
 

@@ -1,4 +1,4 @@
-"""What ``predict`` applies to outputs: softmax, sigmoid, the boxes of a detector, or none.
+"""The function that ``predict`` applies: softmax, sigmoid, the boxes of a detector, or none.
 
 A loss of logits contains its activation, so a model trained with it ends without one, and
 ``predict`` applies it. What ``fit`` trains and ``load`` returns is remembered with the activation

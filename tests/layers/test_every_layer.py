@@ -23,6 +23,7 @@ from jaxcnn.layers import (
     dense,
     depth_to_space,
     depthwise,
+    detector,
     drop_path,
     dropout,
     flatten,
@@ -112,6 +113,10 @@ LAYERS = [
     (prelu(), IMAGE, 4, 0),
     (layer_scale(init=1e-6), IMAGE, 4, 0),
     (squeeze_excite(ratio=2), IMAGE, 4 * 2 + 2 + 2 * 4 + 4, 0),
+    (detector(serial(conv(4, 3, strides=2, padding=1), conv(4, 2, strides=2)),
+              serial(conv(7, 1), jnp.tanh),
+              maps=("conv_1", "conv_2"), features=4),
+     (4 * 3 + 2, 3 + 7), 148 + 68 + 2 * (20 + 148) + 35 + 2, 0),
 ]  # fmt: skip
 every = pytest.mark.parametrize(
     ("layer", "output_shape", "trainable", "kept"), LAYERS, ids=[repr(row[0]) for row in LAYERS]
