@@ -44,6 +44,7 @@ from jaxcnn.layers.reshaping import (
 )
 from jaxcnn.layers.scaling import layer_scale, prelu, standardize
 from jaxcnn.layers.skips import skip_decoder
+from jaxcnn.layers.sliding import fully_convolutional, sliding_windows
 from jaxcnn.layers.weights import Preprocessing, pretrained
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "drop_path",
     "dropout",
     "flatten",
+    "fully_convolutional",
     "function",
     "global_avg_pool",
     "global_max_pool",
@@ -88,6 +90,7 @@ __all__ = [
     "separable",
     "serial",
     "skip_decoder",
+    "sliding_windows",
     "space_to_depth",
     "spatial_dropout",
     "squeeze_excite",
