@@ -16,6 +16,7 @@ from jaxcnn.augment.geometry import (
     random_shift,
 )
 from jaxcnn.augment.random_policy import rand_augment
+from jaxcnn.augment.sequences import time_mask, time_shift
 
 # An augmentation, the name of a policy, or several, which are applied in sequence.
 GivenAugment: TypeAlias = Augment | str | Sequence[Augment | str]
@@ -49,6 +50,14 @@ _POLICIES: dict[str, Augment] = {
         random_flip,
         partial(color_jitter, brightness=0.2, contrast=0.2, saturation=0.2),
     ),
+    # For detection: larger and smaller objects, of which few leave the picture.
+    "boxes": compose(
+        partial(random_affine, translation=0.1, scale=(0.7, 1.3)),
+        random_flip,
+        partial(color_jitter, brightness=0.2, contrast=0.2, saturation=0.2),
+    ),
+    # Of series and sounds: at another time, and with a gap.
+    "signals": compose(partial(time_shift, steps=4, mode="replicate"), partial(time_mask, width=4)),
     "imagenet": compose(
         random_resized_crop,
         random_flip,
@@ -96,8 +105,10 @@ def named(name: str) -> Augment:
         ``"digits_long"`` shifts, rotates, scales and shears; ``"fashion_mnist"`` shifts and
         flips; ``"svhn"`` crops; ``"cifar"`` flips, crops and cuts out; ``"cifar_long"`` adds
         RandAugment; ``"airbench"`` flips in alternate epochs and crops; ``"pictures"`` and,
-        more strongly, ``"imagenet"`` crop, resize, flip and change colors; ``"none"`` changes
-        nothing. The name of a data set, such as ``"cifar10"``, stands for its policy, see
+        more strongly, ``"imagenet"`` crop, resize, flip and change colors; ``"boxes"`` scales,
+        moves, flips and changes colors; ``"signals"`` shifts series and
+        masks a part; ``"none"``
+        changes nothing. The name of a data set, such as ``"cifar10"``, stands for its policy, see
         :func:`default_name`.
 
     Raises:

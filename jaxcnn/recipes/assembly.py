@@ -25,7 +25,7 @@ from jaxcnn.training.task import Task
 _METRICS: dict[LabelTask, tuple[str, ...]] = {
     "classify": (),
     "segment": ("mean_iou",),
-    "detect": ("mean_average_precision",),
+    "detect": ("map", "map_50"),
     "regress": ("mean_absolute_error", "r2"),
 }
 

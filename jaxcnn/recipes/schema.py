@@ -141,7 +141,7 @@ class TrainingTable(TrainingOptions):
 
     Attributes:
       metrics: Names of further metrics of the held-out images; ``None`` means those of the task:
-        ``mean_iou``, ``mean_average_precision``, or ``mean_absolute_error`` and ``r2``.
+        ``mean_iou``; ``map`` and ``map_50``; ``mean_absolute_error`` and ``r2``.
       tensorboard: Whether TensorBoard's event files are written into the run's folder.
     """
 

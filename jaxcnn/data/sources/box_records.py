@@ -113,6 +113,7 @@ def undecoded(
         folder=root,
         content=_digest(every, class_names),
         whole=True,
+        task="detect",
     )
 
 
