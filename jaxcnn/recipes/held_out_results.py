@@ -86,7 +86,7 @@ def _likeliest(outputs: jax.Array) -> jax.Array:
 
 
 def _worst_mistakes(results: HeldOutResults) -> Drawing:
-    return plots.worst_mistakes(results.data.images, results.errors)
+    return plots.worst_mistakes(plots.as_strips(results.data.images), results.errors)
 
 
 def _worst_detections(results: HeldOutResults) -> Drawing:

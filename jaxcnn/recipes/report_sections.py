@@ -119,7 +119,10 @@ def _explained(run: ReportedRun) -> list[Part]:
     images = run.test.data.images[run.chosen]
     predicted = run.results.predictions[run.chosen].argmax(axis=-1)
     titles = [run.names[label] for label in predicted]
-    maps = {"Grad-CAM of the predicted class": grad_cam(run.model, images, predicted)}
+    heat = np.asarray(grad_cam(run.model, images, predicted))
+    if images.ndim == 5:
+        images, heat = plots.as_strips(images), plots.as_strips(heat[..., None])[..., 0]
+    maps = {"Grad-CAM of the predicted class": heat}
     return [plots.attribution_maps(images, maps, titles=titles)]
 
 
@@ -131,7 +134,8 @@ def _neighbors(run: ReportedRun) -> list[Part]:
 def _embedding(run: ReportedRun) -> list[Part]:
     images = run.test.data.images[:_MOST_EMBEDDED]
     labels = run.results.errors.labels[:_MOST_EMBEDDED]
-    return [plots.thumbnails(images, project(embed(run.model, images)), labels, run.names)]
+    points = project(embed(run.model, images))
+    return [plots.thumbnails(plots.as_strips(images), points, labels, run.names)]
 
 
 def _augmentations(run: ReportedRun) -> list[Part]:

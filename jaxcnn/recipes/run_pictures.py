@@ -20,7 +20,7 @@ def draw_mistakes(model: nnx.Module, images: Images, errors: Errors, *, most: in
 
     Args:
       model: The model.
-      images: ``(N, H, W, C)`` the images of the errors.
+      images: ``(N, *spatial, C)`` the images of the errors.
       errors: The predictions of the model for them.
       most: Number of images at the most.
     """
@@ -29,7 +29,9 @@ def draw_mistakes(model: nnx.Module, images: Images, errors: Errors, *, most: in
         predicted = np.array([mistake.predicted for mistake in worst])
         rows = [mistake.row for mistake in worst]
         maps = np.asarray(grad_cam(model, np.asarray(images)[rows], predicted))
-    return plots.worst_mistakes(images, errors, most=most, maps=maps)
+        if np.ndim(images) == 5:
+            maps = plots.as_strips(maps[..., None])[..., 0]
+    return plots.worst_mistakes(plots.as_strips(images), errors, most=most, maps=maps)
 
 
 def draw_neighbors(
@@ -44,7 +46,7 @@ def draw_neighbors(
 
     Args:
       model: The model.
-      queries: ``(N, H, W, C)``.
+      queries: ``(N, *spatial, C)``.
       probabilities: ``(N, classes)`` the predictions for them.
       known: The training images, of which the first 5,000 are searched.
       layer: As for :func:`jaxcnn.insight.embed`.
@@ -56,4 +58,11 @@ def draw_neighbors(
     images, labels = known.images[:_MOST_SEARCHED], known.labels[:_MOST_SEARCHED]
     features: Any = [embed(model, part, layer=layer) for part in (images, queries)]
     found = nearest_images(*features, count=_NEIGHBORS)
-    return plots.nearest_neighbors(queries, probabilities, images, labels, found, known.class_names)
+    return plots.nearest_neighbors(
+        plots.as_strips(queries),
+        probabilities,
+        plots.as_strips(images),
+        labels,
+        found,
+        known.class_names,
+    )

@@ -11,6 +11,7 @@ from jaxcnn.insight.plots.comparisons import changed_images, kernels_before_and_
 from jaxcnn.insight.plots.curves import comparison, learning_curves, learning_rate_search
 from jaxcnn.insight.plots.drawing import Drawing
 from jaxcnn.insight.plots.embeddings import nearest_neighbors, thumbnails
+from jaxcnn.insight.plots.examples import as_strips
 from jaxcnn.insight.plots.features import receptive_field_map, visualized_features
 from jaxcnn.insight.plots.filters import filtered_picture
 from jaxcnn.insight.plots.images import augmentations, contact_sheet
@@ -22,6 +23,7 @@ from jaxcnn.insight.plots.values import predicted_values
 __all__ = [
     "Drawing",
     "accuracy_of_slices",
+    "as_strips",
     "attribution_maps",
     "augmentations",
     "changed_images",

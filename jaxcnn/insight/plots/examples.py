@@ -1,4 +1,4 @@
-"""Single examples in a grid: pictures, or sequences as curves, each with a frame and captions."""
+"""Single examples in a grid: pictures, sequences as curves, or videos as strips of frames."""
 
 from typing import Any
 
@@ -10,6 +10,24 @@ from jaxcnn.insight.plots.drawing import show_image
 
 # Height of a sequence as a share of its width.
 _SEQUENCE = 0.7
+# Frames of a video that are drawn.
+_FRAMES = 4
+
+
+def as_strips(videos: Any) -> Any:
+    """Return pictures as they are, and of each video some frames side by side.
+
+    >>> as_strips(np.zeros((2, 16, 8, 6, 3))).shape, as_strips(np.zeros((2, 8, 6, 3))).shape
+    ((2, 8, 24, 3), (2, 8, 6, 3))
+
+    Args:
+      videos: ``(N, T, H, W, C)``, or pictures or sequences.
+    """
+    if np.ndim(videos) != 5:
+        return videos
+    frames = np.linspace(0, videos.shape[1] - 1, min(_FRAMES, videos.shape[1])).round().astype(int)
+    chosen = np.moveaxis(np.asarray(videos[:, frames]), 1, 2)
+    return chosen.reshape(len(chosen), chosen.shape[1], -1, chosen.shape[-1])
 
 
 def check_examples(name: str, images: Images) -> float:
