@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcnn import arguments, checks
 from jaxcnn.ops.boxes import overlap
@@ -65,8 +66,13 @@ def nms(
     limit = arguments.check_count("limit", limit)
     arguments.check_choice("method", method, NMS_METHODS)
 
+    # As torchvision compares float32 with the double that was given, of which 0.3 is below the
+    # float32 of 3 / 10.
+    bound = np.asarray(threshold, accumulator(boxes))
+    bound = np.nextafter(bound, -np.inf, dtype=bound.dtype) if bound > threshold else bound
+
     def lower(left: jax.Array, shares: jax.Array) -> jax.Array:
-        return jnp.where(shares > threshold, jnp.asarray(-jnp.inf, left.dtype), left)
+        return jnp.where(shares > bound, jnp.asarray(-jnp.inf, left.dtype), left)
 
     indices, _, chosen = _choose(boxes, scores, classes, limit, method, lower)
     return indices, chosen

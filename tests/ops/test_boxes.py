@@ -126,7 +126,8 @@ def test_nms_by_hand():
     scores = [0.8, 0.9, 0.6, 0.7]
     assert suppress(boxes, scores) == [1, 3, 2]  # 16/20 drops the first; 4/20 keeps the small one
     assert suppress(boxes, scores, method="minimum") == [1, 3]  # 4/4 drops it
-    assert suppress(boxes, scores, threshold=0.8) == [1, 0, 3, 2]  # an overlap equal to it stays
+    halves = [[0, 0, 4, 4], [0, 0, 4, 8]]
+    assert suppress(halves, [0.8, 0.9], threshold=0.5) == [1, 0]  # an overlap equal to it stays
     assert suppress(boxes, scores, limit=2) == [1, 3]
     assert suppress(boxes, [0.8, float("nan"), 0.6, -float("inf")]) == [0, 2]
     assert suppress(boxes, [0.5] * 4) == [0, 2, 3]  # of equal scores the first
@@ -144,3 +145,79 @@ def test_nms_of_no_box_or_of_fewer_than_the_limit():
 def test_a_chosen_box_is_chosen_once():
     """An empty box does not overlap itself."""
     assert suppress([[1, 1, 1, 1], [2, 2, 2, 2]], [0.9, 0.8]) == [0, 1]
+
+
+def test_nms_of_classes():
+    boxes = [[0, 0, 4, 4], [0, 0, 4, 5], [0, 0, 4, 4]]
+    classes = jnp.array([0, 1, 0])
+    assert suppress(boxes, [0.8, 0.9, 0.7], classes=classes) == [1, 0]
+    # An offset of the boxes by class would round these: float32 has steps of 8 above 2²⁶.
+    far = [[2.0**26 + 8 * x for x in box] for box in boxes]
+    assert suppress(far, [0.8, 0.9, 0.7], classes=classes * 1000) == [1, 0]
+
+
+def soft(boxes, scores, **options):
+    indices, lowered, chosen = ops.soft_nms(
+        jnp.array(boxes, jnp.float32), jnp.array(scores, jnp.float32),
+        **{"limit": len(boxes)} | options,
+    )  # fmt: skip
+    mask = np.asarray(chosen)
+    return list(np.asarray(indices)[mask]), np.asarray(lowered)[mask].tolist()
+
+
+def test_soft_nms_by_hand():
+    boxes = [[0, 0, 4, 4], [0, 0, 4, 8], [9, 9, 10, 10], [0, 0, 4, 1]]
+    scores = [0.9, 0.8, 0.5, 0.1]
+    indices, lowered = soft(boxes, scores, method="linear")
+    assert indices == [0, 2, 1, 3]  # IoU 1/2, 0, and 1/4, below the threshold
+    assert lowered == pytest.approx([0.9, 0.5, 0.4, 0.1])
+    indices, lowered = soft(boxes, scores, sigma=0.5)
+    first = np.exp(-0.5)  # exp(−(1/2)² / 0.5)
+    assert indices == [0, 2, 1, 3]
+    assert lowered == pytest.approx([0.9, 0.5, 0.8 * first, 0.1 * np.exp(-(1 / 8) - (1 / 32))])
+    assert soft(boxes, scores, score_threshold=0.45)[0] == [0, 2, 1]
+    assert soft(boxes, scores, classes=jnp.arange(4))[1] == pytest.approx(scores)
+    assert soft(boxes, [0.9, float("nan"), -float("inf"), 0.0])[0] == [0]
+    assert soft(np.zeros((0, 4)), [], limit=2) == ([], [])
+
+
+def test_giou_by_hand_and_its_gradient_for_empty_boxes():
+    boxes = jnp.array([[0.0, 0, 2, 2]])
+    others = jnp.array([[0.0, 0, 2, 2], [1, 0, 3, 2], [4, 0, 6, 2], [4, 4, 4, 4]])
+    expected = [[1, 1 / 3, -4 / 12, -12 / 16]]
+    np.testing.assert_allclose(ops.giou(boxes, others), expected, rtol=1e-6)
+    empty = jnp.array([[1.0, 1, 1, 1], [0, 0, 2, 2], [3, 3, 3, 3]])
+    for first in (empty, jnp.ones((3, 4)), empty[::-1]):
+        pair = jax.grad(lambda a, b: ops.giou(a, b, pairwise=False).sum(), (0, 1))(first, empty)
+        for gradient in pair:
+            assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: ops.giou(x, x[:1], pairwise=False), "the same shape where pairwise=False"),
+        (lambda x: ops.giou(x[0], x), r"boxes must be \(count, 4\)"),
+        (lambda x: ops.clip_boxes(x, (8,)), r"size must be \(height, width\)"),
+        (lambda x: ops.clip_boxes(x, (8, 0)), "size must be at least 1"),
+        (lambda x: ops.convert_boxes(x, "xyxy", "xyhw"), "Did you mean 'xywh'"),
+        (lambda x: ops.box_area(x[:, :3]), r"boxes must be \(…, 4\)"),
+        (lambda x: ops.boxes_to_distances(x, x), r"locations must be \(…, 2\)"),
+        (lambda x: ops.distances_to_boxes(x, x[:1, :2]), "locations must have the leading axes"),
+        (lambda x: ops.encode_boxes(x, x, weights=(1, 1)), "weights must be four numbers"),
+        (lambda x: ops.decode_boxes(x, x, weights=(1, 1, 0, 1)), "weights must be above 0"),
+        (lambda x: ops.decode_boxes(x, x[:1]), "anchors must have the leading axes"),
+        (lambda x: ops.soft_nms(x, x[:, 0], limit=2, method="cubic"), "method must be"),
+        (lambda x: ops.soft_nms(x, x[:, 0], limit=2, sigma=0), "sigma must be above 0"),
+        (lambda x: ops.nms(x, x[:, 0], limit=2, threshold=0.5, classes=jnp.zeros(3, int)),
+         r"classes must be \(2,\), one per box"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(jnp.ones((2, 4)))
+
+
+def test_classes_are_integers():
+    with pytest.raises(TypeError, match="classes must be integers"):
+        ops.nms(jnp.ones((2, 4)), jnp.ones(2), limit=2, threshold=0.5, classes=jnp.zeros(2))

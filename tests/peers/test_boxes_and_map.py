@@ -60,7 +60,8 @@ def kept_by_list(boxes, scores, threshold):
 @pytest.mark.parametrize("cases", [500, pytest.param(20_000, marks=pytest.mark.long)])
 def test_nms(cases):
     boxes, scores, classes = drawn(cases)
-    threshold = 0.4001  # between the IoUs of such boxes, where rounding would decide
+    # IoUs of 3/10 are above it in float32.
+    threshold = 0.3
     single = jax.jit(jax.vmap(lambda b, s: ops.nms(b, s, threshold=threshold, limit=COUNT)))
     several = jax.jit(
         jax.vmap(lambda b, s, c: ops.nms(b, s, threshold=threshold, limit=COUNT, classes=c))

@@ -18,7 +18,7 @@ def is_box_folder(source: str | Path, data_dir: str | Path | None) -> bool:
     """
     meant = data_dir is None or isinstance(source, Path)
     root = Path(os.path.expanduser(source))
-    if not source or not meant or not root.is_dir():
+    if not source or not meant or not os.path.isdir(root):
         return False
     return any(form.find_files(root) for form in (coco_boxes, voc_boxes, yolo_boxes))
 
