@@ -69,7 +69,7 @@ def nms(
     # As torchvision compares float32 with the double that was given, of which 0.3 is below the
     # float32 of 3 / 10.
     bound = np.asarray(threshold, accumulator(boxes))
-    bound = np.nextafter(bound, -np.inf, dtype=bound.dtype) if bound > threshold else bound
+    bound = np.nextafter(bound, -np.inf, dtype=bound.dtype) if float(bound) > threshold else bound
 
     def lower(left: jax.Array, shares: jax.Array) -> jax.Array:
         return jnp.where(shares > bound, jnp.asarray(-jnp.inf, left.dtype), left)

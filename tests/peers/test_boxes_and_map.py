@@ -53,7 +53,7 @@ def kept_by_list(boxes, scores, threshold):
         height = np.maximum(np.minimum(y2[row], y2[rest]) - np.maximum(y1[row], y1[rest]), 0)
         both = width * height
         with np.errstate(invalid="ignore"):  # of two boxes without area it is NaN, and not above
-            dropped[rest] |= both / (area[row] + area[rest] - both) > threshold
+            dropped[rest] |= both / (area[row] + area[rest] - both) > np.float64(threshold)
     return kept
 
 
