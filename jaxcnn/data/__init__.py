@@ -9,6 +9,9 @@ from jaxcnn.data.batching import (
 from jaxcnn.data.class_matching import (
     match_classes,
 )
+from jaxcnn.data.coco_files import (
+    write_coco,
+)
 from jaxcnn.data.dataset import (
     Dataset,
     one_hot,
@@ -54,4 +57,5 @@ __all__ = [
     "steps_per_epoch",
     "storage_bytes",
     "stratified_split",
+    "write_coco",
 ]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data import describe, load
+from jaxcnn.data import Dataset, box_labels, describe, load
+from jaxcnn.data import write_coco as write
 from jaxcnn.data.decoding.pictures import UnreadablePicture
 from jaxcnn.data.sources.switch import find_source
 from jaxcnn.data.sources.yolo_boxes import _plain_names
@@ -256,8 +257,8 @@ def test_wrong_voc(text, message, tmp_path):
 
 
 def test_annotations_without_pictures(tmp_path):
-    for form, write in (("yolo", write_yolo), ("voc", write_voc)):
-        write(tmp_path / form)
+    for form, make in (("yolo", write_yolo), ("voc", write_voc)):
+        make(tmp_path / form)
         next((tmp_path / form).rglob("0.png")).unlink()
         with pytest.raises(ValueError, match="an annotation without a picture"):
             load(tmp_path / form, image_size=8)
@@ -304,3 +305,29 @@ def test_names_of_a_text_file_or_none(tmp_path):
     assert load(tmp_path / "set", image_size=8).class_names == ("0", "1")
     (tmp_path / "set" / "classes.txt").write_text("cat\ndog\nbird\n")
     assert load(tmp_path / "set", image_size=8).class_names == ("cat", "dog", "bird")
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (12, 20, 24, 3), np.uint8)
+    low = random.uniform(0, 10, (12, 3, 2))
+    corners = np.concatenate([low, low + random.uniform(0.1, 10, low.shape)], axis=-1)
+    counts = random.integers(0, 4, 12)
+    labels = box_labels(
+        [box[:n] for box, n in zip(corners, counts, strict=True)],
+        [random.integers(0, 3, n) for n in counts],
+        crowd=[random.random(n) < 0.3 for n in counts],
+    )
+    data = Dataset(images, labels, ("b", "a", "c"))
+    write(tmp_path / "set", data)
+    again = load(tmp_path / "set", split="all")
+    rows = [*np.flatnonzero(np.arange(12) % 5 != 4), *np.flatnonzero(np.arange(12) % 5 == 4)]
+    assert again.class_names == data.class_names
+    np.testing.assert_array_equal(again.images, images[rows])
+    np.testing.assert_array_equal(again.labels["label"], labels["label"][rows])
+    np.testing.assert_array_equal(again.labels["crowd"], labels["crowd"][rows])
+    np.testing.assert_allclose(again.labels["corners"], labels["corners"][rows], atol=1e-5)
+    with pytest.raises(FileExistsError, match="choose another folder"):
+        write(tmp_path / "set", data)
+    with pytest.raises(ValueError, match="with boxes as labels"):
+        write(tmp_path / "other", Dataset(images, np.arange(12)))
