@@ -75,6 +75,10 @@ def load(
         - with ``frames``, the path of a folder of clips in such class folders: video files (mp4,
           avi, mov, mkv, webm and others, decoded by PyAV, the extra ``video``), GIF animations, or
           a folder of numbered pictures for each clip;
+        - the path of a folder of pictures and masks, ``images`` and ``masks``, for segmentation: a
+          class number at each pixel, as gray or as the index of a palette, 255 for void. Names,
+          and the colors of masks of colors, are read from ``classes.txt``; masks that all have
+          the values 0 and 255 alone are of the classes 0 and 1; see ``docs/segmentation.md``;
         - any other name: a data set that TensorFlow Datasets has prepared; TensorFlow itself is
           not needed. If a folder has the same name, pass ``data_dir`` to read the data set;
         - ``(images, labels)``, or a mapping with the arrays of an archive; or such pairs for

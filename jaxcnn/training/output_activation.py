@@ -30,6 +30,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 _OF_LOSSES = {
     losses.cross_entropy: "softmax",
     losses.focal: "softmax",
+    losses.cross_entropy_dice: "softmax",
     losses.dice: "softmax",
     losses.binary_cross_entropy: "sigmoid",
     losses.squared_error: "none",

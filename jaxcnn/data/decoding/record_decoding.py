@@ -16,6 +16,7 @@ from PIL import Image
 from jaxcnn import arguments
 from jaxcnn.data.decoding.clips import Clip, read_clip
 from jaxcnn.data.decoding.picture_boxes import as_picture_boxes
+from jaxcnn.data.decoding.picture_masks import PictureMask
 from jaxcnn.data.decoding.pictures import UnreadablePicture, ValueRange, read_picture
 from jaxcnn.data.resizing import SQUASH, Resizing
 
@@ -165,8 +166,8 @@ class Records:
         image, label = record["image"], record["label"]
         path = _path_of(image)
         name = f"record {row} of {self.name}" if path is None else arguments.shown(path)
-        boxes = as_picture_boxes(label)
-        if boxes is None and ((scalar := np.asarray(label)).ndim or scalar.dtype == object):
+        marks = label if isinstance(label, PictureMask) else as_picture_boxes(label)
+        if marks is None and ((scalar := np.asarray(label)).ndim or scalar.dtype == object):
             raise ValueError(
                 "a label must be one class number or name. "
                 f"Received: {arguments.shown(label)} in {name}"
@@ -174,11 +175,11 @@ class Records:
         if isinstance(image, Clip):
             return Record(read_clip(image, self._fit, self.value_range), label, name, fits=True)
         size = self.image_size
-        draft = self.draft and boxes is None  # boxes count the pixels of the whole picture
+        draft = self.draft and marks is None  # boxes and masks are of the whole picture's pixels
         size = self.resizing.covering(size) if draft and size is not None else None
         read = read_record(image, name, self.value_range, size)
-        if boxes is not None:
-            label = boxes.placed(read, self.image_size, self.resizing, name)
+        if marks is not None:
+            label = marks.placed(read, self.image_size, self.resizing, name)
         return Record(read, label, name)
 
     def file_name(self, row: int) -> str:

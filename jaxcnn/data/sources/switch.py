@@ -14,6 +14,7 @@ from jaxcnn.data.sources import (
     arrays,
     box_folder,
     digits,
+    mask_folder,
     picture_folder,
     prepared,
     records,
@@ -80,6 +81,8 @@ def find_source(source: Any, data_dir: str | Path | None = None) -> Source:
             return archive
         case str() | Path() if box_folder.is_box_folder(source, data_dir):
             return box_folder
+        case str() | Path() if mask_folder.is_mask_folder(source, data_dir):
+            return mask_folder
         case str() | Path() if picture_folder.is_folder(source, data_dir):
             return picture_folder
         case str() if prepared.is_known(source, data_dir):
