@@ -42,6 +42,7 @@ from jaxcnn.training.regression_metrics import mean_absolute_error, r2
 from jaxcnn.training.run_folder import load
 from jaxcnn.training.schedules import make_schedule
 from jaxcnn.training.state import Metrics, TrainState
+from jaxcnn.training.tiled_prediction import predict_tiles
 from jaxcnn.training.training_step import Training, make_training
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     "over_clips",
     "precision",
     "predict",
+    "predict_tiles",
     "r2",
     "recall",
     "save",
