@@ -19,6 +19,7 @@ from .feature_visualization import visualize_features
 from .filtering import Filtered, WorkedWindow, filter_steps
 from .gradient_attribution import gradients, integrated_gradients, smooth_grad
 from .intermediates import activations
+from .mask_scores import image_iou
 from .occlusion_maps import occlusion
 from .summarizing import summarize
 from .summary import Summary
@@ -57,6 +58,7 @@ __all__ = [
     "grad_cam",
     "grad_cam_plus_plus",
     "gradients",
+    "image_iou",
     "integrated_gradients",
     "measure_receptive_field",
     "nearest_images",

@@ -16,6 +16,7 @@ from jaxcnn.insight.plots.features import receptive_field_map, visualized_featur
 from jaxcnn.insight.plots.filters import filtered_picture
 from jaxcnn.insight.plots.images import augmentations, contact_sheet
 from jaxcnn.insight.plots.maps import feature_maps, kernels
+from jaxcnn.insight.plots.masks import class_iou, segmentation, worst_segmentations
 from jaxcnn.insight.plots.mistakes import confusion, most_confused, worst_mistakes
 from jaxcnn.insight.plots.scores import accuracy_of_slices, class_scores, reliability_diagram
 from jaxcnn.insight.plots.values import predicted_values
@@ -27,6 +28,7 @@ __all__ = [
     "attribution_maps",
     "augmentations",
     "changed_images",
+    "class_iou",
     "class_scores",
     "comparison",
     "confusion",
@@ -46,8 +48,10 @@ __all__ = [
     "predicted_values",
     "receptive_field_map",
     "reliability_diagram",
+    "segmentation",
     "thumbnails",
     "visualized_features",
     "worst_detections",
     "worst_mistakes",
+    "worst_segmentations",
 ]
