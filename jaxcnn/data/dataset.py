@@ -1,5 +1,6 @@
 """The data set: labeled images in memory, mapped from a file, or on the device."""
 
+import functools
 import hashlib
 import math
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from jax.typing import DTypeLike
 
 from jaxcnn import arguments, shapes
 from jaxcnn.data.array_blocks import blocks
-from jaxcnn.data.images import Images, check_images
+from jaxcnn.data.images import Images, check_images, series_lengths
 from jaxcnn.data.labels import TASKS, LabelKind, LabelTask, check_labels, label_kind
 from jaxcnn.data.resizing import SQUASH, Resizing
 from jaxcnn.other_names import Explained
@@ -53,7 +54,9 @@ class Dataset(Explained):
       images: ``(N, H, W, C)``, or ``(N, T, C)`` for sequences, or ``(N, T, H, W, C)`` for video:
         uint8 pixels 0…255, which the training step divides by 255, or floating-point values,
         which it does not scale. uint8 of three axes are gray pictures ``(N, H, W)`` and become
-        ``(N, H, W, 1)``; sequences are floating point.
+        ``(N, H, W, 1)``; sequences are floating point. Sequences of several lengths are padded at
+        the end by steps that are NaN in every channel, for a network that is
+        :func:`jaxcnn.masked`.
       labels: Labels of one of the kinds above.
       class_names: One name per class; by default the sorted names among the labels, or the
         numbers from 0 to the largest label or the last class. For ``"numbers"`` labels, one name
@@ -64,7 +67,7 @@ class Dataset(Explained):
     Raises:
       TypeError: Images or labels have an unsupported dtype.
       ValueError: A shape does not fit, the set is empty, a label is out of range or not finite,
-        or an image has NaN, infinity or floating-point pixels of 0…255.
+        or an image has NaN other than padding, infinity or floating-point pixels of 0…255.
     """
 
     images: Images
@@ -109,6 +112,16 @@ class Dataset(Explained):
     def task(self) -> LabelTask:
         """What a network learns from the labels: classify, segment, regress or detect."""
         return TASKS[self.kind]
+
+    @functools.cached_property
+    def lengths(self) -> np.ndarray | None:
+        """The number of steps of each sequence before its padding, ``(N,)``; ``None`` without any.
+
+        >>> series = np.array([[[1.0], [2.0]], [[1.0], [np.nan]]])
+        >>> Dataset(series, np.array([0, 1])).lengths
+        array([2, 1])
+        """
+        return series_lengths(self.images)
 
     def fingerprint(self) -> str:
         """Return a short hash of the contents that is stable across processes.

@@ -13,6 +13,7 @@ from jaxcnn.data.decoding.pictures import UnreadablePicture, picture_shape
 from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.labels import LabelTask
 from jaxcnn.data.sources.clip_folder import open_clips
+from jaxcnn.data.sources.series_folder import SeriesFiles
 from jaxcnn.data.sources.switch import find_source
 from jaxcnn.data.splits import Divided, members
 
@@ -27,8 +28,8 @@ class Description:
     """A description of a data set, returned by :func:`describe`.
 
     Attributes:
-      kind: The source: ``"digits"``, ``"archive"``, ``"clips"``, ``"folder"``, ``"tfds"``,
-        ``"arrays"``, ``"records"`` and others.
+      kind: The source: ``"digits"``, ``"archive"``, ``"series"``, ``"clips"``, ``"folder"``,
+        ``"tfds"``, ``"arrays"``, ``"records"`` and others.
       splits: Number of images of each split.
       class_names: One per class; empty where only the labels determine them.
       image_shape: ``(H, W, C)`` of every image; ``None`` if pictures may have several sizes,
@@ -82,6 +83,8 @@ def describe(
         return Description("clips", clips.sizes, clips.class_names, None)
     kind = find_source(source, data_dir)
     opened = kind.open_source(source, data_dir)
+    if isinstance(opened, SeriesFiles):
+        opened = opened.read(sample_rate=None, channels=None)
     if not isinstance(opened, Undecoded):
         sizes = {split: len(rows) for split, rows in members(opened).items()}
         data = opened.data if isinstance(opened, Divided) else opened

@@ -15,6 +15,8 @@ Images: TypeAlias = np.ndarray | jax.Array
 
 # Pixels of 0…255 that were resized are not whole; no usual scaling reaches this value.
 _MOST_SCALED = 32
+# Only series have padding: steps after their end, of which all channels are NaN.
+_SERIES_RULE = ", apart from steps after the end of a series, which are NaN in every channel"
 _LAYOUTS = (
     "(N, height, width, channels), or (N, time, channels) for sequences, or "
     "(N, time, height, width, channels) for video"
@@ -92,19 +94,19 @@ def _channels_first(images: Images) -> bool:
 
 
 def _check_values(images: Images) -> None:
-    """Check that floating-point images are finite, and not pixels of 0…255."""
+    """Check that floating-point images are finite up to their padding, and not pixels of 0…255."""
     bad: list[int] = []
     lowest, highest, whole = np.inf, -np.inf, True
     for start, block in blocks(images):
-        finite = np.isfinite(block).all(axis=tuple(range(1, block.ndim)))
+        finite = _is_finite(block)
         bad += (start + np.flatnonzero(~finite)).tolist()
         if not bad:
             lowest, highest = min(lowest, block.min()), max(highest, block.max())
             whole = whole and bool((block % 1 == 0).all())
     if bad:
         raise ValueError(
-            f"images must be finite. Received: NaN or infinity in {len(bad)} images, "
-            f"the first at row {bad[0]}"
+            f"images must be finite{_SERIES_RULE if images.ndim == 3 else ''}. Received: NaN or "
+            f"infinity in {len(bad)} images, the first at row {bad[0]}"
         )
     pictures = images.ndim == 4 and images.shape[-1] in (1, 3, 4)  # others may be counts
     if pictures and lowest >= 0 and (highest >= _MOST_SCALED or (whole and highest > 1)):
@@ -113,3 +115,33 @@ def _check_values(images: Images) -> None:
             f"floating-point images are not scaled, and these hold pixels of 0…{top}: pass uint8, "
             f"or divide by {top}. Received: largest value {highest}"
         )
+
+
+def series_lengths(images: Images) -> np.ndarray | None:
+    """Return the number of steps of each series before its padding, ``None`` without padding.
+
+    >>> series_lengths(np.array([[[1.0], [2.0]], [[1.0], [np.nan]]]))
+    array([2, 1])
+
+    Args:
+      images: As :func:`check_images` returns them.
+    """
+    if images.ndim != 3:
+        return None
+    lengths = np.concatenate([_lengths(block) for _, block in blocks(images)])
+    return lengths if (lengths < images.shape[1]).any() else None
+
+
+def _is_finite(block: np.ndarray) -> np.ndarray:
+    """Return for each image of a block whether it is finite up to its padding."""
+    if block.ndim != 3:
+        return np.isfinite(block).all(axis=tuple(range(1, block.ndim)))
+    lengths = _lengths(block)
+    inside = np.arange(block.shape[1]) < lengths[:, None]
+    return (lengths > 0) & (np.isfinite(block).all(axis=2) | ~inside).all(axis=1)
+
+
+def _lengths(block: np.ndarray) -> np.ndarray:
+    present = ~np.isnan(block).all(axis=2)
+    steps = block.shape[1]
+    return np.where(present.any(axis=1), steps - np.argmax(present[:, ::-1], axis=1), 0)

@@ -11,7 +11,9 @@ from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.clips import ClipSampling
 from jaxcnn.data.decoding.undecoded import FileNames, Form, Undecoded
 from jaxcnn.data.resizing import SQUASH, Resizing
+from jaxcnn.data.series_length import check_series_options, with_length
 from jaxcnn.data.sources.clip_folder import open_clips
+from jaxcnn.data.sources.series_folder import SeriesFiles
 from jaxcnn.data.sources.switch import find_source
 from jaxcnn.other_names import explained
 
@@ -28,6 +30,8 @@ def load(
     channels: int | None = None,
     on_error: str = "raise",
     value_range: Sequence[float] | None = None,
+    sample_rate: int | None = None,
+    length: int | None = None,
     data_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
     frames: int | None = None,
@@ -79,6 +83,13 @@ def load(
           class number at each pixel, as gray or as the index of a palette, 255 for void. Names,
           and the colors of masks of colors, are read from ``classes.txt``; masks that all have
           the values 0 and 255 alone are of the classes 0 and 1; see ``docs/segmentation.md``;
+        - a folder, a file or the start ``folder/NAME`` of ``NAME_TRAIN.ts`` and ``NAME_TEST.ts``
+          (or ``.arff``, ``.tsv``): series of the UCR and UEA archives with their published splits,
+          float32 ``(time, channels)``; with ``@targetLabel`` or a numeric last attribute their
+          labels are numbers;
+        - the path of a folder like that of pictures, of series: ``.csv`` tables with a row per step
+          and a column per channel, or sounds (wav, flac, ogg, mp3, aiff), which need the extra
+          ``audio``;
         - any other name: a data set that TensorFlow Datasets has prepared; TensorFlow itself is
           not needed. If a folder has the same name, pass ``data_dir`` to read the data set;
         - ``(images, labels)``, or a mapping with the arrays of an archive; or such pairs for
@@ -108,11 +119,16 @@ def load(
       crop_share: Share of the shorter side that ``"crop"`` keeps, in (0, 1]; what timm calls
         ``crop_pct``.
       channels: Decode pictures to 1 (gray) or 3 (RGB) channels; ``None`` means gray if all are.
+        1 takes the mean of the channels of sounds.
         Arrays are not converted, and must have this number of channels.
       value_range: The values ``(low, high)`` that become 0 and 255, of gray pictures of 16 or 32
         bits, such as ``(0, 4095)`` for 12-bit data in 16-bit PNG, or the limits of a depth map in a
         floating-point TIFF. ``None`` scales 16 bits by their whole range, with a warning if the
         values use little of it, and refuses 32 bits. Arrays are not converted.
+      sample_rate: Steps per second of sounds, to which others are resampled; ``None`` means the
+        rate of the first file, with a warning if others differ.
+      length: Steps to which sequences ``(time, channels)`` are cut, or padded by NaN; ``None`` pads
+        those of several lengths to the longest. See :func:`jaxcnn.masked`.
       on_error: ``"raise"`` raises an error for a picture that cannot be read; ``"skip"`` leaves
         it out, and warns with a count.
       data_dir: Folder of TensorFlow Datasets; ``None`` means its default.
@@ -129,7 +145,7 @@ def load(
         train on them with :func:`jaxcnn.augment.random_clip`. A single one is the center.
 
     Raises:
-      ImportError: PyAV, which decodes video files, is not installed.
+      ImportError: The package that reads videos or sounds, PyAV or soundfile, is not installed.
       OSError: The decoded images cannot be written.
       TypeError: The source is none of these, or images or labels have the wrong type.
       ValueError: There is no such set, split or file, it is not prepared, or its contents do
@@ -138,7 +154,8 @@ def load(
     resizing = Resizing(aspect, interpolation, crop_share)
     sampling = _check_sampling(frames, frame_step, clips)
     form = _check_form(image_size, resizing, channels, on_error, cache_dir, value_range, sampling)
-    opened = _open(source, data_dir, sampling)
+    form = dataclasses.replace(form, **check_series_options(sample_rate, length))
+    opened = _open(source, data_dir, form)
     if isinstance(opened, Undecoded):
         return opened.decode(split, form)
     divided = isinstance(source, str | Path) or isinstance(opened, splits.Divided)
@@ -167,7 +184,7 @@ def load_named(
     """
     sampling = _check_sampling(frames, frame_step, clips)
     form = _check_form(image_size, resizing, channels, on_error, cache_dir, value_range, sampling)
-    opened = _open(source, data_dir, sampling)
+    opened = _open(source, data_dir, form)
     if isinstance(opened, Undecoded):
         return opened.decode_named(split, form)
     return _convert(splits.cut(opened, split), form), lambda row: f"image {row} of {split}"
@@ -195,7 +212,7 @@ def examples(
       ValueError: As for :func:`load`.
     """
     form = _check_form(image_size, SQUASH, None, on_error, None)
-    opened = find_source(source, data_dir).open_source(source, data_dir)
+    opened = _open(source, data_dir, form)
     if isinstance(opened, Undecoded):
         return opened.decode_first(count, form)
     names = splits.members(opened)
@@ -204,14 +221,19 @@ def examples(
 
 
 def _open(
-    source: Any, data_dir: str | Path | None, sampling: ClipSampling | None
+    source: Any, data_dir: str | Path | None, form: Form
 ) -> Dataset | splits.Divided | Undecoded:
-    """Return the whole data set, without decoding a picture or a clip."""
-    if sampling is not None:
-        return open_clips(source, sampling)
-    opened: Dataset | splits.Divided | Undecoded = find_source(source, data_dir).open_source(
-        source, data_dir
-    )
+    """Return the whole data set, without decoding a picture or a clip; series are read."""
+    if form.sampling is not None:
+        return open_clips(source, form.sampling)
+    opened = find_source(source, data_dir).open_source(source, data_dir)
+    if isinstance(opened, SeriesFiles):
+        return opened.read(sample_rate=form.sample_rate, channels=form.channels)
+    if form.sample_rate is not None:
+        raise ValueError(
+            "sample_rate belongs to folders of sounds. "
+            f"Received: sample_rate={form.sample_rate} for {arguments.shown(source)}"
+        )
     return opened
 
 
@@ -261,6 +283,8 @@ def _convert(data: Dataset, form: Form) -> Dataset:
             "channels must be the number of channels of arrays, because only pictures are "
             f"converted. Received: channels={form.channels} for images {data.images.shape}"
         )
+    if form.length is not None:
+        data = with_length(data, form.length)
     if form.image_size is None:
         return data
     return data.resize(form.image_size, **dataclasses.asdict(form.resizing))

@@ -281,3 +281,17 @@ def test_bfloat16_images_are_floating_point():
             cnn.predict(model, images), cnn.predict(model, x.astype(np.float32)), rtol=1e-5
         )
         assert np.isfinite(cnn.evaluate(model, dataset).loss)
+
+
+def test_series_may_have_padding_at_their_end_alone():
+    series = np.ones((3, 4, 2), np.float32)
+    assert Dataset(series, [0, 1, 0]).lengths is None
+    series[1, 2:] = np.nan
+    padded = Dataset(series, [0, 1, 0])
+    assert padded.lengths.tolist() == [4, 2, 4]
+    assert padded[:1].lengths is None
+    for place in ((0, 1), (0, 3, 0), (2,)):  # within a series, one channel, no step at all
+        bad = series.copy()
+        bad[place] = np.nan
+        with pytest.raises(ValueError, match=r"apart from steps after the end .* in 1 images"):
+            Dataset(bad, [0, 1, 0])

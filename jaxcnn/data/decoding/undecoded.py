@@ -37,6 +37,8 @@ class Form:
       value_range: Values of pictures of more than 8 bits that become black and white.
       cache_dir: Folder for decoded images; ``None`` means beside their source.
       sampling: The frames that are taken of each video; ``None`` where pictures are meant.
+      sample_rate: Steps per second to which sounds are resampled; ``None`` means as the first.
+      length: Steps to which series are cut or padded; ``None`` means the longest.
     """
 
     image_size: tuple[int, int] | None = None
@@ -46,6 +48,8 @@ class Form:
     value_range: ValueRange = None
     cache_dir: str | Path | None = None
     sampling: ClipSampling | None = None
+    sample_rate: int | None = None
+    length: int | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,10 @@ from jaxcnn.data.sources import (
     picture_folder,
     prepared,
     records,
+    series_archive,
+    series_folder,
 )
+from jaxcnn.data.sources.series_folder import SeriesFiles
 from jaxcnn.data.splits import Divided
 
 # Files that hold data in a form that is not read, and the way to it.
@@ -27,7 +30,7 @@ _OTHER_FILES = {
     ".h5": "HDF5, which h5py.File reads",
     ".hdf5": "HDF5, which h5py.File reads",
     ".pkl": "a pickle, which runs code when it is read; if you trust it, pickle.load reads",
-    ".csv": "a table, which pandas.read_csv reads",
+    ".csv": "a table, which pandas.read_csv reads (a folder of classes may hold a series per .csv)",
     ".parquet": "a table, which datasets.load_dataset('parquet', data_files=…) reads",
     ".tfrecord": "TensorFlow's format, which tensorflow_datasets reads",
     ".zip": "packed: unpack it and pass the folder",
@@ -47,7 +50,7 @@ class Source(Protocol):
 
     def open_source(
         self, source: Any, data_dir: str | Path | None
-    ) -> Dataset | Divided | Undecoded:
+    ) -> Dataset | Divided | Undecoded | SeriesFiles:
         """Return the whole data set, without decoding a picture.
 
         Args:
@@ -83,6 +86,10 @@ def find_source(source: Any, data_dir: str | Path | None = None) -> Source:
             return box_folder
         case str() | Path() if mask_folder.is_mask_folder(source, data_dir):
             return mask_folder
+        case str() | Path() if series_archive.is_series(source, data_dir):
+            return series_archive
+        case str() | Path() if series_folder.is_folder_of_series(source, data_dir):
+            return series_folder
         case str() | Path() if picture_folder.is_folder(source, data_dir):
             return picture_folder
         case str() if prepared.is_known(source, data_dir):
@@ -101,7 +108,7 @@ def _other_file(path: str | Path) -> ValueError:
     form = _OTHER_FILES.get(Path(path).suffix.lower(), "of another form")
     way = "" if "unpack" in form else ": pass (images, labels), or save them by np.savez"
     return ValueError(
-        "a file must be an .npz archive or .npy arrays. "
+        "a file must be an .npz archive, .npy arrays, or series of .ts, .arff or .tsv. "
         f"Received: {arguments.shown(str(path))}, which is {form}{way}"
     )
 
