@@ -11,9 +11,11 @@ from jaxcnn.layers.composition import remat, repeat, serial
 from jaxcnn.layers.convolution import conv, conv_transpose, depthwise, separable
 from jaxcnn.layers.detector_layer import detector
 from jaxcnn.layers.drop import drop_path, dropout, spatial_dropout
+from jaxcnn.layers.ensembles import ensemble
 from jaxcnn.layers.feature_maps import pyramid
 from jaxcnn.layers.layer import Layer, Step, function
 from jaxcnn.layers.linear import dense
+from jaxcnn.layers.masked_networks import masked
 from jaxcnn.layers.normalization import (
     batch_norm,
     group_norm,
@@ -64,6 +66,7 @@ __all__ = [
     "detector",
     "drop_path",
     "dropout",
+    "ensemble",
     "flatten",
     "fully_convolutional",
     "function",
@@ -76,6 +79,7 @@ __all__ = [
     "layer_scale",
     "local_response_norm",
     "lp_pool",
+    "masked",
     "max_pool",
     "pad",
     "parallel",

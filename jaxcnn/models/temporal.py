@@ -1,8 +1,18 @@
-"""Networks for signals: FCN (Wang et al., 2016, arXiv 1611.06455), InceptionTime (1909.04939)."""
+"""Networks for signals: FCN and ResNet (Wang et al., 2016, arXiv 1611.06455), InceptionTime."""
 
 from jax.nn import relu
 
-from jaxcnn.layers import Layer, batch_norm, conv, max_pool, parallel, residual, serial
+from jaxcnn import arguments
+from jaxcnn.layers import (
+    Layer,
+    batch_norm,
+    conv,
+    ensemble,
+    max_pool,
+    parallel,
+    residual,
+    serial,
+)
 from jaxcnn.models.blocks import conv_norm
 from jaxcnn.models.head import head
 from jaxcnn.models.registry import Variant, register_variants
@@ -26,6 +36,28 @@ def _fcn(num_classes: int = 2, *, features: int = 128) -> Layer:
     )
 
 
+def _resnet1d(num_classes: int = 2, *, features: int = 64) -> Layer:
+    """Return three residual blocks of three convolutions over time and a mean.
+
+    Args:
+      num_classes: Outputs; 0 leaves out the last layer.
+      features: Channels of the first block, at least 1; the others have twice as many.
+    """
+    features = arguments.check_integer("features", features, minimum=1)
+    stages, widths = {}, (features, 2 * features, 2 * features)
+    for number, width in enumerate(widths, 1):
+        convolutions = [
+            serial(conv(width, size, padding="SAME"), batch_norm(epsilon=1e-3))
+            for size in (8, 5, 3)
+        ]
+        first, second, third = convolutions
+        body = serial(first, relu, second, relu, third)
+        widened = [] if number > 1 and widths[number - 2] == width else [conv(width, 1)]
+        shortcut = serial(*widened, batch_norm(epsilon=1e-3))
+        stages[f"stage_{number}"] = serial(residual(body, shortcut), relu)
+    return serial(**stages, **head(num_classes))
+
+
 def _inception_time(num_classes: int = 2, *, features: int = 32) -> Layer:
     """Return one network of InceptionTime (Ismail Fawaz et al., 2019), for few channels.
 
@@ -44,6 +76,19 @@ def _inception_time(num_classes: int = 2, *, features: int = 32) -> Layer:
     return serial(**stages, **head(num_classes))
 
 
+def _inception_time_ensemble(
+    num_classes: int = 2, *, features: int = 32, members: int = 5
+) -> Layer:
+    """Return InceptionTime: the mean of several networks, trained in one step.
+
+    Args:
+      num_classes: Outputs; 0 leaves out the last layer of each.
+      features: Channels of each convolution, at least 1.
+      members: Number of networks, at least 1.
+    """
+    return ensemble(_inception_time(num_classes, features=features), members)
+
+
 def _module(features: int, *, bottleneck: bool) -> serial:
     convolutions = [conv(features, size, padding="SAME", use_bias=False) for size in (40, 20, 10)]
     narrow = [conv(features, 1, use_bias=False)] if bottleneck else []
@@ -56,6 +101,16 @@ register_variants(
     _fcn,
     {"fcn": Variant(264_962, 39_475_456, {}, (150, 1))},
     paper="Wang et al., 2016, arXiv 1611.06455",
+)
+register_variants(
+    _resnet1d,
+    {"resnet1d": Variant(504_258, 75_043_456, {}, (150, 1))},
+    paper="Wang et al., 2016, arXiv 1611.06455",
+)
+register_variants(
+    _inception_time_ensemble,
+    {"inception_time_ensemble": Variant(2_102_250, 313_609_280, {}, (150, 1))},
+    paper="Ismail Fawaz et al., 2019, arXiv 1909.04939",
 )
 register_variants(
     _inception_time,

@@ -18,8 +18,11 @@ from jaxcnn.modules.combinators import (
 )
 from jaxcnn.modules.detector import Detector
 from jaxcnn.modules.drop import Dropout
+from jaxcnn.modules.ensemble import Ensemble
 from jaxcnn.modules.initializers import Initializer, he_normal, zeros
 from jaxcnn.modules.linear import Conv, ConvTranspose, Dense
+from jaxcnn.modules.masked_calls import masked
+from jaxcnn.modules.masked_rules import pointwise
 from jaxcnn.modules.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from jaxcnn.modules.rewrites import mark_nondecreasing, pool_before_relu
 from jaxcnn.modules.scaling import LayerScale, PReLU
@@ -32,6 +35,7 @@ __all__ = [
     "Dense",
     "Detector",
     "Dropout",
+    "Ensemble",
     "Function",
     "GroupNorm",
     "Initializer",
@@ -50,6 +54,8 @@ __all__ = [
     "he_normal",
     "in_mode",
     "mark_nondecreasing",
+    "masked",
+    "pointwise",
     "pool_before_relu",
     "remat",
     "zeros",

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn import arguments
+from jaxcnn.modules.masked_rules import call_function, no_rule
+from jaxcnn.modules.masking import Masked, combine_masked
 from jaxcnn.other_names import Explained
 
 _M = TypeVar("_M", bound=nnx.Module)
@@ -35,8 +37,16 @@ class Function(nnx.Module):
         """Return ``function(x, **options)``."""
         return self.function(x, **dict(self.options))
 
+    def call_masked(self, x: Masked) -> Any:
+        """Call the function on series of several lengths."""
+        return call_function(self.function, x, dict(self.options))
 
-class Serial(Explained, nnx.Module):
+
+class Container(nnx.Module):
+    """The base of modules that pass series of several lengths on to the modules within them."""
+
+
+class Serial(Explained, Container):
     """Modules called one after the other; each is an attribute under its name.
 
     >>> from jaxcnn.modules import Dense, Dropout
@@ -63,7 +73,7 @@ class Serial(Explained, nnx.Module):
         return x
 
 
-class Pyramid(Explained, nnx.Module):
+class Pyramid(Explained, Container):
     """Modules called one after the other, of which some outputs are returned as a tuple.
 
     >>> maps = Pyramid(maps=("a", "b"), a=Function(jnp.negative), b=Function(jnp.abs))
@@ -90,7 +100,7 @@ class Pyramid(Explained, nnx.Module):
         return tuple(outputs)
 
 
-class Residual(nnx.Module):
+class Residual(Container):
     """The sum of a body and a shortcut past it: y = body(x) + shortcut(x) (He et al., 2016).
 
     >>> from jaxcnn.modules import Dense, zeros
@@ -114,7 +124,7 @@ class Residual(nnx.Module):
         return _combine("add", [y, x])
 
 
-class Parallel(nnx.Module):
+class Parallel(Container):
     """Modules that read the same input side by side; each is an attribute under its name.
 
     >>> model = Parallel(a=Function(jax.nn.relu), b=Function(jnp.negative), combine="concat")
@@ -215,6 +225,8 @@ def _combine(way: str, outputs: list[jax.Array]) -> jax.Array:
     A branch with parameters computes in their dtype, one without in that of the input.
     """
     with jax.numpy_dtype_promotion("standard"):
+        if any(isinstance(each, Masked) for each in outputs):
+            return combine_masked(_COMBINE[way], outputs)
         return _COMBINE[way](outputs)
 
 
@@ -254,8 +266,8 @@ def check_module(name: str, value: Any) -> nnx.Module:
 
 
 def call(
-    module: nnx.Module, x: jax.Array, *, train: bool | None = None, key: jax.Array | None = None
-) -> jax.Array:
+    module: nnx.Module, x: Any, *, train: bool | None = None, key: jax.Array | None = None
+) -> Any:
     """Call ``module`` with those of ``train`` and ``key`` that its signature takes.
 
     ``train`` is passed under each of its usual names that the signature has: ``train``,
@@ -266,11 +278,17 @@ def call(
 
     Args:
       module: Any module, of this library or not.
-      x: The array to call it with.
+      x: The array to call it with, or a :class:`~jaxcnn.modules.masking.Masked` series.
       train: Whether the call is part of training; ``None`` leaves it to the mode of the module,
         see :func:`in_mode`.
       key: A PRNG key for random modules in training.
     """
+    if isinstance(x, Masked) and not isinstance(module, Container):
+        rule = getattr(module, "call_masked", None)
+        if rule is None:
+            raise no_rule(undo_remat(type(module)).__name__)
+        takes_mode = "train" in inspect.signature(rule).parameters
+        return rule(x, train=train, key=key) if takes_mode else rule(x)
     return module(x, **_accepted(type(module), train, key))
 
 

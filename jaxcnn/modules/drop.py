@@ -6,6 +6,7 @@ import jax
 from flax import nnx
 
 from jaxcnn import arguments, ops
+from jaxcnn.modules.masking import Masked
 from jaxcnn.other_names import Explained
 
 
@@ -46,6 +47,12 @@ class Dropout(Explained, nnx.Module):
                 f"{self.op.__name__} needs a key while training: model(x, train=True, key=key)"
             )
         return self.op(key, x, self.rate)
+
+    def call_masked(
+        self, x: Masked, *, train: bool | None = None, key: jax.Array | None = None
+    ) -> Masked:
+        """Drop values of series of several lengths."""
+        return x.with_values(self(x.values, train=train, key=key))
 
     def set_view(self, deterministic: bool | None = None) -> None:
         """Set the mode of a copy that ``nnx.view`` makes.

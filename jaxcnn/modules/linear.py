@@ -11,6 +11,8 @@ from jax.typing import DTypeLike
 
 from jaxcnn import arguments, checks, ops, shapes
 from jaxcnn.modules.initializers import Initializer, he_normal, zeros
+from jaxcnn.modules.masked_rules import convolve
+from jaxcnn.modules.masking import Masked
 from jaxcnn.ops.convolution import check_groups, to_hashable
 from jaxcnn.ops.padding import MODES
 from jaxcnn.other_names import Explained
@@ -151,6 +153,10 @@ class Conv(_Convolution):
         """Map ``(batch, *spatial, in_features)`` to ``(batch, *output_sizes, features)``."""
         own = {"padding_mode": self.padding_mode, "flip_kernel": self.flip_kernel}
         return self._apply(ops.conv, x, **own)
+
+    def call_masked(self, x: Masked) -> Masked:
+        """Convolve series of several lengths."""
+        return convolve(self, x, self)
 
 
 class ConvTranspose(_Convolution):

@@ -10,8 +10,11 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, checks, ops
+from jaxcnn.modules import masked_rules
 from jaxcnn.modules.initializers import Initializer, ones, zeros
 from jaxcnn.modules.linear import check_rngs
+from jaxcnn.modules.masked_rules import batch_moments
+from jaxcnn.modules.masking import Masked
 from jaxcnn.ops.normalization import normalize_examples, normalize_over_batch
 from jaxcnn.other_names import Explained
 
@@ -110,6 +113,24 @@ class BatchNorm(Explained, nnx.BatchNorm):
         self._update(self.var, variance)
         return y
 
+    def call_masked(
+        self, x: Masked, *, train: bool | None = None, key: jax.Array | None = None
+    ) -> Masked:
+        """Normalize series of several lengths by the statistics of their real steps."""
+        if train is None:
+            train = not self.use_running_average
+        if not train:
+            return x.with_values(self(x.values, train=False))
+        values = _checked(x.values, self.num_features)
+        scale, bias = (None if p is None else p[...] for p in (self.scale, self.bias))
+        count, mean, variance = batch_moments(x, self.axis_name)
+        y = ops.batch_norm(
+            values, scale, bias, mean, variance, epsilon=self.epsilon, dtype=self.dtype
+        )
+        self._update(self.mean, jnp.where(count > 0, mean, self.mean[...]))
+        self._update(self.var, jnp.where(count > 0, variance, self.var[...]))
+        return x.with_values(y)
+
     def _update(self, running: nnx.Variable[jax.Array], batch: jax.Array) -> None:
         """Move a running statistic towards the batch's."""
         old = running[...]
@@ -145,6 +166,22 @@ class _Normalized(Explained):
             channels=self._channels,
             groups=self.num_groups,
             center=self._center,
+            epsilon=self.epsilon,
+            dtype=self.dtype,
+        )
+
+    def call_masked(self, x: Masked) -> Masked:
+        """Normalize series of several lengths, over their real steps."""
+        if not self._positions:
+            return x.with_values(self(x.values))
+        _checked(x.values, self.num_features)
+        scale, bias = (None if p is None else p[...] for p in (self.scale, self.bias))
+        return masked_rules.normalize_examples(
+            x,
+            scale,
+            bias,
+            channels=self._channels,
+            groups=self.num_groups if self._channels else self.num_features,
             epsilon=self.epsilon,
             dtype=self.dtype,
         )

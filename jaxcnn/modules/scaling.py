@@ -6,6 +6,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, ops
+from jaxcnn.modules.masking import Masked
 from jaxcnn.other_names import Explained
 
 
@@ -45,6 +46,10 @@ class PReLU(Explained, nnx.Module):
         """Return ``x`` with negative values times the slope of their channel."""
         return ops.prelu(x, self.slope[...])
 
+    def call_masked(self, x: Masked) -> Masked:
+        """Return the result for series of several lengths."""
+        return x.with_values(self(x.values))
+
 
 class LayerScale(Explained, nnx.Module):
     """A learned factor per channel; see :func:`jaxcnn.ops.layer_scale`.
@@ -81,6 +86,10 @@ class LayerScale(Explained, nnx.Module):
     ) -> jax.Array:
         """Return ``x`` with each channel times its factor."""
         return ops.layer_scale(x, self.scale[...])
+
+    def call_masked(self, x: Masked) -> Masked:
+        """Return the result for series of several lengths."""
+        return x.with_values(self(x.values))
 
 
 def _constant(features: int, init: float, param_dtype: DTypeLike) -> nnx.Param[jax.Array]:

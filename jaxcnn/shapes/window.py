@@ -1,7 +1,7 @@
 """A window that moves over an input: the arithmetic of convolutions and pools."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxcnn import arguments
 from jaxcnn.other_names import explained
@@ -233,6 +233,27 @@ def windows(
     for axis_name, axis in zip(axis_names(axes), resolved._axes(), strict=True):
         axis.checked_output_size(axis_name, name)
     return resolved
+
+
+def windows_of_lengths(padded: Windows, padding: Padding, lengths: Any) -> tuple[Any, Any, Any]:
+    """Return the padding of shorter inputs, and how many positions a window takes on them.
+
+    Args:
+      padded: The window on an input of one spatial axis, without ``ceil_mode``.
+      padding: The padding from which it was resolved.
+      lengths: An integer array of the sizes of the shorter inputs.
+
+    Returns:
+      Padding before and after each, and the number of positions, at least 0.
+    """
+    _, (window,), (stride,), ((low, high),), (dilation,), _ = padded
+    word = padding_of(padding, 1)
+    if word in ("SAME", "SAME_LOWER"):
+        low, high = _split_same(lengths, extent(window, dilation), stride)
+        low, high = (low, high) if word == "SAME" else (high, low)
+    axis = _Axis(lengths, window, stride, (low, high), dilation, False)
+    low, high = low + 0 * lengths, high + 0 * lengths
+    return low, high, axis.output_size * (axis._room >= 0)
 
 
 def check_causal(axes: int) -> None:

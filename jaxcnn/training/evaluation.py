@@ -14,7 +14,8 @@ from flax import nnx
 from jaxcnn import arguments, modules
 from jaxcnn.augment.positions import VOID
 from jaxcnn.data.dataset import Dataset, as_dataset
-from jaxcnn.data.images import Images, check_images
+from jaxcnn.data.images import Images, check_images, series_lengths
+from jaxcnn.modules.masked_calls import reads_padding
 from jaxcnn.modules.parameter_tree import params_of, statistics_of
 from jaxcnn.other_names import explained
 from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step
@@ -133,6 +134,8 @@ def predict(
     """
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     images = images.images if isinstance(images, Dataset) else check_images(images)
+    modules.check_module("model", model)
+    check_padding(model, images)
     shape, ending = _outputs(model, images)
     activate = choose_activation(model, activation, shape, ending)
     state = placement.put_state(inference_state(model))
@@ -189,6 +192,8 @@ def check_fits(model: nnx.Module, data: Dataset) -> str | None:
       TypeError: ``model`` is not a module, or does not return an array.
       ValueError: the shape does not fit.
     """
+    modules.check_module("model", model)
+    check_padding(model, data.images)
     shape, ending = _outputs(model, data.images)
     labels, classes = data.labels, len(data.class_names)
     if data.kind in ("class", "positions"):
@@ -211,6 +216,32 @@ def check_fits(model: nnx.Module, data: Dataset) -> str | None:
             f"the model must map images to {needed}. Received: {shape[1:]} for each image"
         )
     return ending
+
+
+def check_padding(model: nnx.Module, images: Images) -> None:
+    """Check that a model can read series of several lengths, if the images are such.
+
+    Raises:
+      ValueError: it is not masked, or a series is too short for it.
+    """
+    lengths = series_lengths(images) if np.issubdtype(images.dtype, np.floating) else None
+    if lengths is None:
+        return
+    shortest = int(lengths.min())
+    if not reads_padding(model):
+        raise ValueError(
+            "the model must respect the padding of series of several lengths, which is NaN: build "
+            "it from cnn.masked(network), or load the series with length, cut to one. Received: "
+            f"series of {shortest} to {int(lengths.max())} steps and a model that is not masked"
+        )
+    description = getattr(model, "description", None)
+    if description is not None:
+        try:
+            description.output_shape((shortest, images.shape[-1]))
+        except ValueError as error:
+            raise ValueError(
+                f"the shortest series, of {shortest} steps, is too short for the model: {error}"
+            ) from error
 
 
 class Sums:

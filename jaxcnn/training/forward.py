@@ -16,6 +16,7 @@ from jaxcnn.augment.named_policies import GivenAugment, resolve_augment
 from jaxcnn.augment.positions import are_at_positions, are_boxes
 from jaxcnn.data.batching import Batch
 from jaxcnn.modules import call, check_module, in_mode, pool_before_relu
+from jaxcnn.modules.ensemble import Members
 from jaxcnn.modules.parameter_tree import ArrayTree, match_dtype, statistics_of
 from jaxcnn.training.frozen_parts import freeze_parts
 from jaxcnn.training.mixed_precision import Computation
@@ -83,7 +84,8 @@ class Forward(NamedTuple):
             logits, _ = jax.eval_shape(
                 self.logits, state.params, state.statistics, images, model_key
             )
-            targets = jax.nn.one_hot(targets, logits.shape[-1])
+            shape = logits.outputs.shape if isinstance(logits, Members) else logits.shape
+            targets = jax.nn.one_hot(targets, shape[-1])
             rows = _real_rows(mask)
             images, targets = self.mix(mix_key, images[rows], targets[rows])
         return Inputs(images, targets, mask), model_key
@@ -96,8 +98,8 @@ class Forward(NamedTuple):
         key: jax.Array,
         *,
         prepare: Callable[[nnx.Module], None] = lambda model: None,
-    ) -> tuple[jax.Array, ArrayTree]:
-        """Return the model's outputs and the statistics that it leaves.
+    ) -> tuple[jax.Array | Members, ArrayTree]:
+        """Return the model's outputs, those of each member of an ensemble, and its statistics.
 
         Args:
           params: Parameters.
@@ -108,7 +110,9 @@ class Forward(NamedTuple):
         """
         model = self.computation.model(params, statistics)
         prepare(model)
-        logits = check_output(call(model, self.computation.cast(images), train=True, key=key))
+        logits: Any = call(model, self.computation.cast(images), train=True, key=key)
+        if not isinstance(logits, Members):
+            logits = check_output(logits)
         kept = statistics_of(model)
         if self.computation.dtype is not None:
             # A module may make half-precision statistics of half-precision images.

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn.modules.ensemble import Members
 from jaxcnn.training.losses import binary_cross_entropy
 from jaxcnn.training.metric_sums import predicted_classes
 from jaxcnn.training.output_activation import to_logits
@@ -16,12 +17,16 @@ Loss: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def measure(
-    logits: jax.Array, targets: jax.Array, mask: jax.Array | np.ndarray, loss: Loss
+    logits: jax.Array | Members,
+    targets: jax.Array,
+    mask: jax.Array | np.ndarray,
+    loss: Loss,
 ) -> Metrics:
     """Return the metrics of one batch.
 
     Args:
-      logits: Outputs of the model, ``(batch, …)``.
+      logits: Outputs of the model, ``(batch, …)``; of the members of an ensemble, whose losses are
+        averaged.
       targets: Labels, or shares of the classes.
       mask: ``(batch,)`` bool; False marks rows that do not count.
       loss: Maps outputs and targets to losses ``(batch,)``.
@@ -30,7 +35,8 @@ def measure(
       ValueError: the loss does not return one value per example.
     """
     mask = jnp.asarray(mask)
-    losses = loss(logits.astype(jnp.float32), targets)
+    losses = losses_of(logits, targets, loss)
+    logits = logits.combined() if isinstance(logits, Members) else logits
     if losses.shape != mask.shape:
         raise ValueError(
             f"loss must give one value per example, (batch,) = {mask.shape}: the step takes the "
@@ -42,6 +48,14 @@ def measure(
         jnp.sum(jnp.where(mask, share, 0.0)),
         jnp.sum(mask, dtype=jnp.float32),
     )
+
+
+def losses_of(logits: jax.Array | Members, targets: jax.Array, loss: Loss) -> jax.Array:
+    """Return the losses of a model's outputs; of an ensemble the mean of those of its members."""
+    if isinstance(logits, Members):
+        each = jax.vmap(loss, (0, None))(logits.outputs.astype(jnp.float32), targets)
+        return each.mean(axis=0)
+    return loss(logits.astype(jnp.float32), targets)
 
 
 def _correct_share(logits: jax.Array, targets: jax.Array, loss: Loss) -> jax.Array:

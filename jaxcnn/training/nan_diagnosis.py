@@ -12,6 +12,7 @@ from flax import nnx
 from jaxcnn.data.batching import Batch
 from jaxcnn.training.checkpoints import leaf_names
 from jaxcnn.training.forward import Inputs
+from jaxcnn.training.measurement import losses_of
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.task import Task
 from jaxcnn.training.training_step import compute_gradient
@@ -52,7 +53,7 @@ def first_bad_value(task: Task, state: TrainState, batch: Batch) -> str:
                 part_key,
                 prepare=functools.partial(_observe, called=called),
             )
-            losses = loss(logits.astype(jnp.float32), part.targets)
+            losses = losses_of(logits, part.targets, loss)
             _check("the loss, of finite outputs of the model", losses[part.mask])
         gradients, _, _ = compute_gradient(forward, loss, state, inputs, key, parts=parts)
         for name, array in _last_first(leaf_names(gradients), called):

@@ -48,18 +48,22 @@ def _kernel_gradient_on_cpu(x: jax.Array, y: jax.Array, convolution: Convolution
     return strategy.kernel_gradient(x, y, convolution)
 
 
-_value = primitive("conv", plain=conv_plain.value, on_cpu=_value_on_cpu, examples=(True, False))
+_value = primitive(
+    "conv", plain=conv_plain.value, on_cpu=_value_on_cpu, examples=(True, False), few=True
+)
 _input_gradient = primitive(
     "conv_input_gradient",
     plain=conv_plain.input_gradient,
     on_cpu=_input_gradient_on_cpu,
     examples=(True, False),
+    few=True,
 )
 _kernel_gradient = primitive(
     "conv_kernel_gradient",
     plain=conv_plain.kernel_gradient,
     on_cpu=_kernel_gradient_on_cpu,
     examples=(False, False),  # it sums over the examples
+    few=True,
 )
 
 ad.defbilinear(
