@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn import insight
+from jaxcnn import arguments, insight
 from jaxcnn.cli.show_request import Request
+from jaxcnn.data.labels import LabelKind
 from jaxcnn.insight import Diagram, plots
 from jaxcnn.insight.layers_shown import first_kernel, layers_to_show
 from jaxcnn.insight.observed_model import ObservedModel
 from jaxcnn.insight.plots import Drawing
 from jaxcnn.insight.progress import track
+from jaxcnn.recipes.held_out_results import PICTURES as RESULTS
+from jaxcnn.recipes.held_out_results import HeldOutResults
 from jaxcnn.recipes.run_pictures import draw_mistakes, draw_neighbors
 from jaxcnn.training.history_file import read_history
 
@@ -133,6 +136,18 @@ def _curves(request: Request) -> Drawing:
     return plots.learning_curves(read_history(request.subject.folder))
 
 
+def _result(name: str, request: Request) -> Drawing:
+    """Draw one of the pictures that a run of a task has."""
+    data = request.load(None).data
+    if name not in RESULTS[data.kind]:
+        known = [other.replace("_", "-") for other in RESULTS[data.kind]]
+        raise ValueError(
+            f"this picture is not of a network that learns to {data.task}; it has "
+            f"{arguments.shown(known)}"
+        )
+    return RESULTS[data.kind][name](HeldOutResults(request.model, data))
+
+
 def _slices(name: str, measure: Callable[[Any], np.ndarray], request: Request) -> Drawing:
     images, errors = request.errors()
     return plots.accuracy_of_slices(errors.slices(measure(images), name=name))
@@ -157,6 +172,7 @@ def _changed_kernels(request: Request) -> Drawing:
     return plots.kernels_before_and_after(before, after, most=request.count or 16)
 
 
+_KINDS: tuple[LabelKind, ...] = ("positions", "boxes", "numbers")
 PICTURES: dict[str, Callable[[Request], Drawing | Diagram]] = {
     "diagram": lambda request: insight.diagram(request.model, request.input_shape),
     "kernels": _kernels,
@@ -178,6 +194,11 @@ PICTURES: dict[str, Callable[[Request], Drawing | Diagram]] = {
     "reliability": lambda request: plots.reliability_diagram(request.errors()[1].reliability()),
     "slices-brightness": functools.partial(_slices, "brightness", insight.brightness),
     "slices-size": functools.partial(_slices, "size of the subject", insight.subject_size),
+    **{
+        name.replace("_", "-"): functools.partial(_result, name)
+        for kind in _KINDS
+        for name in RESULTS[kind]
+    },
     "changes": _changes,
     "movements": _movements,
     "changed-kernels": _changed_kernels,

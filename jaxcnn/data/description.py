@@ -36,6 +36,7 @@ class Description:
         so that ``load`` needs an ``image_size``.
       label_shape: Shape of the label of one image; ``()`` for a class.
       task: What a network learns from the labels, as :attr:`jaxcnn.Dataset.task`.
+      sample_rate: Steps per second of sounds, those of the first file.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Description:
     image_shape: shapes.Shape | None
     label_shape: shapes.Shape = ()
     task: LabelTask = "classify"
+    sample_rate: int | None = None
 
     @property
     def train(self) -> str:
@@ -83,14 +85,15 @@ def describe(
         return Description("clips", clips.sizes, clips.class_names, None)
     kind = find_source(source, data_dir)
     opened = kind.open_source(source, data_dir)
+    rate = None
     if isinstance(opened, SeriesFiles):
-        opened = opened.read(sample_rate=None, channels=None)
+        rate, opened = opened.sample_rate, opened.read(sample_rate=None, channels=None)
     if not isinstance(opened, Undecoded):
         sizes = {split: len(rows) for split, rows in members(opened).items()}
         data = opened.data if isinstance(opened, Divided) else opened
         shape = data.labels.shape[1:]
         names = data.class_names
-        return Description(kind.KIND, sizes, names, data.image_shape, shape, data.task)
+        return Description(kind.KIND, sizes, names, data.image_shape, shape, data.task, rate)
     names = opened.class_names
     return Description(kind.KIND, opened.sizes, names, opened.image_shape, task=opened.task)
 

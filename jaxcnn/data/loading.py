@@ -10,7 +10,7 @@ from jaxcnn.data import splits
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.clips import ClipSampling
 from jaxcnn.data.decoding.undecoded import FileNames, Form, Undecoded
-from jaxcnn.data.resizing import SQUASH, Resizing
+from jaxcnn.data.resizing import Resizing
 from jaxcnn.data.series_length import check_series_options, with_length
 from jaxcnn.data.sources.clip_folder import open_clips
 from jaxcnn.data.sources.series_folder import SeriesFiles
@@ -151,10 +151,21 @@ def load(
       ValueError: There is no such set, split or file, it is not prepared, or its contents do
         not make a data set; the message gives the fix.
     """
-    resizing = Resizing(aspect, interpolation, crop_share)
-    sampling = _check_sampling(frames, frame_step, clips)
-    form = _check_form(image_size, resizing, channels, on_error, cache_dir, value_range, sampling)
-    form = dataclasses.replace(form, **check_series_options(sample_rate, length))
+    form = _form(
+        image_size=image_size,
+        aspect=aspect,
+        interpolation=interpolation,
+        crop_share=crop_share,
+        channels=channels,
+        on_error=on_error,
+        value_range=value_range,
+        sample_rate=sample_rate,
+        length=length,
+        frames=frames,
+        frame_step=frame_step,
+        clips=clips,
+        cache_dir=cache_dir,
+    )
     opened = _open(source, data_dir, form)
     if isinstance(opened, Undecoded):
         return opened.decode(split, form)
@@ -164,26 +175,19 @@ def load(
 
 
 def load_named(
-    source: str | Path,
-    *,
-    split: str,
-    image_size: int | Sequence[int] | None,
-    resizing: Resizing,
-    channels: int | None,
-    on_error: str,
-    value_range: Sequence[float] | None,
-    data_dir: str | Path | None,
-    cache_dir: str | Path | None,
-    frames: int | None = None,
-    frame_step: int | None = None,
-    clips: int = 1,
+    source: str | Path, *, split: str, data_dir: str | Path | None, **options: Any
 ) -> tuple[Dataset, FileNames]:
     """Return a split as :func:`load`, and the function from a row of it to the image's name.
 
     The name of a picture in a folder is its path; another image is named by its number.
+
+    Args:
+      source: As for :func:`load`.
+      split: As for :func:`load`.
+      data_dir: As for :func:`load`.
+      **options: The other options of :func:`load`.
     """
-    sampling = _check_sampling(frames, frame_step, clips)
-    form = _check_form(image_size, resizing, channels, on_error, cache_dir, value_range, sampling)
+    form = _form(**options)
     opened = _open(source, data_dir, form)
     if isinstance(opened, Undecoded):
         return opened.decode_named(split, form)
@@ -211,7 +215,7 @@ def examples(
       TypeError: As for :func:`load`.
       ValueError: As for :func:`load`.
     """
-    form = _check_form(image_size, SQUASH, None, on_error, None)
+    form = _form(image_size=image_size, on_error=on_error)
     opened = _open(source, data_dir, form)
     if isinstance(opened, Undecoded):
         return opened.decode_first(count, form)
@@ -248,15 +252,25 @@ def _check_sampling(frames: Any, frame_step: Any, clips: Any) -> ClipSampling | 
     return None
 
 
-def _check_form(
-    image_size: int | Sequence[int] | None,
-    resizing: Resizing,
-    channels: int | None,
-    on_error: str,
-    cache_dir: str | Path | None,
+def _form(
+    *,
+    image_size: int | Sequence[int] | None = None,
+    aspect: str = "squash",
+    interpolation: str = "bilinear",
+    crop_share: float = 1.0,
+    channels: int | None = None,
+    on_error: str = "raise",
     value_range: Sequence[float] | None = None,
-    sampling: ClipSampling | None = None,
+    sample_rate: int | None = None,
+    length: int | None = None,
+    frames: int | None = None,
+    frame_step: int | None = None,
+    clips: int = 1,
+    cache_dir: str | Path | None = None,
 ) -> Form:
+    """Return the form in which a set is wanted, from the options of :func:`load`, checked."""
+    resizing = Resizing(aspect, interpolation, crop_share)
+    sampling = _check_sampling(frames, frame_step, clips)
     size = None
     if image_size is not None:
         height, width = shapes.per_axis("image_size", image_size, 2)
@@ -273,7 +287,8 @@ def _check_form(
                 f"value_range must have low below high. "
                 f"Received: value_range={arguments.shown(value_range)}"
             )
-    return Form(size, resizing, channels, skip, value_range, cache_dir, sampling)
+    series = check_series_options(sample_rate, length)
+    return Form(size, resizing, channels, skip, value_range, cache_dir, sampling, **series)
 
 
 def _convert(data: Dataset, form: Form) -> Dataset:

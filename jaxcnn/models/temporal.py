@@ -2,7 +2,7 @@
 
 from jax.nn import relu
 
-from jaxcnn import arguments
+from jaxcnn import arguments, layers
 from jaxcnn.layers import (
     Layer,
     batch_norm,
@@ -20,28 +20,31 @@ from jaxcnn.models.registry import Variant, register_variants
 _MODULES, _RESIDUAL = 6, 3  # modules in a row, and those within one residual
 
 
-def _fcn(num_classes: int = 2, *, features: int = 128) -> Layer:
+def _fcn(num_classes: int = 2, *, features: int = 128, masked: bool = False) -> Layer:
     """Return three convolutions over time and a mean.
 
     Args:
       num_classes: Outputs; 0 leaves out the last layer.
       features: Channels of the first and the last convolution, at least 1; the other has twice as
         many.
+      masked: Whether trailing steps that are NaN are padding, see :func:`jaxcnn.masked`.
     """
-    return serial(
+    network = serial(
         stage_1=serial(conv(features, 8, padding="SAME"), batch_norm(epsilon=1e-3), relu),
         stage_2=serial(conv(2 * features, 5, padding="SAME"), batch_norm(epsilon=1e-3), relu),
         stage_3=serial(conv(features, 3, padding="SAME"), batch_norm(epsilon=1e-3), relu),
         **head(num_classes),
     )
+    return _with_mask(network, masked)
 
 
-def _resnet1d(num_classes: int = 2, *, features: int = 64) -> Layer:
+def _resnet1d(num_classes: int = 2, *, features: int = 64, masked: bool = False) -> Layer:
     """Return three residual blocks of three convolutions over time and a mean.
 
     Args:
       num_classes: Outputs; 0 leaves out the last layer.
       features: Channels of the first block, at least 1; the others have twice as many.
+      masked: Whether trailing steps that are NaN are padding, see :func:`jaxcnn.masked`.
     """
     features = arguments.check_integer("features", features, minimum=1)
     stages, widths = {}, (features, 2 * features, 2 * features)
@@ -55,10 +58,10 @@ def _resnet1d(num_classes: int = 2, *, features: int = 64) -> Layer:
         widened = [] if number > 1 and widths[number - 2] == width else [conv(width, 1)]
         shortcut = serial(*widened, batch_norm(epsilon=1e-3))
         stages[f"stage_{number}"] = serial(residual(body, shortcut), relu)
-    return serial(**stages, **head(num_classes))
+    return _with_mask(serial(**stages, **head(num_classes)), masked)
 
 
-def _inception_time(num_classes: int = 2, *, features: int = 32) -> Layer:
+def _inception_time(num_classes: int = 2, *, features: int = 32, masked: bool = False) -> Layer:
     """Return one network of InceptionTime (Ismail Fawaz et al., 2019), for few channels.
 
     The first module has no bottleneck, as in the authors' code for series of at most `features`
@@ -67,17 +70,18 @@ def _inception_time(num_classes: int = 2, *, features: int = 32) -> Layer:
     Args:
       num_classes: Outputs; 0 leaves out the last layer.
       features: Channels of each convolution, at least 1; a module has four.
+      masked: Whether trailing steps that are NaN are padding, see :func:`jaxcnn.masked`.
     """
     stages = {}
     for number in range(1, _MODULES // _RESIDUAL + 1):
         modules = [_module(features, bottleneck=number > 1 or j > 0) for j in range(_RESIDUAL)]
         shortcut = serial(*conv_norm(4 * features, 1, epsilon=1e-3, activation=None))
         stages[f"stage_{number}"] = serial(residual(serial(*modules), shortcut), relu)
-    return serial(**stages, **head(num_classes))
+    return _with_mask(serial(**stages, **head(num_classes)), masked)
 
 
 def _inception_time_ensemble(
-    num_classes: int = 2, *, features: int = 32, members: int = 5
+    num_classes: int = 2, *, features: int = 32, members: int = 5, masked: bool = False
 ) -> Layer:
     """Return InceptionTime: the mean of several networks, trained in one step.
 
@@ -85,8 +89,13 @@ def _inception_time_ensemble(
       num_classes: Outputs; 0 leaves out the last layer of each.
       features: Channels of each convolution, at least 1.
       members: Number of networks, at least 1.
+      masked: Whether trailing steps that are NaN are padding, see :func:`jaxcnn.masked`.
     """
-    return ensemble(_inception_time(num_classes, features=features), members)
+    return ensemble(_inception_time(num_classes, features=features, masked=masked), members)
+
+
+def _with_mask(network: Layer, masked: bool) -> Layer:
+    return layers.masked(network) if arguments.check_flag("masked", masked) else network
 
 
 def _module(features: int, *, bottleneck: bool) -> serial:

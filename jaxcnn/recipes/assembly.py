@@ -78,6 +78,7 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
     stored, train, validation, test = _load(recipe.data, known, _channels(recipe.model.options))
     recipe = _decide_task(recipe, train)
     training = recipe.training
+    recipe = _respect_padding(recipe, train)
     options = options_for(recipe.model.name, recipe.model.options, _outputs(train))
     network = first.network(recipe.model.name, options)
     model = network.build(train.image_shape, rngs=nnx.Rngs(training.seed))
@@ -133,6 +134,7 @@ def _decide(recipe: Recipe, known: Description, first: FirstWeights) -> Recipe:
         cache_dir=given.cache_dir and _absolute(given.cache_dir),
         train=given.train or known.train,
         test=given.test or known.test,
+        sample_rate=given.sample_rate or known.sample_rate,
         image_size=given.image_size or _image_size(recipe.model.name, known),
         **dataclasses.asdict(given.resizing),
         augment=augmentations.default_name(given.source) if is_auto else given.augment,
@@ -152,6 +154,15 @@ def _decide_task(recipe: Recipe, data: Dataset) -> Recipe:
         training = dataclasses.replace(training, metrics=_METRICS[data.task])
     loss = recipe.loss.of(data)
     return dataclasses.replace(recipe, task=data.task, loss=loss, training=training)
+
+
+def _respect_padding(recipe: Recipe, data: Dataset) -> Recipe:
+    """Return the recipe with a masked network for series of several lengths, if it can be one."""
+    name, options = recipe.model.name, recipe.model.options
+    if data.lengths is None or "masked" not in models.option_names(name):
+        return recipe
+    model = dataclasses.replace(recipe.model, options={"masked": True, **options})
+    return dataclasses.replace(recipe, model=model)
 
 
 def _image_size(model: str, known: Description) -> tuple[int, int] | None:

@@ -22,6 +22,7 @@ from jaxcnn.insight import (
 )
 from jaxcnn.insight.plots import Drawing
 from jaxcnn.training import DetectionScores, average_precision
+from jaxcnn.training.metrics import confusion_matrix
 
 
 class HeldOutResults:
@@ -57,6 +58,16 @@ class HeldOutResults:
         return predict_classes(self.model, self.data.images)
 
     @functools.cached_property
+    def iou(self) -> np.ndarray:
+        """The intersection over union of each class, ``(classes,)``, over all positions."""
+        labels, names = np.asarray(self.data.labels), self.data.class_names
+        counted = labels < len(names)
+        matrix = confusion_matrix(labels[counted], self.classes[counted], len(names))
+        hits = matrix.diagonal()
+        whole = matrix.sum(axis=0) + matrix.sum(axis=1) - hits
+        return np.divide(hits, whole, out=np.full(len(names), np.nan), where=whole > 0)
+
+    @functools.cached_property
     def boxes(self) -> np.ndarray:
         """The boxes to find, ``(N, M, 6)``."""
         return to_rows(self.data.labels)
@@ -87,6 +98,20 @@ def _likeliest(outputs: jax.Array) -> jax.Array:
 
 def _worst_mistakes(results: HeldOutResults) -> Drawing:
     return plots.worst_mistakes(plots.as_strips(results.data.images), results.errors)
+
+
+def _worst_segmentations(results: HeldOutResults) -> Drawing:
+    data = results.data
+    return plots.worst_segmentations(
+        data.images, results.classes, data.labels, class_names=data.class_names
+    )
+
+
+def _segmentations(results: HeldOutResults) -> Drawing:
+    data = results.data
+    return plots.segmentation(
+        data.images[:6], results.classes[:6], data.labels[:6], class_names=data.class_names
+    )
 
 
 def _worst_detections(results: HeldOutResults) -> Drawing:
@@ -120,7 +145,11 @@ PICTURES: Mapping[LabelKind, Mapping[str, Callable[[HeldOutResults], Drawing]]] 
         "worst_mistakes": _worst_mistakes,
     },
     "several": {},
-    "positions": {},
+    "positions": {
+        "class_iou": lambda results: plots.class_iou(results.iou, results.data.class_names),
+        "worst_segmentations": _worst_segmentations,
+        "segmentations": _segmentations,
+    },
     "boxes": {
         "precision_recall": _precision_recall,
         "detection_errors": lambda results: plots.detection_errors(results.detection_errors),

@@ -222,6 +222,7 @@ _RESULTS: dict[LabelKind, Sections] = {
     "positions": {
         "Classes": _picture("class_iou"),
         "Worst pictures": _picture("worst_segmentations"),
+        "Pictures": _picture("segmentations"),
     },
     "boxes": {
         "Precision over recall": _picture("precision_recall"),

@@ -1,6 +1,7 @@
 """The data set of a finished run, as its model takes it."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +76,7 @@ def load_images(
         source,
         split=split,
         image_size=sides[-2:] if len(sides) > 1 else None,
-        resizing=described.framing.resizing,
+        **asdict(described.framing.resizing),
         channels=channels if channels in (1, 3) else None,
         on_error=on_error or own.get("on_error", "raise"),
         value_range=described.framing.value_range,

@@ -8,6 +8,8 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from jaxcnn.data.decoding.clips import Clip, ClipSampling, read_clip
+from jaxcnn.data.decoding.series_files import SOUNDS, read_sounds, read_tables
+from jaxcnn.data.decoding.series_text import READERS, pad_series, read_series
 from jaxcnn.training.run_description import Run
 
 # Orientations of EXIF from this one on turn a picture by 90°.
@@ -94,7 +96,29 @@ def _read_clips(described: Run, files: Sequence[Path]) -> Inputs:
 
 
 def _read_series(described: Run, files: Sequence[Path]) -> Inputs:
-    raise NotImplementedError
+    """Return the series of files: one of a sound or table, several of a file of an archive."""
+    data, channels = described.data or {}, described.input_shape[-1]
+    series, names = [], []
+    for path in files:
+        suffix = path.suffix.lower()
+        if suffix in READERS:
+            found = read_series(path).series
+        elif suffix in SOUNDS:
+            rate = data.get("sample_rate")
+            found = read_sounds([path], sample_rate=rate, channels=1 if channels == 1 else None)
+        else:
+            found = read_tables([path])
+        series += found
+        numbered = [f"{path}[{number}]" for number in range(len(found))]
+        names += numbered if len(found) > 1 else [str(path)]
+    for name, values in zip(names, series, strict=True):
+        if values.shape[-1] != channels:
+            raise ValueError(
+                f"a series must have {channels} channels, as those of the run have. "
+                f"Received: {values.shape[-1]} in {name}"
+            )
+    padded = pad_series(series, data.get("length"))
+    return Inputs(padded, tuple(names), (None,) * len(names))
 
 
 def _size(file: Path) -> tuple[int, int]:

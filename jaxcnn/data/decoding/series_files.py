@@ -139,6 +139,16 @@ def import_soundfile() -> ModuleType:
     return soundfile
 
 
+def sound_rate(path: Path) -> int:
+    """Return the steps per second of a sound.
+
+    Raises:
+      ImportError: soundfile is not installed.
+      ValueError: The file is no sound.
+    """
+    return _read_sound(import_soundfile(), path)[1]
+
+
 def _read_sound(soundfile: ModuleType, path: Path) -> tuple[np.ndarray, int]:
     try:
         values, rate = soundfile.read(path, dtype="float32", always_2d=True)

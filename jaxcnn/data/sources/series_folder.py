@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.decoding.series_files import SOUNDS, TABLES, read_sounds, read_tables
+from jaxcnn.data.decoding.series_files import SOUNDS, TABLES, read_sounds, read_tables, sound_rate
 from jaxcnn.data.decoding.series_text import pad_series
 from jaxcnn.data.labels import sort_class_names
 from jaxcnn.data.sources.picture_folder import is_folder
@@ -30,6 +30,12 @@ class SeriesFiles:
 
     root: Path
     splits: Mapping[str, tuple[tuple[Path, str], ...]]
+
+    @property
+    def sample_rate(self) -> int | None:
+        """The steps per second of the first file; ``None`` for tables."""
+        first, _ = next(file for split in self.splits.values() for file in split)
+        return sound_rate(first) if first.suffix.lower() in SOUNDS else None
 
     def read(self, *, sample_rate: int | None, channels: int | None) -> Dataset | Divided:
         """Return the series, padded by NaN to the longest.
