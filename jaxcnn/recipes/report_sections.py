@@ -95,6 +95,8 @@ def _reliability(run: ReportedRun) -> list[Part]:
 
 def _slices(run: ReportedRun) -> list[Part]:
     images, errors = run.test.data.images, run.results.errors
+    if images.ndim != 4:
+        return []
     measured = {"brightness": brightness(images), "size of the subject": subject_size(images)}
     return [
         plots.accuracy_of_slices(errors.slices(values, name=name))

@@ -40,7 +40,8 @@ def thumbnails(
     at the median of its points, or above a small group.
 
     Args:
-      images: ``(N, H, W, C)`` with 1 or 3 channels, uint8 or floating point in [0, 1].
+      images: ``(N, H, W, C)`` with 1 or 3 channels, uint8 or floating point in [0, 1]; sequences
+        ``(N, length, C)`` remain dots.
       projection: What :func:`jaxcnn.insight.project` returns for their features.
       labels: ``(N,)`` classes.
       class_names: One per class.
@@ -49,7 +50,7 @@ def thumbnails(
     Raises:
       ValueError: the images have another number of channels, or are not those of the points.
     """
-    _check_pictures(images)
+    check_examples("images", images)
     points, labels = projection.points, np.asarray(labels)
     if not len(images) == len(points) == len(labels):
         raise ValueError(
@@ -76,9 +77,10 @@ def thumbnails(
         alpha=0.7,
         linewidths=0,
     )
-    height, width = images.shape[1:3]
+    height, width = images.shape[1:3] if images.ndim == 4 else (1, 1)
     longest = _THUMBNAIL * span[0]
     size = np.array([width, height]) * longest / max(width, height)
+    most = most if images.ndim == 4 else 0
     shown = spread_out(points, labels, size=size * 1.12, most=most)
     for row in shown:
         _draw_thumbnail(axes, np.asarray(images[row]), points[row], size, colors[labels[row]])
@@ -88,8 +90,8 @@ def thumbnails(
     _name_groups(axes, points, labels, drawable(class_names), colors, size)
     _name_axes(axes, projection)
     axes.set_title(
-        f"{len(points):,} images by their features, {_METHODS[projection.method]}"
-        f" ({len(shown):,} shown as pictures)"
+        f"{len(points):,} {'images' if most else 'examples'} by their features, "
+        f"{_METHODS[projection.method]}" + f" ({len(shown):,} shown as pictures)" * (most > 0)
     )
     return figure
 
@@ -187,14 +189,6 @@ def spread_out(points: np.ndarray, labels: np.ndarray, *, size: np.ndarray, most
         if apart.any(axis=1).all():
             chosen.append(int(row))
     return chosen
-
-
-def _check_pictures(images: Images) -> None:
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(
-            "images must be (N, height, width, channels) with 1 or 3 channels. "
-            f"Received: shape {images.shape}"
-        )
 
 
 def _draw_thumbnail(
