@@ -65,6 +65,16 @@ def _print_rows(described: Run, model: nnx.Module, inputs: Inputs, answers: Answ
         print(f"{name:<{width}}  {text}{note}")
 
 
+def _print_numbers(described: Run, model: nnx.Module, inputs: Inputs, answers: Answers) -> None:
+    predictions = training.predict(model, inputs.images, activation=answers.activation)
+    width, names = max(map(len, inputs.names)), described.class_names
+    for name, row in zip(inputs.names, predictions.reshape(len(inputs.names), -1), strict=True):
+        words = [f"{value:.4g}" for value in row]
+        if len(names) == len(words):
+            words = [f"{number} {word}" for number, word in zip(names, words, strict=True)]
+        print(f"{name:<{width}}  {'  '.join(words)}")
+
+
 def _print_shares(described: Run, model: nnx.Module, inputs: Inputs, answers: Answers) -> None:
     """Print the share of each class of each picture, and write masks at the pictures' sizes."""
     names, width = described.class_names, max(map(len, inputs.names))
@@ -135,7 +145,7 @@ def _print_boxes(described: Run, model: nnx.Module, inputs: Inputs, answers: Ans
 
 _PRINT: Mapping[LabelTask, Callable[[Run, nnx.Module, Inputs, Answers], Any]] = {
     "classify": _print_rows,
-    "regress": _print_rows,
+    "regress": _print_numbers,
     "segment": _print_shares,
     "detect": _print_boxes,
 }

@@ -7,6 +7,7 @@ import numpy as np
 from flax import nnx
 
 from jaxcnn import shapes
+from jaxcnn.insight.observed_model import ObservedModel
 from jaxcnn.insight.summarizing import summarize
 from jaxcnn.modules.parameter_tree import arrays_of
 
@@ -58,7 +59,9 @@ def layers_to_show(model: nnx.Module, input_shape: shapes.Shape) -> list[str]:
       input_shape: The shape of one example.
     """
     rows = summarize(model, input_shape).rows
-    spatial = [row for row in rows if _has_maps(row)]
+    # A network may join maps itself, which no module of its own does.
+    known = ObservedModel.of(model).shapes(np.empty((1, *input_shape), np.float32))
+    spatial = [row for row in rows if row.name in known and _has_maps(row)]
     if len(spatial) > _MOST_LAYERS:
         pools = [row for row in spatial if "pool" in row.kind]
         before = {name for row in pools for name in row.inputs}

@@ -84,11 +84,13 @@ def choose(
     policy = augmentations.default_name(str(source))
     if policy == "none":
         policy = "none" if channels == 1 else "pictures"
-    options = {
+    options: dict[str, Any] = {
         "model.name": "resnet18_small" if small else "resnet18",
         "data.image_size": size,
         "data.augment": policy,
     }
+    if known.label_shape:  # numbers or several classes, which are not smoothed
+        options["loss.label_smoothing"] = None
     reason = (
         f"Recipe pictures, for {images}: {options['model.name']} at {size[0]}×{size[1]}, "
         f"augmentation {policy}. `jaxcnn recipes pictures` prints it"

@@ -67,7 +67,7 @@ def show_example(axes: Axes, example: Any) -> tuple[float, float, float, float]:
         return left, right, bottom, top
     axes.set_axis_off()
     axes.plot(example, lw=1)
-    low, high = float(example.min()), float(example.max())
+    low, high = float(np.nanmin(example)), float(np.nanmax(example))  # NaN is padding
     room = 0.05 * ((high - low) or 1)
     axes.set(xlim=(-0.5, len(example) - 0.5), ylim=(low - room, high + room))
     return -0.5, len(example) - 0.5, low - room, high + room
