@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxcnn import arguments, checks
 from jaxcnn.augment.composition import Augmented, each_image
 from jaxcnn.augment.geometry import random_crop
-from jaxcnn.augment.positions import in_place
+from jaxcnn.augment.positions import in_place, outside
 
 
 def time_shift(
@@ -18,6 +18,9 @@ def time_shift(
     labels: jax.Array | None = None,
 ) -> Augmented:
     """Shift each sequence by up to `steps` in either direction.
+
+    A sequence with padding, steps after its end that are NaN in every channel, is shifted before
+    its end, and keeps its padding.
 
     >>> time_shift(jax.random.key(0), jnp.ones((2, 16, 3)), steps=4).shape
     (2, 16, 3)
@@ -41,12 +44,34 @@ def time_shift(
     """
     checks.rank("sequences", sequences, 3)
     arguments.check_integer("steps", steps, minimum=0)
-    return random_crop(key, sequences, padding=steps, mode=mode, labels=labels)
+    moved = random_crop(key, sequences, padding=steps, mode=mode, labels=labels)
+    shifted, moved_labels = (moved, sequences) if labels is None else moved
+    lengths = _lengths(sequences)
+    offsets = jax.random.randint(key, (len(sequences), 1), 0, 2 * steps + 1)  # random_crop's
+    places = jnp.arange(sequences.shape[1])[None] + offsets - steps
+    inside = (places >= 0) & (places < lengths[:, None])
+    sources = _sources(places, lengths[:, None], mode)
+    is_real = jnp.arange(sequences.shape[1])[None] < lengths[:, None]
+
+    def within(x: jax.Array, plain: jax.Array, fill: int) -> jax.Array:
+        """Return `plain`, but for rows with padding what is shifted before the end."""
+        values = jnp.take_along_axis(x, sources[..., None], axis=1)
+        if mode == "zeros":
+            values = jnp.where(inside[..., None], values, jnp.asarray(fill, x.dtype))
+        padded = jnp.where(is_real[..., None], values, x)
+        return jnp.where(is_real.all(axis=1)[:, None, None], plain, padded)
+
+    shifted = within(sequences, shifted, 0)
+    if labels is None:
+        return shifted
+    whole = labels if labels.ndim == 3 else labels[..., None]
+    both = within(whole, moved_labels.reshape(whole.shape), outside(labels))
+    return shifted, both.reshape(labels.shape)
 
 
 @in_place
 def time_mask(key: jax.Array, sequences: jax.Array, *, width: int = 8, count: int = 1) -> jax.Array:
-    """Set intervals of time to 0 in each sequence, in all channels.
+    """Set intervals of time to 0 in each sequence, in all channels, before its end.
 
     The time mask of SpecAugment (Park et al., 2019, arXiv 1904.08779).
 
@@ -100,6 +125,25 @@ def channel_mask(
     return _mask(key, sequences, 1, width, count)
 
 
+def _lengths(sequences: jax.Array) -> jax.Array:
+    """Return the number of steps of each sequence before its padding."""
+    present = ~jnp.isnan(sequences).all(axis=-1)
+    steps = jnp.arange(1, sequences.shape[1] + 1, dtype=jnp.int32)
+    return jnp.where(present, steps[None], 0).max(axis=1, initial=0)
+
+
+def _sources(places: jax.Array, lengths: jax.Array, mode: str) -> jax.Array:
+    """Return the steps from which a sequence of a length is continued at any places."""
+    lengths = jnp.maximum(lengths, 1)
+    if mode == "circular":
+        return places % lengths
+    if mode == "reflect":
+        period = jnp.maximum(2 * (lengths - 1), 1)
+        folded = places % period
+        return jnp.where(folded < lengths, folded, period - folded)
+    return jnp.clip(places, 0, lengths - 1)
+
+
 def _mask(key: jax.Array, sequences: jax.Array, axis: int, width: int, count: int) -> jax.Array:
     checks.rank("sequences", sequences, 3)
     size = sequences.shape[1 + axis]
@@ -111,11 +155,14 @@ def _mask(key: jax.Array, sequences: jax.Array, axis: int, width: int, count: in
         )
 
     def one(key: jax.Array, sequence: jax.Array) -> jax.Array:
+        padding = jnp.isnan(sequence).all(axis=1, keepdims=True)
+        extent = _lengths(sequence[None])[0] if axis == 0 else size
         width_key, start_key = jax.random.split(key)
-        widths = jax.random.randint(width_key, (count, 1), 0, width + 1)
-        starts = jax.random.randint(start_key, (count, 1), 0, size - widths + 1)
+        widths = jnp.minimum(jax.random.randint(width_key, (count, 1), 0, width + 1), extent)
+        starts = jax.random.randint(start_key, (count, 1), 0, extent - widths + 1)
         places = jnp.arange(size)[None]
         masked = ((starts <= places) & (places < starts + widths)).any(axis=0)
-        return jnp.where(jnp.expand_dims(masked, 1 - axis), jnp.zeros_like(sequence), sequence)
+        masked = jnp.expand_dims(masked, 1 - axis) & ~padding
+        return jnp.where(masked, jnp.zeros_like(sequence), sequence)
 
     return each_image(one, key, sequences)

@@ -9,7 +9,7 @@ from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
 
 
-def check_series_options(sample_rate: Any, length: Any) -> dict[str, int | None]:
+def check_series_options(sample_rate: Any, length: Any) -> dict[str, Any]:
     """Return the two options as integers or ``None``.
 
     Raises:

@@ -47,6 +47,7 @@ from jaxcnn.layers.reshaping import (
 from jaxcnn.layers.scaling import layer_scale, prelu, standardize
 from jaxcnn.layers.skips import skip_decoder
 from jaxcnn.layers.sliding import fully_convolutional, sliding_windows
+from jaxcnn.layers.spectra import mel_spectrogram, spectrogram
 from jaxcnn.layers.weights import Preprocessing, pretrained
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "lp_pool",
     "masked",
     "max_pool",
+    "mel_spectrogram",
     "pad",
     "parallel",
     "prelu",
@@ -97,6 +99,7 @@ __all__ = [
     "sliding_windows",
     "space_to_depth",
     "spatial_dropout",
+    "spectrogram",
     "squeeze_excite",
     "standardize",
     "sum_pool",

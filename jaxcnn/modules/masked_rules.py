@@ -10,6 +10,7 @@ from jax import lax
 
 from jaxcnn import ops, shapes
 from jaxcnn.modules.masking import Masked, align, masked_values
+from jaxcnn.ops.primitives.channels import spread
 from jaxcnn.shapes.window import extent, windows_of_lengths
 
 # Functions of each position alone, besides those that are marked as nondecreasing.
@@ -53,8 +54,8 @@ def call_function(function: Callable[..., Any], x: Masked, options: dict[str, An
         return _GLOBAL[function](x, **options)
     if function in _POOLS:
         return _pool(function, x, **options)
-    if getattr(function, "masked_rule", None) is not None:
-        return function.masked_rule(x, **options)  # type: ignore[attr-defined]
+    if function in (ops.spectrogram, ops.mel_spectrogram):
+        return _frames(function, x, **options)
     wrapped: Any = getattr(function, "func", function)  # of a functools.partial
     marks = ("pointwise", "nondecreasing")
     if wrapped in _POINTWISE or any(getattr(wrapped, mark, False) for mark in marks):
@@ -136,6 +137,26 @@ def _pool(
     return masked_values(total / jnp.maximum(inputs, 1), counts)
 
 
+def _frames(
+    op: Callable[..., jax.Array],
+    x: Masked,
+    *,
+    n_fft: int,
+    center: bool,
+    padding_mode: str,
+    **options: Any,
+) -> Masked:
+    """Return the spectra of the frames that lie within each series and its own padding."""
+    low = n_fft // 2 if center else 0
+    steps = x.values.shape[1] + 2 * low
+    aligned = align(x, jnp.full_like(x.lengths, low), steps, fill=0, mode=padding_mode)
+    window = options.get("win_length") or n_fft
+    strides = options.pop("strides") or max(window // 4, 1)
+    values = op(aligned, n_fft=n_fft, center=False, strides=strides, **options)
+    counts = jnp.maximum((x.lengths + 2 * low - n_fft) // strides + 1, 0)
+    return masked_values(values, counts)
+
+
 def _global_avg_pool(x: Masked, *, keepdims: bool = False) -> jax.Array:
     total = x.values.sum(axis=1, keepdims=True)
     mean = total / jnp.maximum(x.lengths, 1)[:, None, None].astype(total.dtype)
@@ -163,7 +184,7 @@ def batch_moments(x: Masked, axis_name: str | None) -> tuple[jax.Array, jax.Arra
 
     count = add(jnp.ones((1, 1, 1), jnp.float32))
     mean = add(wide) / jnp.maximum(count, 1)
-    return count, mean, add(jnp.square(wide - mean)) / jnp.maximum(count, 1)
+    return count, mean, add(jnp.square(wide - spread(mean, wide))) / jnp.maximum(count, 1)
 
 
 def normalize_examples(
@@ -197,6 +218,6 @@ def normalize_examples(
     centered = jnp.where(mask, parts - mean, 0)
     variance = jnp.square(centered).sum(axis=axes, keepdims=True) / count
     y = (centered * lax.rsqrt(variance + epsilon)).reshape(batch, time, width)
-    y = y if scale is None else y * scale.astype(y.dtype)
-    y = y if bias is None else y + bias.astype(y.dtype)
+    y = y if scale is None else y * spread(scale.astype(y.dtype), y)
+    y = y if bias is None else y + spread(bias.astype(y.dtype), y)
     return x.with_values(y.astype(x.values.dtype if dtype is None else dtype))

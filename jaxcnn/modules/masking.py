@@ -32,7 +32,7 @@ class Masked:
     @property
     def mask(self) -> jax.Array:
         """``(batch, time, 1)`` bool, True for steps before the end."""
-        return jnp.arange(self.values.shape[1])[:, None] < self.lengths[:, None, None]
+        return jnp.arange(self.values.shape[1])[None, :, None] < self.lengths[:, None, None]
 
     def filled(self, fill: float) -> jax.Array:
         """Return the values with `fill` in place of 0 after the end."""
@@ -72,7 +72,7 @@ def read_mask(x: jax.Array) -> Masked:
     checks.floating("x", x)
     present = ~jnp.isnan(x).all(axis=-1)
     steps = jnp.arange(1, x.shape[1] + 1, dtype=jnp.int32)
-    return masked_values(x, jnp.where(present, steps, 0).max(axis=1, initial=0))
+    return masked_values(x, jnp.where(present, steps[None], 0).max(axis=1, initial=0))
 
 
 def align(x: Masked, low: jax.Array, steps: int, *, fill: float, mode: str = "zeros") -> jax.Array:

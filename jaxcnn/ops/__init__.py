@@ -24,6 +24,7 @@ from jaxcnn.ops.pooling import avg_pool, lp_pool, max_pool, sum_pool
 from jaxcnn.ops.resizing import channel_shuffle, depth_to_space, resize, space_to_depth, upsample
 from jaxcnn.ops.sampling import affine_grid, grid_sample, roi_align
 from jaxcnn.ops.scaling import layer_scale, prelu, standardize
+from jaxcnn.ops.spectra import mel_spectrogram, spectrogram
 from jaxcnn.ops.suppression import nms, soft_nms
 from jaxcnn.ops.unpooling import max_pool_with_indices, max_unpool
 
@@ -64,6 +65,7 @@ __all__ = [
     "max_pool",
     "max_pool_with_indices",
     "max_unpool",
+    "mel_spectrogram",
     "nms",
     "pad",
     "prelu",
@@ -72,6 +74,7 @@ __all__ = [
     "soft_nms",
     "space_to_depth",
     "spatial_dropout",
+    "spectrogram",
     "standardize",
     "sum_pool",
     "unfold",

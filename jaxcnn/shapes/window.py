@@ -251,9 +251,9 @@ def windows_of_lengths(padded: Windows, padding: Padding, lengths: Any) -> tuple
     if word in ("SAME", "SAME_LOWER"):
         low, high = _split_same(lengths, extent(window, dilation), stride)
         low, high = (low, high) if word == "SAME" else (high, low)
-    axis = _Axis(lengths, window, stride, (low, high), dilation, False)
+    axis: Any = _Axis(lengths, window, stride, (low, high), dilation, False)
     low, high = low + 0 * lengths, high + 0 * lengths
-    return low, high, axis.output_size * (axis._room >= 0)
+    return low, high, axis.output_size * (axis._room >= 0).astype(lengths.dtype)
 
 
 def check_causal(axes: int) -> None:

@@ -63,3 +63,43 @@ def test_several_masks_are_drawn_by_themselves(key, ones):
     assert masked.sum(axis=1).max() > 5
     assert masked.sum(axis=1).max() <= 8
     np.testing.assert_array_equal(jitted(time_mask, key, ones, width=2, count=0), ones)
+
+
+LENGTHS = (20, 12, 5)
+
+
+@pytest.fixture
+def padded():
+    """Every step has its number, from 1, in all channels."""
+    steps = np.arange(1, LENGTH + 1, dtype=np.float32)
+    rows = [np.where(steps <= length, steps, np.nan) for length in LENGTHS]
+    return np.repeat(np.stack(rows)[..., None], 2, axis=2)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "replicate", "circular", "reflect"])
+def test_a_shift_stays_before_the_padding(key, padded, mode):
+    shifted = jitted(time_shift, key, padded, steps=3, mode=mode)
+    np.testing.assert_array_equal(np.isnan(shifted), np.isnan(padded))
+    words = {"zeros": "constant", "replicate": "edge", "circular": "wrap", "reflect": "reflect"}
+    for found, length in zip(shifted[..., 0], LENGTHS, strict=True):
+        series = np.arange(1, length + 1)
+        ways = [
+            np.pad(series, 3, mode=words[mode])[offset : offset + length] for offset in range(7)
+        ]
+        assert any(np.array_equal(found[:length], way) for way in ways)
+
+
+def test_labels_move_with_padded_sequences(key, padded):
+    labels = np.where(np.isnan(padded[..., 0]), 255, np.nan_to_num(padded[..., 0])).astype(np.int32)
+    for mode in ("zeros", "circular"):
+        shifted, moved = time_shift(key, padded, steps=3, mode=mode, labels=labels)
+        expected = np.nan_to_num(shifted[..., 0], nan=255)
+        np.testing.assert_array_equal(moved, np.where(expected == 0, 255, expected))
+
+
+@pytest.mark.parametrize("mask", [time_mask, channel_mask])
+def test_a_mask_leaves_the_padding(key, padded, mask):
+    many = np.tile(padded, (40, 1, 1))
+    masked = jitted(mask, key, many, width=2)
+    np.testing.assert_array_equal(np.isnan(masked), np.isnan(many))
+    assert ((masked == 0).any(axis=(1, 2)).reshape(40, 3).mean(axis=0) > 0.4).all()

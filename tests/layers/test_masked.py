@@ -11,7 +11,6 @@ from flax import nnx
 import jaxcnn as cnn
 from jaxcnn import modules
 
-pytestmark = pytest.mark.implicit_promotion
 STEPS, LENGTHS = 13, (13, 9, 6, 7)
 POOLS = cnn.max_pool, cnn.avg_pool, cnn.sum_pool
 
@@ -201,6 +200,7 @@ def test_padded_data_needs_a_masked_model():
         cnn.evaluate(short, data)
 
 
+@pytest.mark.implicit_promotion
 def test_a_masked_model_is_trained_saved_and_loaded(tmp_path):
     _, padded = series_and_padded()
     data = cnn.Dataset(padded, np.array([0, 1, 0, 1]))
