@@ -210,8 +210,16 @@ def _match(found: np.ndarray, boxes: np.ndarray, limit: int) -> _Matched:
     shape = (len(AREAS), len(IOU_THRESHOLDS))
     taken = np.zeros((*shape, len(boxes)), bool)
     hit, ignored = (np.zeros((*shape, len(found)), bool) for _ in range(2))
-    close = shares.max(axis=1, initial=0) >= least[0]
-    for row in np.flatnonzero(close):
+    close = shares >= least[0]
+    for row in np.flatnonzero(close.any(axis=1)):
+        columns = np.flatnonzero(close[row])
+        if len(columns) == 1:  # as almost always; three times as fast
+            box = columns[0]
+            free = shares[row, box] >= least[:, 0]
+            matched = hit[..., row] = free if crowd[box] else free & ~taken[..., box]
+            ignored[..., row] = matched & left_out[..., box]
+            taken[..., box] |= matched
+            continue
         share = shares[row]
         free = (~taken | crowd) & (share >= least)
         # A box that counts goes before one that does not; of equal IoUs the last one is taken.
