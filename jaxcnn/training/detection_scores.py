@@ -74,7 +74,7 @@ def average_precision(
     (0.5, 0.5, [0.7, 0.0])
 
     The area of a box decides whether it is small, medium or large; COCO's own files give the area
-    of the object's outline instead. 1,000 pictures take about a second.
+    of the object's outline instead. 1,000 pictures take one to two seconds.
 
     Args:
       detections: ``(N, K, 6)``: x1, y1, x2, y2, score and class; class −1 in rows that only fill
