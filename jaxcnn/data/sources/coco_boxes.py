@@ -25,12 +25,27 @@ def find_files(root: Path) -> dict[str, Path]:
 
     Args:
       root: The folder of the set.
+
+    Raises:
+      ValueError: a split has several annotation files.
     """
     for folder in (root / "annotations", root):
         if not folder.is_dir():
             continue
         inside = sorted(folder.glob("*.json")) if folder != root else []
-        found = {name: path for path in inside if (name := _split(path)) and _is_coco(path)}
+        # COCO's own folder holds captions, keypoints and lists of images too.
+        inside = [path for path in inside if path.stem.startswith("instances")] or inside
+        found: dict[str, Path] = {}
+        for path in inside:
+            split = _split(path)
+            if split is None or not _is_coco(path):
+                continue
+            if split in found:
+                raise ValueError(
+                    f"a split must have one annotation file. Received: {found[split].name} and "
+                    f"{path.name} of {split!r} in {str(folder)!r}"
+                )
+            found[split] = path
         if found:
             return found
         for path in [*(folder / name for name in _NAMES), *inside]:

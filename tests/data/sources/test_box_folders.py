@@ -155,6 +155,15 @@ def test_splits(tmp_path):
     assert [len(load(tmp_path / "voc", split=s, image_size=8)) for s in ("train", "val")] == [2, 1]
 
 
+def test_files_of_coco_beside_those_of_boxes(tmp_path):
+    write_coco(tmp_path, coco(), "annotations/instances_val2017.json", "val2017")
+    (tmp_path / "annotations" / "captions_val2017.json").write_text('{"images": []}')
+    assert describe(tmp_path).splits == {"val": 5}
+    (tmp_path / "annotations" / "instances_val2014.json").write_text('{"images": []}')
+    with pytest.raises(ValueError, match="a split must have one annotation file"):
+        describe(tmp_path)
+
+
 def test_pictures_without_boxes(tmp_path):
     content = coco()
     content["annotations"] = content["annotations"][:2]
