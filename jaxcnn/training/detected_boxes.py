@@ -60,18 +60,20 @@ def detections(
     scores, index = jax.lax.top_k(
         scores.reshape(batch, locations * classes), min(candidates, locations * classes)
     )
-    label = (index % classes).astype(jnp.float32)[..., None]
+    label = index % classes
     rows = jnp.take_along_axis(outputs[..., :CLASSES], index[..., None] // classes, axis=1)
     place, distances = rows[..., :2], rows[..., DISTANCES]
     size = _picture_size(outputs)[:, None]
     low = jnp.clip(place - distances[..., :2], 0, size)
     high = jnp.clip(place + distances[..., 2:], 0, size)
     boxes = jnp.concatenate([low, high], axis=-1)
-    # Classes side by side, a picture apart, do not overlap (as torchvision's batched_nms).
-    apart = (jnp.max(size) + 1) * label
     suppress = functools.partial(ops.nms, threshold=iou_threshold, limit=limit)
-    kept, chosen = jax.vmap(suppress)(boxes + apart, jnp.where(scores > minimum, scores, -jnp.inf))
-    found = jnp.concatenate([boxes, scores[..., None], label], axis=-1)
+    kept, chosen = jax.vmap(lambda boxes, scores, label: suppress(boxes, scores, classes=label))(
+        boxes, jnp.where(scores > minimum, scores, -jnp.inf), label
+    )
+    found = jnp.concatenate(
+        [boxes, scores[..., None], label[..., None].astype(jnp.float32)], axis=-1
+    )
     found = jnp.take_along_axis(found, kept[..., None], axis=1)
     nothing = jnp.array([0, 0, 0, 0, 0, -1], jnp.float32)
     return jnp.where(chosen[..., None], found, nothing)

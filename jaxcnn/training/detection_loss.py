@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import arguments
+from jaxcnn import arguments, ops
 
 # Columns of the outputs: x, y, stride, the four distances, centerness, then the classes.
 DISTANCES, CENTERNESS, CLASSES = slice(3, 7), 7, 8
@@ -94,7 +94,8 @@ def detection(
     focal = jnp.sum(sigmoid_focal(outputs[..., CLASSES:], shares, alpha, gamma), axis=-1)
     focal = jnp.sum(jnp.where(target.ignored, 0, focal), axis=1)
 
-    boxes = weight * (1 - _giou(outputs[..., DISTANCES], target.distances))
+    pair = map(_around_origin, (outputs[..., DISTANCES], target.distances))
+    boxes = weight * (1 - ops.giou(*pair, pairwise=False))
     boxes = jnp.sum(boxes, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1e-6)
 
     logit = outputs[..., CENTERNESS]
@@ -158,16 +159,9 @@ def centerness_of(distances: jax.Array) -> jax.Array:
     return jnp.sqrt(shares[..., 0] * shares[..., 1])
 
 
-def _giou(distances: jax.Array, others: jax.Array) -> jax.Array:
-    """Return the generalized IoU of boxes around the same point, by their distances ``(…, 4)``."""
-
-    def area(sides: jax.Array) -> jax.Array:
-        return jnp.prod(sides[..., :2] + sides[..., 2:], axis=-1)
-
-    both = area(jnp.minimum(distances, others))
-    hull = area(jnp.maximum(distances, others))
-    union = area(distances) + area(others) - both
-    return both / union - (hull - union) / hull
+def _around_origin(distances: jax.Array) -> jax.Array:
+    """Return boxes ``(…, 4)`` with these distances to the origin; a GIoU is the same anywhere."""
+    return jnp.concatenate([-distances[..., :2], distances[..., 2:]], axis=-1)
 
 
 def check_detections(outputs: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
