@@ -1,5 +1,6 @@
 """The examples run; test_documents.py runs the one of the README."""
 
+import csv
 import runpy
 from pathlib import Path
 
@@ -16,7 +17,19 @@ def test_example_learns(name, epochs):
     assert module["main"](epochs=epochs) > 0.8
 
 
+@pytest.mark.long
+def test_digit_detector_learns(tmp_path):
+    """The short form: the loss falls, and a picture of the detections is written."""
+    module = runpy.run_path(str(EXAMPLES / "digit_detector.py"))
+    picture, run = tmp_path / "found.png", tmp_path / "run"
+    assert 0 <= module["main"](count=480, epochs=2, picture=picture, run=run) <= 1
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with (run / "history.csv").open(encoding="utf-8") as file:
+        first, last = (float(row["loss"]) for row in csv.DictReader(file))
+    assert last < first
+
+
 def test_every_example_is_run():
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     # tests/peers/test_faces.py compares the faces with those that facenet-pytorch finds.
-    assert names == {"digits", "own_training_loop", "own_module", "faces", "fine_tune"}
+    assert names == {"digit_detector", "digits", "own_training_loop", "own_module", "faces", "fine_tune"}
