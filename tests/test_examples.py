@@ -32,4 +32,11 @@ def test_digit_detector_learns(tmp_path):
 def test_every_example_is_run():
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     # tests/peers/test_faces.py compares the faces with those that facenet-pytorch finds.
-    assert names == {"digit_detector", "digits", "own_training_loop", "own_module", "faces", "fine_tune"}
+    assert names == {
+        "digit_detector",
+        "digits",
+        "own_training_loop",
+        "own_module",
+        "faces",
+        "fine_tune",
+    }

@@ -121,10 +121,7 @@ def _explained(run: ReportedRun) -> list[Part]:
     images = run.test.data.images[run.chosen]
     predicted = run.results.predictions[run.chosen].argmax(axis=-1)
     titles = [run.names[label] for label in predicted]
-    heat = np.asarray(grad_cam(run.model, images, predicted))
-    if images.ndim == 5:
-        images, heat = plots.as_strips(images), plots.as_strips(heat[..., None])[..., 0]
-    maps = {"Grad-CAM of the predicted class": heat}
+    maps = {"Grad-CAM of the predicted class": grad_cam(run.model, images, predicted)}
     return [plots.attribution_maps(images, maps, titles=titles)]
 
 

@@ -140,7 +140,7 @@ def _draw_series(
     figure.set_layout_engine("constrained", h_pad=0.08)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
     for row, series in enumerate(images):
-        low, high = series.min(), series.max()
+        low, high = np.nanmin(series), np.nanmax(series)  # NaN is padding
         margin = 0.08 * (high - low) or 1
         span = (-0.5, len(series) - 0.5, low - margin, high + margin)
         for axes, (name, map_) in zip(grid[row], maps.items(), strict=True):
