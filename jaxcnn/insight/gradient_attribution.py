@@ -247,7 +247,8 @@ def _integrated_gradients(
     shares = ((rows // len(images)).astype(jnp.float32) + 0.5) / steps
     start = jnp.zeros(first.shape)
     total = sum_over_rows(gradient, start, rows % len(images), shares, batch_size=batch_size)
-    total = (last - first).astype(total.dtype) * total / steps
+    way = jnp.where(jnp.isnan(last), 0, last - first)  # NaN is the padding of a series
+    total = way.astype(total.dtype) * total / steps
     return total, all_finite(total)
 
 

@@ -123,7 +123,8 @@ def _occlusion(
         at = jnp.unravel_index(position, counts)
         lines = [jnp.asarray(axis)[index] for axis, index in zip(covered, at, strict=True)]
         mask = jax.vmap(lambda *lines: functools.reduce(jnp.logical_and.outer, lines))(*lines)
-        changed = jnp.where(mask[..., None], cover[numbers], images[numbers])
+        shown = images[numbers]  # in which NaN is the padding of a series
+        changed = jnp.where(mask[..., None] & ~jnp.isnan(shown), cover[numbers], shown)
         outputs = run_unobserved(structure, arrays, changed)
         less = scores[numbers] - score_rows(outputs, target[numbers])
         return jnp.where(mask, less.reshape(-1, *(1,) * len(lines)), 0.0)

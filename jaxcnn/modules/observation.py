@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from flax import nnx
 
 from jaxcnn.modules.combinators import Parallel, Residual, undo_remat
+from jaxcnn.modules.masking import Masked
 
 # Called with the path of a module and its output; returns the output to go on with.
 Observe: TypeAlias = Callable[[str, Any], Any]
@@ -34,8 +35,8 @@ def observe_calls(model: nnx.Module, observe: Observe, *, enter: Observe | None 
         name = path if calls[path] == 1 else f"{path}#{calls[path]}"
         if enter is not None and arguments:
             first, *others = arguments
-            arguments = (enter(name, first), *others)
-        return observe(name, call(*arguments, **options))
+            arguments = (_observe_values(enter, name, first), *others)
+        return _observe_values(observe, name, call(*arguments, **options))
 
     for names, module in list(nnx.iter_modules(model)):
         kind = undo_remat(type(module))  # what is traced apart cannot be observed
@@ -45,6 +46,13 @@ def observe_calls(model: nnx.Module, observe: Observe, *, enter: Observe | None 
             vars(module)["run_observed"] = functools.partial(run, path)
         elif kind is not type(module):
             module.__class__ = kind
+
+
+def _observe_values(observe: Observe, path: str, output: Any) -> Any:
+    """Let the values of a padded series pass, or any other output."""
+    if isinstance(output, Masked):
+        return output.with_values(observe(path, output.values))
+    return observe(path, output)
 
 
 def path_of(names: tuple[Any, ...], module: nnx.Module) -> str:
