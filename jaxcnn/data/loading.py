@@ -79,6 +79,8 @@ def load(
         - with ``frames``, the path of a folder of clips in such class folders: video files (mp4,
           avi, mov, mkv, webm and others, decoded by PyAV, the extra ``video``), GIF animations, or
           a folder of numbered pictures for each clip;
+        - the path of a folder of pictures with boxes, in COCO's JSON, YOLO's text or Pascal VOC's
+          XML, for detection; boxes move with the pixels where pictures are resized;
         - the path of a folder of pictures and masks, ``images`` and ``masks``, for segmentation: a
           class number at each pixel, as gray or as the index of a palette, 255 for void. Names,
           and the colors of masks of colors, are read from ``classes.txt``; masks that all have
