@@ -11,6 +11,17 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @pytest.mark.long
+def test_moving_digits(tmp_path, monkeypatch):
+    """The 3-D network learns the direction; for the other one it stays a guess of one in eight."""
+    monkeypatch.chdir(tmp_path)
+    module = runpy.run_path(str(EXAMPLES / "moving_digits.py"))
+    accuracies = module["main"](600, 300, 3)
+    assert accuracies["3-D", "direction"] > 0.6
+    assert accuracies["2-D", "direction"] < 0.25
+    assert (tmp_path / "moving_digits.png").stat().st_size > 10_000
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "epochs"), [("own_training_loop", 2), ("own_module", 4)])
 def test_example_learns(name, epochs):
     module = runpy.run_path(str(EXAMPLES / f"{name}.py"))
@@ -39,4 +50,5 @@ def test_every_example_is_run():
         "own_module",
         "faces",
         "fine_tune",
+        "moving_digits",
     }
