@@ -40,10 +40,21 @@ def test_digit_detector_learns(tmp_path):
     assert last < first
 
 
+@pytest.mark.long
+def test_coins_are_segmented(tmp_path):
+    picture = tmp_path / "coins.png"
+    means = runpy.run_path(str(EXAMPLES / "coins.py"))["main"]("--short", str(picture))
+    assert means.keys() == {"Otsu", "U-Net"}
+    assert 0.7 < means["Otsu"] < 0.95  # the corner of the photograph is as bright as coins
+    assert means["U-Net"] > 0.5
+    assert picture.stat().st_size > 10_000
+
+
 def test_every_example_is_run():
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     # tests/peers/test_faces.py compares the faces with those that facenet-pytorch finds.
     assert names == {
+        "coins",
         "digit_detector",
         "digits",
         "own_training_loop",
