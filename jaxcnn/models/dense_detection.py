@@ -8,6 +8,7 @@ location, see :class:`jaxcnn.layers.detector`; ``cnn.training.detections`` makes
 import itertools
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -89,6 +90,7 @@ def fcos(
     features: int = 256,
     depth: int = 4,
     groups: int = 32,
+    encoder_weights: str | Path | None = None,
 ) -> Layer:
     """Return the detector on an encoder of the zoo.
 
@@ -103,11 +105,13 @@ def fcos(
       features: Channels of the pyramid and of the head.
       depth: Convolutions of each tower of the head, at least 0.
       groups: Groups of the head's normalization; they divide `features`.
+      encoder_weights: Trained weights of the encoder, as for ``create(encoder, weights=…)``; images
+        are then normalized as these expect.
 
     Raises:
       ValueError: the encoder does not have the levels.
     """
-    maps = create(encoder, num_classes=0, features_only=True)
+    maps = create(encoder, weights=encoder_weights, num_classes=0, features_only=True)
     strides = dict(zip(maps.strides(input_shape(encoder)), maps.names, strict=True))
     wanted = tuple(levels)
     own = [level for level in wanted if level in strides]

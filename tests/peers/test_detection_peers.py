@@ -5,12 +5,14 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import peer_zoo  # noqa: F401 – torchvision can be imported after it
+import peer_zoo
 import pytest
 import torch
+from flax import nnx
 from torchvision.models.detection import fcos
 from torchvision.ops import generalized_box_iou_loss
 
+from jaxcnn import models
 from jaxcnn.training import detection, detections
 from jaxcnn.training.detection_loss import CLASSES, assign
 
@@ -147,3 +149,23 @@ def test_detections(seed, monkeypatch):
         assert np.array_equal(found[:count, 5], each["labels"].numpy())
         assert np.allclose(found[:count, 4], each["scores"].numpy(), atol=1e-6)
         assert np.allclose(found[:count, :4], each["boxes"].numpy(), atol=1e-3)
+
+
+@pytest.mark.long
+def test_encoder_weights_are_used(tmp_path):
+    """The maps of timm's network of the same weights, random ones."""
+    timm = peer_zoo.timm
+    theirs = timm.create_model("resnet18", features_only=True, out_indices=(2, 3, 4)).eval()
+    whole = timm.create_model("resnet18")
+    whole.load_state_dict(theirs.state_dict(), strict=False)
+    torch.save(whole.state_dict(), tmp_path / "resnet18.pt")
+    net = models.create(
+        "fcos", encoder="resnet18", encoder_weights=tmp_path / "resnet18.pt", num_classes=2,
+        levels=(8, 16, 32), features=32, depth=1,
+    )  # fmt: skip
+    model = net.build((64, 64, 3), rngs=nnx.Rngs(0))
+    images = np.random.default_rng(0).uniform(size=(1, 64, 64, 3)).astype(np.float32)
+    normalized = (images - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+    expected = theirs(torch.as_tensor(normalized.transpose(0, 3, 1, 2)).float())
+    for ours, each in zip(model.body(images), expected, strict=True):
+        assert np.allclose(ours, each.detach().numpy().transpose(0, 2, 3, 1), atol=1e-4)
