@@ -1,6 +1,7 @@
 """The examples run; test_documents.py runs the one of the README."""
 
 import csv
+import importlib.util
 import runpy
 from pathlib import Path
 
@@ -50,6 +51,36 @@ def test_coins_are_segmented(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
+@pytest.mark.long
+def test_networks_for_signals_reach_the_published_accuracy():
+    """One short training of each; examples/signals.py itself trains from 5 seeds for longer."""
+    if importlib.util.find_spec("aeon") is None:
+        pytest.skip("aeon, which ships the sets, is not installed")
+    module = runpy.run_path(str(EXAMPLES / "signals.py"))
+    results = module["main"](sets=["ItalyPowerDemand"], models=["fcn"], seeds=2, epochs=20)
+    (mean, _, together), *_ = results.values()
+    assert mean > 93
+    assert together > 93
+
+
+def test_the_example_of_signals_runs_on_any_set(tmp_path, capsys):
+    header = "@timeStamps false\n@classLabel true up down\n@data\n"
+    rows = [",".join(str(sign * step / 9) for step in range(10)) for sign in (1, -1)]
+    for part in ("TRAIN", "TEST"):
+        folder = tmp_path / "Slopes"
+        folder.mkdir(exist_ok=True)
+        lines = [f"{row}:{label}\n" for row, label in zip(rows, ("up", "down"), strict=True)] * 4
+        (folder / f"Slopes_{part}.ts").write_text(header + "".join(lines))
+    module = runpy.run_path(str(EXAMPLES / "signals.py"))
+    picture = tmp_path / "maps.png"
+    results = module["main"](
+        tmp_path, sets=["Slopes"], models=["fcn"], seeds=1, epochs=1, features=2, picture=picture
+    )
+    assert results.keys() == {("Slopes", "fcn")}
+    assert "Slopes" in capsys.readouterr().out
+    assert picture.stat().st_size > 1000
+
+
 def test_every_example_is_run():
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     # tests/peers/test_faces.py compares the faces with those that facenet-pytorch finds.
@@ -62,4 +93,5 @@ def test_every_example_is_run():
         "faces",
         "fine_tune",
         "moving_digits",
+        "signals",
     }

@@ -36,8 +36,8 @@ class Members:
         """Return the outputs of the ensemble, ``(batch, …)``, as a network alone would give them.
 
         >>> both = Members(jnp.log(jnp.array([[[0.9, 0.1]], [[0.5, 0.5]]])), "softmax")
-        >>> jax.nn.softmax(both.combined()).round(3)
-        Array([[0.7, 0.3]], dtype=float32)
+        >>> [f"{share:.2f}" for share in jax.nn.softmax(both.combined())[0]]
+        ['0.70', '0.30']
         """
         return COMBINE[self.combine](self.outputs.astype(jnp.float32))
 
