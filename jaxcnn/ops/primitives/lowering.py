@@ -70,8 +70,8 @@ def primitive(
         )
         if any(m and not e for m, e in zip(mapped, examples, strict=True)) or not count:
             # For example, a different kernel for each example. A few, such as the members of an
-            # ensemble, are computed one by one: XLA's convolution in groups takes 2.5 times as long
-            # on CPU (training step of 5 FCN, batch of 16 series of 150 steps: 1,090 and 420 ms).
+            # ensemble, are computed one by one: XLA's convolution in groups takes twice as long on
+            # CPU (gradients of 5 FCN, 16 series of 150 steps: 690 and 310 ms of CPU time).
             if few and 0 < count <= _FEW:
                 each = [
                     [
