@@ -65,10 +65,10 @@ def _files(path: Path) -> dict[str, Path]:
     if path.suffix.lower() in READERS:
         part = _PART.fullmatch(path.stem)
         pair = _pair(path.parent, part[1], path.suffix.lower()) if part else {}
-        return pair if len(pair) == 2 else {"": path} if path.is_file() else {}
-    if path.is_dir():
+        return pair if len(pair) == 2 else {"": path} if os.path.isfile(path) else {}
+    if os.path.isdir(path):
         return _in_folder(path)
-    for suffix in READERS if path.parent.is_dir() else ():
+    for suffix in READERS if os.path.isdir(path.parent) else ():
         if pair := _pair(path.parent, path.name, suffix):
             return pair if len(pair) == 2 else {"": next(iter(pair.values()))}
     return {}
@@ -97,7 +97,7 @@ def _in_folder(folder: Path) -> dict[str, Path]:
 def _pair(folder: Path, name: str, suffix: str) -> dict[str, Path]:
     """Return the two parts of a set that exist, in any letter case."""
     found = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in sorted(folder.iterdir()) if os.path.isdir(folder) else ():
         part = _PART.fullmatch(path.stem)
         if part is not None and part[1] == name and path.suffix.lower() == suffix:
             found[part[2].lower()] = path
