@@ -5,8 +5,11 @@ BIN := .venv/bin
 NEWEST := .venv-newest
 # Peers that ask for other builds of PyTorch than the one that is tested with.
 # grad-cam asks for OpenCV, which only its own pictures need.
-PINNING_PEERS := facenet-pytorch==2.6.0 grad-cam==1.5.7 timm==1.0.31 torchvision==0.29.1 \
-    ttach==0.0.3
+PINNING_PEERS := facenet-pytorch==2.6.0 grad-cam==1.5.7 timm==1.0.31 torchaudio==2.11.1 \
+    torchvision==0.29.1 ttach==0.0.3
+# Series of the UCR and UEA archives with their published splits; its code, which asks for older
+# releases of NumPy and pandas, is not used.
+SERIES := aeon==1.6.0
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
 .PHONY: train test test-newest test-long test-exhaustive test-peers test-peers-long \
@@ -64,6 +67,7 @@ bench: .venv/.installed-bench
 
 .venv/.installed-test: .venv/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --no-deps $(SERIES)
 	touch $@
 
 .venv/.installed-peers: .venv/.installed-test

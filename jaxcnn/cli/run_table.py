@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,6 +67,7 @@ def _cells(folder: Path) -> tuple[str, ...]:
     seconds = f"{sum(row.seconds for row in history):.0f}"
     loss = history[-1].validation_loss if history else None
     accuracy = history[-1].validation_accuracy if history else None
+    metrics = dict(history[-1].metrics) if history else {}
     start, note = ("", "", str(len(history))), "has not ended"
     if (folder / run_folder.RECIPE).is_file():
         recipe = recipes.read_recipe(folder)
@@ -76,14 +79,23 @@ def _cells(folder: Path) -> tuple[str, ...]:
         if run.model:
             loss = run.metrics.get("loss", math.nan)
             accuracy = run.metrics.get("accuracy", math.nan)
+            metrics = run.metrics.get("metrics") or {}
         elif run.epoch is not None and run.epoch <= len(history):
             kept = history[run.epoch - 1]
             loss, accuracy = kept.validation_loss, kept.validation_accuracy
-    measured = (
-        "" if loss is None else f"{loss:.4f}",
-        "" if accuracy is None else f"{accuracy:.2%}",
-    )
+            metrics = dict(kept.metrics)
+    measured = "" if loss is None else f"{loss:.4f}", _result(accuracy, metrics)
     return (*start, *measured, seconds, note)
+
+
+def _result(accuracy: float | None, metrics: Mapping[str, Any]) -> str:
+    """Return the accuracy; of a task that has none, the first further metric with its name."""
+    if accuracy is None:
+        return ""
+    if not math.isnan(accuracy):
+        return f"{accuracy:.2%}"
+    scalars = [(name, value) for name, value in metrics.items() if isinstance(value, float)]
+    return f"{scalars[0][0]} {scalars[0][1]:.4g}" if scalars else ""
 
 
 def _short_path(source: str) -> str:

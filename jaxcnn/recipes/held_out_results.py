@@ -53,6 +53,12 @@ class HeldOutResults:
         return classification_errors(self.data.labels, self.predictions, self.data.class_names)
 
     @functools.cached_property
+    def label_counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each of several classes the images that have it, those predicted, and both."""
+        found, truth = self.predictions > 0.5, np.asarray(self.data.labels, bool)
+        return truth.sum(axis=0), found.sum(axis=0), (truth & found).sum(axis=0)
+
+    @functools.cached_property
     def classes(self) -> np.ndarray:
         """The likeliest class at each position, ``(N, H, W)`` uint8 or int32."""
         return predict_classes(self.model, self.data.images)

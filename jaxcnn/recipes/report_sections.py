@@ -176,12 +176,11 @@ def _repeating(run: ReportedRun) -> list[Part]:
 
 def _labels(run: ReportedRun) -> list[Part]:
     """Return a table of the classes of which an image may have several."""
-    found, truth = run.results.predictions > 0.5, np.asarray(run.test.data.labels, bool)
     columns = [Column("Class", is_number=False)]
     columns += [Column(name) for name in ("Images", "Recall", "Precision", "F1")]
     lines = []
-    for name, yes, label in zip(run.names, found.T, truth.T, strict=True):
-        hits, positives, labeled = int((yes & label).sum()), int(yes.sum()), int(label.sum())
+    counts = zip(run.names, *run.results.label_counts, strict=True)
+    for name, labeled, positives, hits in counts:
         shares = [(hits, labeled), (hits, positives), (2 * hits, positives + labeled)]
         texts = ["–" if not below else f"{above / below:.1%}" for above, below in shares]
         lines.append(Line((name, f"{labeled:,}", *texts)))

@@ -43,6 +43,8 @@ class _Curve(NamedTuple):
 def learning_curves(history: Sequence[Epoch]) -> Drawing:
     """Draw loss and accuracy over the epochs, for training and held-out images.
 
+    Where there is no accuracy, as in detection and regression, it is the first further metric.
+
     A ring marks the best epoch of the held-out images, under the moving average of the weights
     where there is one. The loss has a logarithmic axis if it falls to a tenth.
 
@@ -53,7 +55,7 @@ def learning_curves(history: Sequence[Epoch]) -> Drawing:
     panels = figure.subplots(1, 2)
     shown = [("", _TRAINING), ("validation_", _HELD_OUT), ("ema_", _AVERAGED)]
     shown = [(prefix, name) for prefix, name in shown if _has(history, f"{prefix}loss")]
-    for axes, quantity in zip(panels, _QUANTITIES, strict=True):
+    for axes, quantity in zip(panels, _quantities([history]), strict=True):
         curves = [
             _curve(
                 history, prefix, quantity, name, f"C{number}", marked=number == len(shown) - 1 > 0
@@ -77,7 +79,7 @@ def comparison(histories: Mapping[str, Sequence[Epoch]]) -> Drawing:
     # Names stand beside the lines, and take room.
     figure = Drawing(figsize=(12.5, 4.2))
     panels = figure.subplots(1, 2)
-    for axes, quantity in zip(panels, _QUANTITIES, strict=True):
+    for axes, quantity in zip(panels, _quantities(histories.values()), strict=True):
         curves, dots = [], []
         for number, (name, history) in enumerate(histories.items()):
             held_out = "ema_" if _has(history, "ema_loss") else "validation_"
@@ -153,10 +155,21 @@ class _Quantity(NamedTuple):
     write: Callable[[float], str]
 
 
-_QUANTITIES = (
-    _Quantity("loss", "Loss", "mean loss per image", np.nanargmin, "{:.3g}".format),
-    _Quantity("accuracy", "Accuracy", "images correct", np.nanargmax, "{:.1%}".format),
-)
+_LOSS = _Quantity("loss", "Loss", "mean loss per image", np.nanargmin, "{:.3g}".format)
+_ACCURACY = _Quantity("accuracy", "Accuracy", "images correct", np.nanargmax, "{:.1%}".format)
+
+
+def _quantities(histories: Iterable[Sequence[Epoch]]) -> tuple[_Quantity, _Quantity]:
+    """Return the loss, and the accuracy or, where there is none, the first further metric."""
+    rows = [row for history in histories for row in history]
+    if any(math.isfinite(row.accuracy) for row in rows):
+        return _LOSS, _ACCURACY
+    metrics = [name for row in rows for name in row.metrics if name in row.numbers()]
+    if not metrics:
+        return _LOSS, _ACCURACY
+    name = metrics[0]
+    better = np.nanargmin if name.endswith("error") else np.nanargmax
+    return _LOSS, _Quantity(name, name, "held-out images", better, "{:.3g}".format)
 
 
 def _has(history: Sequence[Epoch], quantity: str) -> bool:
@@ -174,7 +187,10 @@ def _curve(
     marked: bool = False,
 ) -> _Curve:
     # None, where nothing was held out, becomes NaN, a gap.
-    values = np.array([getattr(row, prefix + quantity.name) for row in history], float)
+    name_of_value = prefix + quantity.name if quantity in (_LOSS, _ACCURACY) else quantity.name
+    known = quantity in (_LOSS, _ACCURACY) or prefix  # training has no further metrics
+    numbers = [row.numbers().get(name_of_value) if known else None for row in history]
+    values = np.array(numbers, float)
     values[~np.isfinite(values)] = np.nan
     return _Curve(name, [row.epoch for row in history], values, color, style, marked)
 

@@ -27,7 +27,8 @@ def write_frames(folder, count, *, size=SIZE, digits=0, start=1):
 
 
 def write_video(path, count, *, codec="mpeg4", size=SIZE):
-    av = pytest.importorskip("av")
+    import av
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(10))

@@ -4,10 +4,9 @@ import builtins
 
 import numpy as np
 import pytest
+import soundfile
 
 from jaxcnn import data
-
-soundfile = pytest.importorskip("soundfile")
 
 
 @pytest.fixture
