@@ -23,6 +23,20 @@ def test_moving_digits(tmp_path, monkeypatch):
 
 
 @pytest.mark.long
+def test_find_face(tmp_path, monkeypatch):
+    """In short form: the classifier learns, and every step to the picture runs."""
+    pytest.importorskip("skimage")
+    monkeypatch.chdir(tmp_path)
+    accuracy, box, probability = runpy.run_path(str(EXAMPLES / "find_face.py"))["main"](1600, 3)
+    assert accuracy > 0.8
+    assert probability > 0.5
+    x1, y1, x2, y2 = box
+    assert 0 <= x1 < x2 <= 512
+    assert 0 <= y1 < y2 <= 512
+    assert (tmp_path / "find_face.png").stat().st_size > 10_000
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "epochs"), [("own_training_loop", 2), ("own_module", 4)])
 def test_example_learns(name, epochs):
     module = runpy.run_path(str(EXAMPLES / f"{name}.py"))
@@ -94,4 +108,5 @@ def test_every_example_is_run():
         "fine_tune",
         "moving_digits",
         "signals",
+        "find_face",
     }
