@@ -146,17 +146,16 @@ def main(
     print(f"{len(boxes):,} windows; the best of those that do not overlap:")
     for box, score in zip(boxes[chosen], scores[chosen], strict=True):
         print(f"  {score:.4f}  {box.round().astype(int)}")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.6))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.9), layout="constrained")
     left.imshow(photo)
     x1, y1, x2, y2 = boxes[chosen[0]]
     left.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], color="lime", linewidth=2)
-    left.set_title(f"face, probability {scores[chosen[0]]:.3f}")
+    left.set_title(f"face, probability {scores[chosen[0]]:.4f}")
     right.imshow(gray(photo, SIDE)[..., 0], cmap="gray")
     right.imshow(heat_map(photo, boxes, scores), cmap="inferno", alpha=0.7, vmin=0, vmax=1)
     right.set_title("probability of a face, largest over the scales")
     for axis in (left, right):
         axis.axis("off")
-    figure.tight_layout()
     figure.savefig(picture, dpi=110)
     plt.close(figure)
     print(f"drawn into {picture}")
