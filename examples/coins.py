@@ -117,8 +117,8 @@ def main(*options: str, epochs: int | None = None) -> dict[str, float]:
             np.stack([mask, mask]),
             class_names=NAMES,
         )
-        figure.axes[0].set_title("Otsu's threshold", fontsize=9)
-        figure.axes[3].set_title("U-Net", fontsize=9)
+        figure.axes[0].set_title("Otsu's threshold", loc="left", fontsize=9)
+        figure.axes[3].set_title("U-Net", loc="left", fontsize=9)
         figure.savefig(pictures[0])
         print(f"drawn into {pictures[0]}")
     return means
