@@ -77,22 +77,30 @@ def lines_of(widths: Sequence[float], breaks: frozenset[int], page: float) -> li
 
 def _lanes(nodes: Nodes, columns: Mapping[Path, int]) -> dict[Path, int]:
     readers = readers_of(nodes)
-    counts = {node.row.path: len(node.row.inputs) for node in nodes}
+    known = {node.row.path for node in nodes}
+    # What a block reads from outside of it comes in as one.
+    counts = {
+        node.row.path: len(known & {*node.row.inputs}) + (not known >= {*node.row.inputs})
+        for node in nodes
+    }
     lanes: dict[Path, int] = {}
     continued: set[Path] = set()
+    joined: set[tuple[Path, ...]] = set()
     busy: dict[int, list[tuple[int, int]]] = {}
 
-    def end_of_branch(path: Path) -> int:
-        while readers[path] and counts[path] < 2:
+    def end_of_branch(start: Path) -> int:
+        path = start
+        while readers[path] and (path == start or counts[path] < 2):
             path = readers[path][0]
-        return columns[path] - 1 if counts[path] > 1 else columns[path]
+        return columns[path] - 1 if counts[path] > 1 and path != start else columns[path]
 
     for node in nodes:
         path, inputs = node.row.path, node.row.inputs
         before = [lanes[read] for read in inputs if read in lanes]
-        if len(inputs) > 1:
+        if counts[path] > 1 and inputs not in joined:  # another one of the same is a branch
             lanes[path] = min(before, default=0)
             continued |= {*inputs}
+            joined.add(inputs)
             continue
         source = inputs[0] if inputs else None
         start = before[0] if before else 0

@@ -13,7 +13,8 @@ from jax.nn import relu
 import jaxcnn as cnn
 from jaxcnn.insight import diagram
 from jaxcnn.insight.diagrams import draw_rows
-from jaxcnn.insight.network_graph import LayerRow, fold, graph_of
+from jaxcnn.insight.network_graph import LayerRow, Node, fold, graph_of
+from jaxcnn.insight.node_placement import place
 
 MNIST = cnn.models.create("mnist_cnn")
 
@@ -299,3 +300,21 @@ def test_errors(tmp_path):
         diagram(MNIST, (28, 28, 1), depth=0)
     with pytest.raises(ValueError, match=r"path must end in \.svg"):
         drawn("mnist_cnn").save(tmp_path / "net.png")
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_branches_that_read_the_same_layers_stand_apart(outside):
+    """Two towers over several levels, as of a detector's head: no two layers in one place."""
+
+    def node(name, *inputs):
+        shape = (8, 8, 1)
+        return Node(LayerRow((name,), "conv", shape, shape, tuple((each,) for each in inputs)))
+
+    towers = [
+        node("a_1", "x", "y"), node("a_2", "a_1"), node("a_3", "a_1"), node("a", "a_2", "a_3"),
+        node("b_1", "x", "y"), node("b_2", "b_1"), node("out", "a", "b_2"),
+    ]  # fmt: skip
+    nodes = tuple(towers if outside else [node("x"), node("y", "x"), *towers])
+    places = place(nodes)
+    found = [(places.columns[each.row.path], places.lanes[each.row.path]) for each in nodes]
+    assert len({*found}) == len(nodes)
