@@ -34,6 +34,7 @@ def photographs() -> tuple[list[Image.Image], list[Image.Image]]:
     """Return photographs for training, and held-out ones."""
     training = [load_sample_image("china.jpg"), skimage_data.stereo_motorcycle()[0]]
     names = "camera", "coffee", "chelsea", "rocket", "hubble_deep_field", "brick", "grass", "gravel"
+    names += "retina", "immunohistochemistry", "moon", "colorwheel"
     training += [getattr(skimage_data, name)() for name in names]
     held_out = [load_sample_image("flower.jpg"), skimage_data.astronaut()]
 
@@ -43,8 +44,11 @@ def photographs() -> tuple[list[Image.Image], list[Image.Image]]:
     return in_color(training), in_color(held_out)
 
 
-def background(rng: np.random.Generator, photos: list[Image.Image]) -> np.ndarray:
-    """Return a random crop of a random photograph, ``(SIDE, SIDE, 3)`` from 0 to 1."""
+def background(rng: np.random.Generator, photos: list[Image.Image], vary: bool) -> np.ndarray:
+    """Return a random crop of a random photograph, ``(SIDE, SIDE, 3)`` from 0 to 1.
+
+    With `vary` its colors are exchanged and their brightness changed: there are few photographs.
+    """
     photo = photos[rng.integers(len(photos))]
     side = int(rng.uniform(SIDE * 0.75, min(photo.size)))
     left, top = (int(rng.integers(room - side + 1)) for room in photo.size)
@@ -52,6 +56,9 @@ def background(rng: np.random.Generator, photos: list[Image.Image]) -> np.ndarra
         (SIDE, SIDE), Image.Resampling.BILINEAR, (left, top, left + side, top + side)
     )
     pixels = np.asarray(crop, np.float32) / 255
+    if vary:
+        pixels = pixels[..., rng.permutation(3)] ** rng.uniform(0.5, 2, 3).astype(np.float32)
+        pixels = 1 - pixels if rng.random() < 0.3 else pixels
     return pixels[:, ::-1] if rng.random() < 0.5 else pixels
 
 
@@ -74,10 +81,14 @@ def stroke(rng: np.random.Generator, digit: np.ndarray) -> np.ndarray:
 
 
 def scene(
-    rng: np.random.Generator, photos: list[Image.Image], digits: np.ndarray, labels: np.ndarray
+    rng: np.random.Generator,
+    photos: list[Image.Image],
+    digits: np.ndarray,
+    labels: np.ndarray,
+    vary: bool,
 ) -> tuple[np.ndarray, list[tuple[int, ...]], list[int]]:
     """Return a picture ``(SIDE, SIDE, 3)`` uint8, the boxes of its digits, and their classes."""
-    pixels = background(rng, photos).copy()
+    pixels = background(rng, photos, vary).copy()
     boxes: list[tuple[int, ...]] = []
     found: list[int] = []
     for _ in range(rng.integers(1, MOST + 1)):
@@ -122,8 +133,8 @@ def train_and_test_scenes(count: int) -> tuple[cnn.Dataset, cnn.Dataset]:
     digits = digits.reshape(-1, 8, 8)
     first_held_out = len(digits) * 4 // 5
     photos, other_photos = photographs()
-    training = photos, digits[:first_held_out], labels[:first_held_out]
-    test = other_photos, digits[first_held_out:], labels[first_held_out:]
+    training = photos, digits[:first_held_out], labels[:first_held_out], True
+    test = other_photos, digits[first_held_out:], labels[first_held_out:], False
     return scenes(0, count, *training), scenes(1, count // 12, *test)
 
 
