@@ -33,8 +33,10 @@ STROKE = 0.3  # share of the largest opacity that belongs to the box
 def photographs() -> tuple[list[Image.Image], list[Image.Image]]:
     """Return photographs for training, and held-out ones."""
     training = [load_sample_image("china.jpg"), skimage_data.stereo_motorcycle()[0]]
-    names = "camera", "coffee", "chelsea", "rocket", "hubble_deep_field", "brick", "grass", "gravel"
-    names += "retina", "immunohistochemistry", "moon", "colorwheel"
+    names = (
+        "camera", "coffee", "chelsea", "rocket", "hubble_deep_field", "brick", "grass", "gravel",
+        "retina", "immunohistochemistry", "moon", "colorwheel",
+    )  # fmt: skip
     training += [getattr(skimage_data, name)() for name in names]
     held_out = [load_sample_image("flower.jpg"), skimage_data.astronaut()]
 
