@@ -11,6 +11,7 @@ face for every window, 4 pixels apart, in one pass for each scale.
 import sys
 from functools import partial
 
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from flax import nnx
@@ -69,7 +70,7 @@ def near_faces(faces: np.ndarray, count: int) -> np.ndarray:
     random = np.random.default_rng(0)
     chosen = []
     for face in faces[random.integers(len(faces), size=count // 4)]:
-        side = random.integers(9, 15)
+        side = int(random.integers(9, 15))
         top, left = random.integers(SIDE - side + 1, size=2)
         part = gray(face[top : top + side, left : left + side, 0], side)
         turned = (np.rot90(face, quarters) for quarters in (random.choice([1, 3]), 2))
@@ -86,17 +87,18 @@ def train_classifier(count: int, epochs: int) -> tuple[nnx.Module, float]:
     lfw = np.round(255 * data.lfw_subset()[..., None]).astype(np.uint8)
     faces, candidates = lfw[:80], others(count)
     rest = np.concatenate([lfw[100:180], near_faces(faces, count // 10), candidates[::10]])
-    test = np.concatenate([lfw[80:100], lfw[180:]]), ["face"] * 20 + ["other"] * 20
+    names = np.array(["face", "other"])
+    test = np.concatenate([lfw[80:100], lfw[180:]]), names.repeat(20)
     augment = (
         cnn.augment.random_flip,
         partial(cnn.augment.random_affine, rotation=10, translation=0.05, scale=(0.9, 1.1)),
         partial(cnn.augment.color_jitter, brightness=0.4, contrast=0.4),
     )
-    model = network.build(lfw.shape[1:], rngs=nnx.Rngs(0))
+    model: nnx.Module = network.build(lfw.shape[1:], rngs=nnx.Rngs(0))
     for _ in range(3):
         times = max(len(rest) // len(faces) // 2, 1)  # every face is changed at random each time
         images = np.concatenate([np.repeat(faces, times, axis=0), rest])
-        train = cnn.Dataset(images, ["face"] * (80 * times) + ["other"] * len(rest))
+        train = cnn.Dataset(images, names.repeat([80 * times, len(rest)]))
         model = cnn.fit(model, train, epochs=epochs, augment=augment, batch_size=64).model
         wrong = np.argsort(cnn.predict(model, candidates)[:, 1])[: count // 16]
         rest = np.concatenate([rest, candidates[wrong]])
@@ -141,8 +143,8 @@ def main(
 
     photo = data.astronaut()
     boxes, scores = slide(model, photo)
-    chosen, found = cnn.ops.nms(boxes, scores, threshold=0.2, limit=5)
-    chosen = np.asarray(chosen)[np.asarray(found)]
+    places, found = cnn.ops.nms(jnp.asarray(boxes), jnp.asarray(scores), threshold=0.2, limit=5)
+    chosen = np.asarray(places)[np.asarray(found)]
     print(f"{len(boxes):,} windows; the best of those that do not overlap:")
     for box, score in zip(boxes[chosen], scores[chosen], strict=True):
         print(f"  {score:.4f}  {box.round().astype(int)}")

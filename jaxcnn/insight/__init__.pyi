@@ -1,5 +1,6 @@
 # The public names, by the file that holds them; each is imported at its first use.
 
+from . import plots
 from .accuracy_in_bins import Reliability, Slices, brightness, subject_size
 from .class_activation import grad_cam, grad_cam_plus_plus
 from .classifier_errors import (
@@ -63,6 +64,7 @@ __all__ = [
     "measure_receptive_field",
     "nearest_images",
     "occlusion",
+    "plots",
     "project",
     "smooth_grad",
     "subject_size",
