@@ -44,6 +44,7 @@ def time_shift(
     """
     checks.rank("sequences", sequences, 3)
     arguments.check_integer("steps", steps, minimum=0)
+    labels = None if labels is None else jnp.asarray(labels)
     moved = random_crop(key, sequences, padding=steps, mode=mode, labels=labels)
     shifted, moved_labels = (moved, sequences) if labels is None else moved
     lengths = _lengths(sequences)

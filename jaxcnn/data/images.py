@@ -126,7 +126,7 @@ def series_lengths(images: Images) -> np.ndarray | None:
     Args:
       images: As :func:`check_images` returns them.
     """
-    if images.ndim != 3:
+    if images.ndim != 3 or not len(images):
         return None
     lengths = np.concatenate([_lengths(block) for _, block in blocks(images)])
     return lengths if (lengths < images.shape[1]).any() else None

@@ -7,8 +7,8 @@ import numpy as np
 from flax import nnx
 
 from jaxcnn import shapes
-from jaxcnn.insight.observed_model import ObservedModel
 from jaxcnn.insight.summarizing import summarize
+from jaxcnn.modules.observation import path_of
 from jaxcnn.modules.parameter_tree import arrays_of
 
 # Layers of feature maps in one picture.
@@ -60,7 +60,7 @@ def layers_to_show(model: nnx.Module, input_shape: shapes.Shape) -> list[str]:
     """
     rows = summarize(model, input_shape).rows
     # A network may join maps itself, which no module of its own does.
-    known = ObservedModel.of(model).shapes(np.empty((1, *input_shape), np.float32))
+    known = {path_of(names, module) for names, module in nnx.iter_modules(model)}
     spatial = [row for row in rows if row.name in known and _has_maps(row)]
     if len(spatial) > _MOST_LAYERS:
         pools = [row for row in spatial if "pool" in row.kind]

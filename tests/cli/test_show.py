@@ -12,17 +12,22 @@ from PIL import Image
 from jaxcnn import recipes
 from jaxcnn.cli.see_commands import KINDS
 from jaxcnn.cli.shown_pictures import PICTURES
+from jaxcnn.recipes.held_out_results import PICTURES as RESULTS
 
 pytestmark = pytest.mark.implicit_promotion
 
 NAMES = ("ant", "bee", "cat")
+# Pictures of other tasks, which test_tasks.py draws.
+OF_TASKS = tuple(
+    name.replace("_", "-") for kind in ("positions", "boxes", "numbers") for name in RESULTS[kind]
+)
 # Pictures that share compiled programs, which take most of the time.
 TOGETHER = [
     ("gradcam", "gradcam++", "gradients", "occlusion"),
     ("smooth-gradients", "integrated-gradients", "attributions"),
     ("diagram", "kernels", "features", "dream", "receptive-field"),
     ("embedding", "neighbors", "curves"),
-    KINDS[KINDS.index("confusion") :],
+    tuple(name for name in KINDS[KINDS.index("confusion") :] if name not in OF_TASKS),
 ]
 OPTIONS = {
     "gradcam": ("--class", "bee"),
@@ -61,7 +66,7 @@ def test_listed_pictures_are_those_that_are_drawn():
 
 
 def test_every_picture_is_among_those_below():
-    assert sorted(kind for kinds in TOGETHER for kind in kinds) == sorted(KINDS)
+    assert sorted(kind for kinds in (*TOGETHER, OF_TASKS) for kind in kinds) == sorted(KINDS)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +200,9 @@ def test_run_whose_data_is_gone(call_cli, run, archive, tmp_path):
 
 
 def test_report_of_a_run(call_cli, run, tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxcnn.recipes.reporting._SECTIONS", {"Times": lambda run: ["text"]})
+    monkeypatch.setattr(
+        "jaxcnn.recipes.reporting.sections_of", lambda run: {"Times": lambda run: ["text"]}
+    )
     out = tmp_path / "page.html"
     result = call_cli("report", run, "--out", out, "--images", 1)
     assert (result.stderr, result.stdout) == ("", f"The report is in {out}\n")

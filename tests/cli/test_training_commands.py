@@ -175,7 +175,7 @@ def test_find_learning_rate_suggests_and_draws(archive, tmp_path):
 def test_find_learning_rate_uses_the_optimizer_of_the_recipe(archive, tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(
-        "jaxcnn.recipes.schema.make_optimizer",
+        "jaxcnn.recipes.minimization.make_optimizer",
         lambda name, **options: (
             made.append((name, options)) or training.make_optimizer(name, **options)
         ),

@@ -142,7 +142,13 @@ def test_every_kind_has_an_example():
     used = {name for layer, *_ in LAYERS for name in kinds if f"{name}(" in repr(layer)}
     # Compositions print as what they are made of, and a function as its own name.
     functions = {"fully_convolutional", "sliding_windows"}  # test_sliding.py
-    elsewhere = {"ensemble", "masked", "mel_spectrogram", "spectrogram"}  # with tests of their own
+    elsewhere = {
+        "ensemble",
+        "masked",
+        "mel_spectrogram",
+        "skip_decoder",
+        "spectrogram",
+    }  # with tests of their own
     assert kinds - used - functions - elsewhere == {"separable", "repeat", "function"}
 
 

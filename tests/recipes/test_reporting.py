@@ -22,8 +22,8 @@ pytestmark = pytest.mark.implicit_promotion
 
 SECTIONS = (
     "Configuration", "Network", "Diagram", "Learning curves", "Confusion", "Classes",
-    "Most confident mistakes", "Reliability", "Slices", "Kernels",
-    "Feature maps", "Explained images", "Nearest training images", "Embedding", "Augmentation",
+    "Most confident mistakes", "Reliability", "Slices", "Explained images",
+    "Nearest training images", "Embedding", "Kernels", "Feature maps", "Augmentation",
     "Times", "How to repeat it",
 )  # fmt: skip
 # Those that need no images.
@@ -167,7 +167,9 @@ def test_classes_have_their_scores(text, run, archive):
 
 def test_report_replaces_a_file(run, tmp_path, monkeypatch):
     # The parts are not looked at here.
-    monkeypatch.setattr("jaxcnn.recipes.reporting._SECTIONS", {"Times": lambda run: ["text"]})
+    monkeypatch.setattr(
+        "jaxcnn.recipes.reporting.sections_of", lambda run: {"Times": lambda run: ["text"]}
+    )
     path = tmp_path / "page.html"
     path.write_text("before" * 10_000)
     assert recipes.report(run, path, progress=False) == path
@@ -182,7 +184,7 @@ def test_part_that_fails_says_why_and_the_others_follow(run, tmp_path, monkeypat
         raise MemoryError
 
     parts = {"One": fail, "Two": lambda run: ["text"], "Three": lambda run: []}
-    monkeypatch.setattr("jaxcnn.recipes.reporting._SECTIONS", parts)
+    monkeypatch.setattr("jaxcnn.recipes.reporting.sections_of", lambda run: parts)
     page = Page(recipes.report(run, tmp_path / "a.html", progress=False).read_text())
     assert page.sections == {"One": "One could not be made: MemoryError", "Two": "text"}
 

@@ -116,7 +116,7 @@ ERRORS = [
     ("[data]\nalpha = 0.2", "line 2: data.alpha is the strength of a mix; give one, such as mix ="),
     ("[data]\nmix = 'mixup'\nalpha = -1", "line 3: data.alpha must be at least 0"),
     ("[data]\nimage_size = [0, 8]", "line 2: data.image_size must be at least 1. Received: image"),
-    ("[loss]\ngamma = 2", "line 2: loss.gamma is no option of a loss that the labels decide"),
+    ("[loss]\ndelta = 2", "line 2: loss.delta is no option of a loss that the labels decide"),
     ("[loss]\nname = 'focal'\nbalance = true", "line 3: loss.balance is no option of focal"),
     ("[loss]\nname = 'dise'", "line 2: loss.name: there is no loss 'dise'. Did you mean 'dice'"),
     (
