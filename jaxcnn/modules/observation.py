@@ -85,4 +85,26 @@ def _observed(kind: type[nnx.Module]) -> type[nnx.Module]:
         own_call = functools.partial(kind.__call__, self)
         return vars(self)["run_observed"](own_call, *arguments, **options)
 
-    return type(kind.__name__, (kind,), {"__call__": observed})
+    methods: dict[str, Any] = {"__call__": observed}
+    masked = inspect.getattr_static(kind, "call_masked", None)
+    if masked is not None:
+
+        @functools.wraps(masked)
+        def observed_masked(self: Any, *arguments: Any, **options: Any) -> Any:
+            run = vars(self)["run_observed"]
+
+            def own_call(*inputs: Any, **given: Any) -> Any:
+                vars(self)["run_observed"] = _pass  # what it computes on the way is no output
+                try:
+                    return kind.call_masked(self, *inputs, **given)  # type: ignore[attr-defined]
+                finally:
+                    vars(self)["run_observed"] = run
+
+            return run(own_call, *arguments, **options)
+
+        methods["call_masked"] = observed_masked
+    return type(kind.__name__, (kind,), methods)
+
+
+def _pass(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    return call(*arguments, **options)

@@ -163,7 +163,7 @@ def test_pictures_need_images_of_their_rows():
     projection = Projection(np.zeros((2, 2)), "tsne")
     with pytest.raises(ValueError, match=r"one row per image. Received: 3, 2 and 2 rows"):
         plots.thumbnails(np.zeros((3, 4, 4, 1)), projection, np.zeros(2, int), NAMES)
-    with pytest.raises(ValueError, match=r"1 or 3 channels. Received: shape \(2, 4, 4, 2\)"):
+    with pytest.raises(ValueError, match=r"1 or 3 channels, or .* Received: shape \(2, 4, 4, 2\)"):
         plots.thumbnails(np.zeros((2, 4, 4, 2)), projection, np.zeros(2, int), NAMES)
     near = Neighbors(np.zeros((1, 1), int), np.zeros((1, 1)))
     images = np.zeros((2, 4, 4, 1))
