@@ -61,7 +61,8 @@ def layers_to_show(model: nnx.Module, input_shape: shapes.Shape) -> list[str]:
     rows = summarize(model, input_shape).rows
     # A network may join maps itself, which no module of its own does.
     known = {path_of(names, module) for names, module in nnx.iter_modules(model)}
-    spatial = [row for row in rows if row.name in known and _has_maps(row)]
+    own = [row for row in rows if "/" not in row.name or row.name.partition("#")[0] in known]
+    spatial = [row for row in own if _has_maps(row)]
     if len(spatial) > _MOST_LAYERS:
         pools = [row for row in spatial if "pool" in row.kind]
         before = {name for row in pools for name in row.inputs}
