@@ -61,7 +61,7 @@ def spectrogram(
     if center:
         wide = pad(wide, n_fft // 2, mode=padding_mode)
     frames = (wide.shape[1] - n_fft) // options["strides"] + 1
-    places = np.arange(frames)[:, None] * options["strides"] + np.arange(n_fft)
+    places = jnp.arange(frames)[:, None] * options["strides"] + jnp.arange(n_fft)[None]
     window = jnp.asarray(_hann(n_fft, options["win_length"]), wide.dtype)
     parts = jnp.moveaxis(wide, 2, 1)[:, :, places]
     parts = parts * spread(window, parts)
