@@ -40,6 +40,7 @@ def test_the_classic_model_is_judged_as_by_its_own_library(study, capsys):
     assert share > 0.985
 
 
+@pytest.mark.long
 def test_a_recipe_is_trained_and_judged_in_each_fold(study, monkeypatch, capsys):
     monkeypatch.setattr(study, "FOLDS", 2)
     options = [

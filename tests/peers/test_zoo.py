@@ -58,8 +58,11 @@ def state_of(network, name):
 def test_every_large_network_has_a_peer():
     rest = set(models.names()) - set(NAMES)
     own = {"airbench", "letters_cnn", "mnist_cnn", "pets_cnn", "tiny_cnn"}
-    small = {"resnet18_small", "resnet20", "resnet56", "lenet5", "fcn", "inception_time"}
-    assert {name for name in rest if not name.startswith(("mtcnn", "fcos"))} == own | small
+    small = {"resnet18_small", "resnet20", "resnet56", "lenet5"}
+    signals = {"fcn", "inception_time", "inception_time_ensemble", "resnet1d"}  # test_models.py
+    # test_detection_peers.py compares the detector; a U-Net is an encoder and plain convolutions.
+    others = ("fcos", "mtcnn", "unet")
+    assert {name for name in rest if not name.startswith(others)} == own | small | signals
 
 
 @pytest.mark.parametrize("name", networks(QUICK))
