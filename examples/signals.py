@@ -25,7 +25,8 @@ EPOCHS = {
     ("GunPoint", "fcn"): 120,
     ("ItalyPowerDemand", "fcn"): 100,
     ("BasicMotions", "fcn"): 40,
-    ("ArrowHead", "inception_time"): 30,
+    ("ArrowHead", "fcn"): 400,
+    ("ArrowHead", "inception_time"): 60,
     ("BasicMotions", "inception_time"): 20,
     **dict.fromkeys((("GunPoint", "inception_time"), ("ItalyPowerDemand", "inception_time")), 40),
 }
