@@ -158,7 +158,7 @@ def test_models_of_a_module_of_the_user():
 
 @pytest.mark.implicit_promotion
 @pytest.mark.usefixtures("own_models")
-@pytest.mark.parametrize("name", ["small", "sized"])
+@pytest.mark.parametrize("name", ["small", pytest.param("sized", marks=pytest.mark.long)])
 def test_a_recipe_trains_a_model_of_the_user(name, tmp_path):
     assignments = [f'model.name="own_networks:{name}"', "training.epochs=1"]
     run = cnn.recipes.train("digits", tmp_path / "run", assignments=assignments, progress=False)

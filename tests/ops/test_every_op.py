@@ -190,7 +190,15 @@ def arrays(shapes, dtype=jnp.float32):
     ]
 
 
-every = pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
+# Variants that compile for long, of operations with a faster example.
+SLOW = ("grid_sample bicubic", "roi_align max")
+every = pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(example, id=name, marks=[pytest.mark.long] if name in SLOW else [])
+        for name, example in EXAMPLES.items()
+    ],
+)
 
 
 def test_every_operation_has_an_example():

@@ -1,4 +1,4 @@
-"""Metrics of numbers, against scikit-learn's definitions in float64."""
+"""Metrics of numbers, against their definitions in float64."""
 
 import numpy as np
 import pytest
@@ -14,18 +14,17 @@ def measured(name, outputs, targets, mask):
 
 
 @pytest.mark.parametrize("offset", [0, 10_000])
-def test_against_scikit_learn(offset):
-    from sklearn.metrics import mean_absolute_error, r2_score
-
+def test_against_the_definitions(offset):
     random = np.random.default_rng(0)
     targets = (random.normal(size=(50, 3)) + offset).astype(np.float32)
     outputs = targets + random.normal(scale=0.5, size=targets.shape).astype(np.float32)
     mask = random.random(50) < 0.8
-    kept = outputs[mask].astype(float), targets[mask].astype(float)
+    y, t = outputs[mask].astype(float), targets[mask].astype(float)
     found = measured("mean_absolute_error", outputs, targets, mask)
-    assert found == pytest.approx(mean_absolute_error(kept[1], kept[0]), rel=1e-9)
+    assert found == pytest.approx(np.linalg.norm((y - t).ravel(), 1) / y.size, rel=1e-9)
     found = measured("r2", outputs, targets, mask)
-    assert found == pytest.approx(r2_score(kept[1], kept[0]), rel=1e-9)
+    unexplained = [np.mean((y[:, n] - t[:, n]) ** 2) / np.var(t[:, n]) for n in range(3)]
+    assert found == pytest.approx(1 - sum(unexplained) / 3, rel=1e-9)
 
 
 def test_a_number_that_never_changes_explains_nothing():
