@@ -32,8 +32,7 @@ test-newest: $(NEWEST)/bin/python
 	    tests/layers/test_pickling.py tests/ops/test_export.py tests/ops/test_sharding.py \
 	    tests/training/test_checkpoints.py tests/training/test_model_file.py \
 	    tests/training/test_modes.py tests/training/test_training_step.py \
-	    tests/test_modules.py tests/test_other_names.py tests/test_runtime.py \
-	    tests/test_structure.py
+	    tests/test_modules.py tests/test_other_names.py tests/test_runtime.py
 
 # The tests marked `long`, which `make test` leaves out, and its searches with more examples, all
 # compiled as users run them.

@@ -190,8 +190,8 @@ def arrays(shapes, dtype=jnp.float32):
     ]
 
 
-# Variants that compile for long, of operations with a faster example.
-SLOW = ("grid_sample bicubic", "roi_align max")
+# They compile for long; test_grid_sampling.py and tests/conformance have their values.
+SLOW = ("grid_sample bicubic", "roi_align", "roi_align max")
 every = pytest.mark.parametrize(
     "example",
     [

@@ -184,6 +184,7 @@ def test_grad_cam_package(name, request):
     assert max(found.values()) < 1e-4
 
 
+@pytest.mark.long
 def test_espresso_is_in_the_cup(efficientnet):
     """The cup with its handle fills columns 29 to 69 % and rows 4 to 72 % of the photograph."""
     model, *_, class_names = efficientnet
