@@ -7,8 +7,8 @@ import numpy as np
 from flax import nnx
 
 from jaxcnn import shapes
+from jaxcnn.insight.observed_model import ObservedModel
 from jaxcnn.insight.summarizing import summarize
-from jaxcnn.modules.observation import path_of
 from jaxcnn.modules.parameter_tree import arrays_of
 
 # Layers of feature maps in one picture.
@@ -59,10 +59,11 @@ def layers_to_show(model: nnx.Module, input_shape: shapes.Shape) -> list[str]:
       input_shape: The shape of one example.
     """
     rows = summarize(model, input_shape).rows
-    # A network may join maps itself, which no module of its own does.
-    known = {path_of(names, module) for names, module in nnx.iter_modules(model)}
-    own = [row for row in rows if "/" not in row.name or row.name.partition("#")[0] in known]
-    spatial = [row for row in own if _has_maps(row)]
+    spatial = [row for row in rows if _has_maps(row)]
+    if spatial:  # a network may join maps itself, which no module of its own does
+        one = np.empty((1, *input_shape), np.float32)
+        known = ObservedModel.of(model).shapes(one)
+        spatial = [row for row in spatial if row.name in known]
     if len(spatial) > _MOST_LAYERS:
         pools = [row for row in spatial if "pool" in row.kind]
         before = {name for row in pools for name in row.inputs}
