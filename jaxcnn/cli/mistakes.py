@@ -36,7 +36,7 @@ def write_mistakes(
       ValueError: probabilities are not finite.
     """
     results = HeldOutResults(model, data)
-    tables = {name: rows for name, rows in _TABLES[data.kind](results, name_of).items() if rows}
+    tables = _TABLES[data.kind](results, name_of)
     folder.mkdir(parents=True, exist_ok=True)
     for name, (header, *rows) in tables.items():
         _write(folder / f"{name}.csv", header, rows)

@@ -118,8 +118,7 @@ def evaluate(
     )
     test_set = images.data
     loss = loss_from_json(described.loss or {"name": loss_of_labels(test_set)})
-    clips = (described.data or {}).get("clips", 1)
-    trained = over_clips_of(clips, trained)
+    trained = over_clips_of(described.clips, trained)
     result = training.evaluate(trained, test_set, loss=loss, metrics=described.measures)
     rows = {"data": f"{images.source} ({images.split}, {result.examples:,} images)"}
     rows["loss"] = f"{result.loss:.4f}"
@@ -195,5 +194,4 @@ def predict(
         raise ValueError(f"--top is a number of classes, and {str(run)!r} has none. Leave it out")
     inputs = read_inputs(described, files, guess=frame)
     answers = Answers(top, 1 if weights is None else 5, activation, score, out)
-    clips = (described.data or {}).get("clips", 1)
-    print_predictions(described, over_clips_of(clips, trained), inputs, answers)
+    print_predictions(described, over_clips_of(described.clips, trained), inputs, answers)

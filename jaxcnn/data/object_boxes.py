@@ -11,7 +11,7 @@ from jaxcnn import arguments
 # image; its class, -1 in a row that only fills up; and whether it surrounds a crowd.
 BOX = np.dtype([("corners", np.float32, (4,)), ("label", np.int32), ("crowd", np.bool_)])
 # Corners beyond the image by less than this, in pixels, are rounding; they are clipped.
-_ROUNDING = 1.0
+ROUNDING = 1.0
 
 
 def box_labels(
@@ -123,7 +123,7 @@ def check_boxes(
     _, height, width, _ = image_shapes
     size = np.array((width, height, width, height), np.float32)
     corners = np.where(real[..., None], labels["corners"], 0)
-    outside = ~((corners >= -_ROUNDING) & (corners <= size + _ROUNDING)).all(axis=-1)
+    outside = ~((corners >= -ROUNDING) & (corners <= size + ROUNDING)).all(axis=-1)
     _refuse(labels, outside & real, f"lie within its image, of width {width} and height {height}")
     corners = corners.clip(0, size)
     empty = (corners[..., 2:] <= corners[..., :2]).any(axis=-1)

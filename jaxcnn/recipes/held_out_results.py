@@ -18,11 +18,11 @@ from jaxcnn.insight import (
     Errors,
     classification_errors,
     detection_errors,
+    image_iou,
     plots,
 )
 from jaxcnn.insight.plots import Drawing
 from jaxcnn.training import DetectionScores, average_precision
-from jaxcnn.training.metrics import confusion_matrix
 
 
 class HeldOutResults:
@@ -66,12 +66,9 @@ class HeldOutResults:
     @functools.cached_property
     def iou(self) -> np.ndarray:
         """The intersection over union of each class, ``(classes,)``, over all positions."""
-        labels, names = np.asarray(self.data.labels), self.data.class_names
-        counted = labels < len(names)
-        matrix = confusion_matrix(labels[counted], self.classes[counted], len(names))
-        hits = matrix.diagonal()
-        whole = matrix.sum(axis=0) + matrix.sum(axis=1) - hits
-        return np.divide(hits, whole, out=np.full(len(names), np.nan), where=whole > 0)
+        # All pictures together are one.
+        whole = [np.reshape(each, (1, -1)) for each in (self.classes, self.data.labels)]
+        return image_iou(whole[0], whole[1], len(self.data.class_names))[0]
 
     @functools.cached_property
     def boxes(self) -> np.ndarray:

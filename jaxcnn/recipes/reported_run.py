@@ -46,8 +46,7 @@ class ReportedRun:
     @functools.cached_property
     def results(self) -> HeldOutResults:
         """The predictions for the held-out images."""
-        clips = (self.described.data or {}).get("clips", 1)
-        return HeldOutResults(over_clips_of(clips, self.model), self.test.data)
+        return HeldOutResults(over_clips_of(self.described.clips, self.model), self.test.data)
 
     @functools.cached_property
     def chosen(self) -> np.ndarray:

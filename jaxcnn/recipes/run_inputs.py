@@ -85,7 +85,7 @@ def _read_whole(described: Run, files: Sequence[Path]) -> Inputs:
 def _read_clips(described: Run, files: Sequence[Path]) -> Inputs:
     frames, height, width, channels = described.input_shape
     data = described.data or {}
-    sampling = ClipSampling(frames, data.get("frame_step"), data.get("clips", 1))
+    sampling = ClipSampling(frames, data.get("frame_step"), described.clips)
     mode = "L" if channels == 1 else "RGB"
 
     def fit(frame: Image.Image) -> Image.Image:

@@ -18,6 +18,7 @@ from jaxcnn.data.images import Images, check_images, series_lengths
 from jaxcnn.modules.masked_calls import reads_padding
 from jaxcnn.modules.parameter_tree import params_of, statistics_of
 from jaxcnn.other_names import explained
+from jaxcnn.training.detection_loss import CLASSES
 from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
@@ -33,8 +34,6 @@ from jaxcnn.training.output_activation import (
 from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.state import TrainState, inference_state
 
-# Columns of a detector's outputs before those of the classes.
-BOX_COLUMNS = 8
 # Number of steps that the host prepares ahead of the device: enough to keep it busy, few enough
 # that batches in flight need little memory and that progress is shown in time.
 STEPS_AHEAD = 2
@@ -203,9 +202,9 @@ def check_fits(model: nnx.Module, data: Dataset) -> str | None:
         if fits and data.kind == "positions" and classes <= VOID < shape[-1]:
             fits, needed = False, f"{needed}, and at most {VOID}, which is void"
     elif data.kind == "boxes":
-        fits = len(shape) == 3 and shape[-1] == BOX_COLUMNS + classes
+        fits = len(shape) == 3 and shape[-1] == CLASSES + classes
         needed = (
-            f"(batch, locations, {BOX_COLUMNS + classes}), as detectors do for {classes} classes, "
+            f"(batch, locations, {CLASSES + classes}), as detectors do for {classes} classes, "
             "such as models.create('fcos')"
         )
     else:

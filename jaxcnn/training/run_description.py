@@ -53,6 +53,11 @@ class Run:
     task: LabelTask = "classify"
 
     @property
+    def clips(self) -> int:
+        """The clips of each held-out video, whose predictions are averaged."""
+        return int((self.data or {}).get("clips", 1))
+
+    @property
     def kind(self) -> LabelKind:
         """The kind of the labels."""
         if self.task == "classify":

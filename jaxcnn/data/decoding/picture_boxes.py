@@ -7,11 +7,8 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn.data.decoding.pictures import UnreadablePicture
-from jaxcnn.data.object_boxes import BOX
+from jaxcnn.data.object_boxes import BOX, ROUNDING
 from jaxcnn.data.resizing import Resizing
-
-# Corners beyond the picture by up to this, in pixels, are rounding, and are clipped.
-_ROUNDING = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class PictureBoxes:
         size = np.array([old[1], old[0]] * 2, np.float64)
         corners = np.asarray(self.corners, np.float64).reshape(-1, 4)
         corners = corners * size if self.shares else corners
-        outside = np.any((corners < -_ROUNDING) | (corners > size + _ROUNDING), axis=1)
+        outside = np.any((corners < -ROUNDING) | (corners > size + ROUNDING), axis=1)
         outside |= ~np.isfinite(corners).all(axis=1)
         self._refuse(corners, outside, f"lie within its picture of {old[1]}×{old[0]} pixels")
         corners = corners.clip(0, size)
