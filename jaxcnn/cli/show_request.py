@@ -12,8 +12,9 @@ from flax import nnx
 from jaxcnn import arguments, insight, models, training
 from jaxcnn.cli.trained_models import load_trained
 from jaxcnn.data.decoding.framing import Framing
+from jaxcnn.data.images import Images
 from jaxcnn.insight import Errors
-from jaxcnn.recipes.run_images import NamedImages, load_images
+from jaxcnn.recipes.run_images import NamedImages, first_clips, load_images, over_clips_of
 from jaxcnn.recipes.run_inputs import read_inputs
 from jaxcnn.training.models_of_checkpoints import checkpoint_models
 from jaxcnn.training.run_description import Run
@@ -113,11 +114,12 @@ class Request:
 
     @functools.cached_property
     def images(self) -> np.ndarray:
-        """The images of the files, or the first held-out ones."""
+        """The images of the files, or the first held-out ones; of videos the first clip each."""
         if self.files:
-            return read_inputs(self.subject.described, self.files).images
-        first: np.ndarray = np.asarray(self.load(None).data.images[: self.count or 4])
-        return first
+            images: Images = read_inputs(self.subject.described, self.files).images
+        else:
+            images = self.load(None).data.images[: self.count or 4]
+        return np.asarray(first_clips(self.subject.described, images))
 
     @functools.cached_property
     def probabilities(self) -> np.ndarray:
@@ -154,9 +156,10 @@ class Request:
 
     def errors(self, model: nnx.Module | None = None) -> tuple[np.ndarray, Errors]:
         """Return the held-out images, and the predictions of the model, or of another one."""
-        data = self.load(None).data
-        probabilities = training.predict(model or self.model, data.images)
-        return np.asarray(data.images), insight.classification_errors(
+        data, described = self.load(None).data, self.subject.described
+        predictor = over_clips_of(described.clips, model or self.model)
+        probabilities = training.predict(predictor, data.images)
+        return np.asarray(first_clips(described, data.images)), insight.classification_errors(
             data.labels, probabilities, data.class_names
         )
 

@@ -1,5 +1,6 @@
 """The pictures that ``jaxcnn show`` draws, by their names."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from jaxcnn.insight.plots import Drawing
 from jaxcnn.insight.progress import track
 from jaxcnn.recipes.held_out_results import PICTURES as RESULTS
 from jaxcnn.recipes.held_out_results import HeldOutResults
+from jaxcnn.recipes.run_images import first_clips, over_clips_of
 from jaxcnn.recipes.run_pictures import draw_mistakes, draw_neighbors
 from jaxcnn.training.history_file import read_history
 
@@ -104,7 +106,7 @@ def _receptive_field(request: Request) -> Drawing:
 
 def _embedding(request: Request) -> Drawing:
     data = request.load(None).data
-    images = np.asarray(data.images[: request.count or 1_000])
+    images = first_clips(request.subject.described, data.images[: request.count or 1_000])
     points = insight.project(
         insight.embed(request.model, images, layer=request.layer),
         method=request.method,
@@ -114,9 +116,14 @@ def _embedding(request: Request) -> Drawing:
 
 
 def _neighbors(request: Request) -> Drawing:
-    known = request.load("training").data
+    described, known = request.subject.described, request.load("training").data
+    images = first_clips(described, known.images)
     return draw_neighbors(
-        request.model, request.images, request.probabilities, known, layer=request.layer
+        request.model,
+        request.images,
+        request.probabilities,
+        dataclasses.replace(known, images=images),
+        layer=request.layer,
     )
 
 
@@ -145,7 +152,9 @@ def _result(name: str, request: Request) -> Drawing:
             f"this picture is not of a network that learns to {data.task}; it has "
             f"{arguments.shown(known)}"
         )
-    return RESULTS[data.kind][name](HeldOutResults(request.model, data))
+    return RESULTS[data.kind][name](
+        HeldOutResults(over_clips_of(request.subject.described.clips, request.model), data)
+    )
 
 
 def _slices(name: str, measure: Callable[[Any], np.ndarray], request: Request) -> Drawing:

@@ -85,7 +85,7 @@ def _mistakes(run: ReportedRun) -> list[Part]:
         return ["There are none."]
     return [
         "The heat shows what spoke for the class that was predicted (Grad-CAM).",
-        draw_mistakes(run.model, run.test.data.images, run.results.errors),
+        draw_mistakes(run.model, run.images, run.results.errors),
     ]
 
 
@@ -94,7 +94,7 @@ def _reliability(run: ReportedRun) -> list[Part]:
 
 
 def _slices(run: ReportedRun) -> list[Part]:
-    images, errors = run.test.data.images, run.results.errors
+    images, errors = run.images, run.results.errors
     if images.ndim != 4:
         return []
     measured = {"brightness": brightness(images), "size of the subject": subject_size(images)}
@@ -110,7 +110,7 @@ def _kernels(run: ReportedRun) -> list[Part]:
 
 
 def _features(run: ReportedRun) -> list[Part]:
-    chosen = run.test.data.images[run.chosen[:1]]
+    chosen = run.images[run.chosen[:1]]
     found = activations(run.model, chosen, layers_to_show(run.model, run.described.input_shape))
     maps = {path: np.asarray(maps[0]) for path, maps in found.items()}
     name = run.test.name_of(int(run.chosen[0]))
@@ -118,7 +118,7 @@ def _features(run: ReportedRun) -> list[Part]:
 
 
 def _explained(run: ReportedRun) -> list[Part]:
-    images = run.test.data.images[run.chosen]
+    images = run.images[run.chosen]
     predicted = run.results.predictions[run.chosen].argmax(axis=-1)
     titles = [run.names[label] for label in predicted]
     maps = {"Grad-CAM of the predicted class": grad_cam(run.model, images, predicted)}
@@ -126,12 +126,12 @@ def _explained(run: ReportedRun) -> list[Part]:
 
 
 def _neighbors(run: ReportedRun) -> list[Part]:
-    queries, probabilities = run.test.data.images[run.chosen], run.results.predictions[run.chosen]
+    queries, probabilities = run.images[run.chosen], run.results.predictions[run.chosen]
     return [draw_neighbors(run.model, queries, probabilities, run.training.data)]
 
 
 def _embedding(run: ReportedRun) -> list[Part]:
-    images = run.test.data.images[:_MOST_EMBEDDED]
+    images = run.images[:_MOST_EMBEDDED]
     labels = run.results.errors.labels[:_MOST_EMBEDDED]
     points = project(embed(run.model, images))
     return [plots.thumbnails(plots.as_strips(images), points, labels, run.names)]

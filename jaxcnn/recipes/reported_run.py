@@ -1,14 +1,16 @@
 """A finished run whose report is written: its description, its images, and what it predicts."""
 
+import dataclasses
 import functools
 from pathlib import Path
 
 import numpy as np
 from flax import nnx
 
+from jaxcnn.data.images import Images
 from jaxcnn.recipes.held_out_results import HeldOutResults
 from jaxcnn.recipes.reading import read
-from jaxcnn.recipes.run_images import NamedImages, load_images, over_clips_of
+from jaxcnn.recipes.run_images import NamedImages, first_clips, load_images, over_clips_of
 from jaxcnn.training import run_folder
 from jaxcnn.training.history_file import read_history
 
@@ -38,10 +40,17 @@ class ReportedRun:
         """The held-out images."""
         return load_images(self.described, self.folder)
 
+    @property
+    def images(self) -> Images:
+        """The held-out images as a layer of the model takes them."""
+        return first_clips(self.described, self.test.data.images)
+
     @functools.cached_property
     def training(self) -> NamedImages:
-        """The training images."""
-        return load_images(self.described, self.folder, split="training")
+        """The training images as a layer of the model takes them."""
+        found = load_images(self.described, self.folder, split="training")
+        images = first_clips(self.described, found.data.images)
+        return found._replace(data=dataclasses.replace(found.data, images=images))
 
     @functools.cached_property
     def results(self) -> HeldOutResults:

@@ -9,6 +9,7 @@ from flax import nnx
 
 from jaxcnn import data as datasets
 from jaxcnn.data import Dataset
+from jaxcnn.data.images import Images
 from jaxcnn.data.loading import load_named
 from jaxcnn.training import over_clips, run_folder
 from jaxcnn.training.run_description import Run
@@ -91,3 +92,8 @@ def load_images(
 def over_clips_of(clips: int, model: nnx.Module) -> nnx.Module:
     """Return the model that predicts videos of so many clips."""
     return model if clips == 1 else over_clips(model, clips)
+
+
+def first_clips(described: Run, images: Images) -> Images:
+    """Return images as a layer of the run's model takes them: of several clips the first each."""
+    return images if described.clips == 1 else images[:, : described.input_shape[0]]

@@ -15,6 +15,7 @@ from PIL import Image
 
 import jaxcnn as cnn
 from jaxcnn.cli.see_commands import OPTIONS
+from jaxcnn.cli.show_request import Request, Subject
 from jaxcnn.training import run_folder
 from jaxcnn.training.run_folder import read_weights
 
@@ -204,7 +205,16 @@ def test_every_command(form, tmp_path, call_cli):
         corners = np.array([box["box"] for box in found["boxes"]])
         assert corners.min() >= 0
         assert 32 < corners.max() <= 48  # pixels of the file
-    names = {"boxes": ["detections", "worst-detections"], "numbers": ["predicted-values"]}
+    if form == "clips":  # a layer sees one clip, and a prediction is that of all clips of a video
+        request = Request(Subject.of(str(run), None, None))
+        described = run_folder.read_run(run)
+        assert request.images.shape[1:] == described.input_shape
+        assert request.errors()[1].accuracy == pytest.approx(described.metrics["accuracy"])
+    names = {
+        "boxes": ["detections", "worst-detections"],
+        "numbers": ["predicted-values"],
+        "clips": ["mistakes", "neighbors"],
+    }
     for name in names.get(form, []):
         assert name in OPTIONS
         assert call_cli("show", run, name, "--out", tmp_path / "p.png").returncode == 0
