@@ -58,22 +58,6 @@ def test_the_encoder_takes_trained_weights():
     assert net.output_shape((4, 4, 1)) == (4, 4, 1)
 
 
-@pytest.mark.long
-def test_an_encoder_of_timm_gives_its_maps(tmp_path):
-    timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")
-    theirs = timm.create_model("resnet18", features_only=True).eval()
-    state = timm.create_model("resnet18").state_dict() | theirs.state_dict()
-    torch.save(state, tmp_path / "resnet18.pth")
-    net = cnn.models.create("unet", encoder_weights=tmp_path / "resnet18.pth", num_classes=2)
-    model = net.build((64, 64, 3), rngs=nnx.Rngs(0))
-    x = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, 3)).astype(np.float32)
-    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    with torch.no_grad():
-        expected = theirs(torch.tensor(((x - mean) / std).transpose(0, 3, 1, 2)).float())
-    for ours, other in zip(model.decoder.body(x), expected, strict=True):
-        np.testing.assert_allclose(ours, other.numpy().transpose(0, 2, 3, 1), atol=2e-4)
-
-
 def test_a_description_comes_back_from_json():
     net = cnn.models.create("unet_small", features=2, depth=2)
     assert layer_from_json(layer_to_json(net)) == net

@@ -210,3 +210,18 @@ def assert_near(ours, theirs, name=""):
     # The bias of what a normalization follows has no gradient but rounding.
     scale = max(np.abs(theirs).max(), 1e-2)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-4 * scale, err_msg=name)
+
+
+@pytest.mark.long
+def test_the_encoder_of_a_unet_gives_the_maps_of_timm(tmp_path):
+    theirs = timm.create_model("resnet18", features_only=True).eval()
+    state = timm.create_model("resnet18").state_dict() | theirs.state_dict()
+    torch.save(state, tmp_path / "resnet18.pth")
+    net = models.create("unet", encoder_weights=tmp_path / "resnet18.pth", num_classes=2)
+    model = net.build((64, 64, 3), rngs=nnx.Rngs(0))
+    x = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, 3)).astype(np.float32)
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        expected = theirs(channels_first(((x - mean) / std).astype(np.float32)))
+    for ours, other in zip(model.decoder.body(x), expected, strict=True):
+        np.testing.assert_allclose(ours, other.numpy().transpose(0, 2, 3, 1), atol=2e-4)
