@@ -1,0 +1,222 @@
+"""Operators for primitives that join, pad, cut or select along axes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcnn.interchange.held_values import Layouts, Value
+from jaxcnn.interchange.operator_graph import UntranslatableError
+from jaxcnn.interchange.program_translation import Rule
+from jaxcnn.interchange.symbolic_sizes import is_known
+from jaxcnn.interchange.translated_axes import integers, without
+
+_LARGEST = 2**62  # an end beyond every axis
+
+
+def _concatenate(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> Value:
+    if all(each.name is None for each in inputs):
+        return NotImplemented
+    whole = [each for each in inputs if each.name is not None and len(each.axes) == each.rank]
+    # Rather with the channels first, as convolutions have them.
+    orders = [each.axes for each in whole] or [tuple(range(inputs[0].rank))]
+    order = next((each for each in orders if each != tuple(sorted(each))), orders[0])
+    names = [layouts.arranged(each, order) for each in inputs]
+    if len(names) == 1:
+        return layouts.made(names[0], order, result.shape, result.dtype)
+    name = layouts.graph.add("Concat", *names, axis=order.index(params["dimension"]))
+    return layouts.made(name, order, result.shape, result.dtype)
+
+
+def _stack(layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any) -> Value:
+    """Return arrays joined along a new axis."""
+    axis, shape = params["axis"], list(result.shape)
+    kept = [i for i in range(len(shape)) if i != axis]
+    shape[axis] = 1
+    wide = [each.broadcast(shape, kept) for each in inputs]
+    return _concatenate(layouts, wide, {"dimension": axis}, result)
+
+
+def _split(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> list[Value]:
+    (x,), axis, parts, start = inputs, params["axis"], [], 0
+    for size in params["sizes"]:
+        shape = [size if i == axis else length for i, length in enumerate(x.shape)]
+        starts = [start if i == axis else 0 for i in range(x.rank)]
+        start += size
+        ends = [start if i == axis else length for i, length in enumerate(x.shape)]
+        one = jax.ShapeDtypeStruct(tuple(shape), x.dtype)
+        part = _cut(layouts, x, starts, ends, None, one)
+        if part is NotImplemented:
+            return NotImplemented
+        parts.append(part)
+    return parts
+
+
+def _unstack(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> list[Value]:
+    (x,), axis = inputs, params["axis"]
+    sizes = {"axis": axis, "sizes": (1,) * x.shape[axis]}
+    parts = _split(layouts, inputs, sizes, result)
+    if parts is NotImplemented:
+        return NotImplemented
+    return [without(layouts, part, (axis,), result) for part in parts]
+
+
+def _pad(layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any) -> Value:
+    x, fill = inputs
+    if x.name is None and fill.name is None:
+        return NotImplemented
+    borders = params["padding_config"]
+    if fill.array is None:
+        raise UntranslatableError("it pads with a value that is computed")
+    if any(inner for _, _, inner in borders):
+        raise UntranslatableError("it pads between values")
+    x = layouts.whole(x)
+    assert x.name is not None
+    name = padded(layouts, x.name, [borders[axis][:2] for axis in x.axes], fill.array)
+    return layouts.made(name, x.axes, result.shape, x.dtype)
+
+
+def padded(layouts: Layouts, name: str, borders: Sequence[Any], fill: np.ndarray) -> str:
+    """Return the name of a value with borders, or cut by those that are negative.
+
+    Args:
+      layouts: The translation.
+      name: Name of the value.
+      borders: ``(low, high)`` for each stored axis.
+      fill: The number in the borders.
+    """
+    add = layouts.graph.add
+    cuts = [(i, pair) for i, pair in enumerate(borders) if min(pair) < 0]
+    if cuts:
+        starts = integers(*(max(-low, 0) for _, (low, _) in cuts))
+        ends = integers(*(min(high, 0) or _LARGEST for _, (_, high) in cuts))
+        name = add("Slice", name, starts, ends, integers(*(i for i, _ in cuts)))
+    low, high = ([max(pair[side], 0) for pair in borders] for side in (0, 1))
+    if any(low) or any(high):
+        name = add("Pad", name, layouts.shape((*low, *high)), fill, mode="constant")
+    return name
+
+
+def _slice(layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any) -> Value:
+    starts, ends = params["start_indices"], params["limit_indices"]
+    return _cut(layouts, inputs[0], starts, ends, params["strides"], result)
+
+
+def _cut(layouts: Layouts, x: Value, starts: Any, ends: Any, strides: Any, result: Any) -> Value:
+    if x.name is None:
+        return NotImplemented
+    x = layouts.whole(x)
+    assert x.name is not None
+    steps = strides or (1,) * x.rank
+    used = [
+        i
+        for i, axis in enumerate(x.axes)
+        if not (is_known(starts[axis]) and starts[axis] == 0 and steps[axis] == 1)
+        or ends[axis] != x.shape[axis]
+    ]
+    name = x.name
+    if used:
+        axes = [x.axes[i] for i in used]
+        columns = ([column[axis] for axis in axes] for column in (starts, ends))
+        low, high = (layouts.shape(column) for column in columns)
+        by = integers(*(steps[axis] for axis in axes))
+        name = layouts.graph.add("Slice", name, low, high, integers(*used), by)
+    return layouts.made(name, x.axes, result.shape, x.dtype)
+
+
+def _dynamic_slice(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> Value:
+    x, *at = inputs
+    if any(each.array is None for each in at):
+        raise UntranslatableError("it starts where a computed number says")
+    sizes = params["slice_sizes"]
+    starts = []
+    for each, size, length in zip(at, sizes, x.shape, strict=True):
+        assert each.array is not None
+        # The slice is moved until it lies within the array.
+        starts.append(max(0, min(int(each.array), length - size)) if is_known(length) else 0)
+    ends = [start + size for start, size in zip(starts, sizes, strict=True)]
+    return _cut(layouts, x, starts, ends, None, result)
+
+
+def _reverse(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> Value:
+    if inputs[0].name is None:
+        return NotImplemented
+    x = layouts.whole(inputs[0])
+    assert x.name is not None
+    used = [x.axes.index(axis) for axis in params["dimensions"]]
+    many = len(used)
+    starts, ends = integers(*[-1] * many), integers(*[-_LARGEST] * many)
+    name = layouts.graph.add("Slice", x.name, starts, ends, integers(*used), integers(*[-1] * many))
+    return layouts.made(name, x.axes, result.shape, x.dtype)
+
+
+def _cut_at(
+    layouts: Layouts, x: Value, axis: int, start: int, params: Mapping[str, Any], result: Any
+) -> Value:
+    """Return one slice of an array, which a gather reads at one position."""
+    sizes, dropped = params["slice_sizes"], params["dimension_numbers"].collapsed_slice_dims
+    starts = [0] * x.rank
+    starts[axis] = max(0, min(start, x.shape[axis] - sizes[axis]))
+    ends = [start + size for start, size in zip(starts, sizes, strict=True)]
+    made = _cut(layouts, x, starts, ends, None, jax.ShapeDtypeStruct(sizes, x.dtype))
+    return without(layouts, made, dropped, result)
+
+
+def _gather(layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any) -> Value:
+    """Return whole slices along one axis at positions that are known, as ``jnp.take`` does."""
+    x, at = inputs
+    if x.name is None and at.name is None:
+        return NotImplemented
+    how = params["dimension_numbers"]
+    batching = (*how.operand_batching_dims, *how.start_indices_batching_dims)
+    if at.array is None or len(how.start_index_map) != 1 or batching:
+        raise UntranslatableError("it reads positions that are computed, or of several axes")
+    (axis,) = how.start_index_map
+    sizes = params["slice_sizes"]
+    if at.rank == 1:
+        return _cut_at(layouts, x, axis, int(at.filled()[0]), params, result)
+    others = [i for i in range(x.rank) if i != axis]
+    if any(sizes[i] != x.shape[i] for i in others) or sizes[axis] != 1:
+        raise UntranslatableError("it reads parts of slices")
+    collapsed = how.collapsed_slice_dims == (axis,)
+    index = at.filled()[..., 0]
+    kept = [i for i in range(x.rank) if i in others or not collapsed]
+    # ONNX puts the axes of the index where the axis was.
+    positions = [i for i in range(len(result.shape)) if i not in how.offset_dims]
+    x = layouts.whole(x)
+    assert x.name is not None
+    if is_known(x.shape[axis]):
+        index = np.clip(index, 0, int(x.shape[axis]) - 1)
+    name = layouts.graph.add("Gather", x.name, index.astype(np.int64), axis=x.axes.index(axis))
+    place = dict(zip(kept, how.offset_dims, strict=True))
+    axes: list[int] = []
+    for each in x.axes:
+        axes += positions if each == axis else [place[each]]
+    if not collapsed:
+        name = layouts.graph.add("Unsqueeze", name, integers(len(axes)))
+        axes.append(place[axis])
+    return layouts.made(name, axes, result.shape, x.dtype)
+
+
+RULES: dict[str, Rule] = {
+    "concatenate": _concatenate,
+    "stack": _stack,
+    "split": _split,
+    "unstack": _unstack,
+    "pad": _pad,
+    "slice": _slice,
+    "dynamic_slice": _dynamic_slice,
+    "rev": _reverse,
+    "gather": _gather,
+}

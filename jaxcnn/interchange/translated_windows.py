@@ -1,0 +1,305 @@
+"""Operators for primitives that move a window."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxcnn import shapes
+from jaxcnn.interchange.held_values import Layouts, Value
+from jaxcnn.interchange.operator_graph import UntranslatableError
+from jaxcnn.interchange.program_translation import Rule
+from jaxcnn.interchange.symbolic_sizes import are_known
+from jaxcnn.interchange.translated_cuts import padded
+
+
+def channels_first(rank: int) -> tuple[int, ...]:
+    """Return the order of axes that ONNX expects of an array with the channels last.
+
+    >>> channels_first(4)
+    (0, 3, 1, 2)
+    """
+    return (0, rank - 1, *range(1, rank - 1))
+
+
+def _conv(layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any) -> Value:
+    x, kernel = inputs
+    if x.name is None:
+        return NotImplemented
+    given = params["params"]
+    windows: shapes.Windows = given.windows
+    order = channels_first(x.rank)
+    weights = layouts.arranged(kernel, (x.rank - 1, x.rank - 2, *range(x.rank - 2)))
+    name = _convolved(
+        layouts,
+        layouts.arranged(x, order),
+        weights,
+        strides=windows.strides,
+        padding=windows.padding,
+        dilation=windows.dilation,
+        groups=given.groups,
+    )
+    return layouts.made(name, order, result.shape, result.dtype)
+
+
+def _convolved(
+    layouts: Layouts,
+    x: str,
+    weights: str,
+    *,
+    strides: Sequence[int],
+    padding: Sequence[Any],
+    dilation: Sequence[int],
+    groups: int,
+) -> str:
+    _check_padding(padding)
+    if any(min(pair) < 0 for pair in padding):
+        cut = [(min(low, 0), min(high, 0)) for low, high in padding]
+        x = padded(layouts, x, [(0, 0), (0, 0), *cut], np.zeros((), np.float32))
+        padding = [(max(low, 0), max(high, 0)) for low, high in padding]
+    return layouts.graph.add(
+        "Conv",
+        x,
+        weights,
+        strides=list(strides),
+        pads=_pads(padding),
+        dilations=list(dilation),
+        group=groups,
+    )
+
+
+def _pads(padding: Sequence[Any]) -> list[int]:
+    return [int(pair[side]) for side in (0, 1) for pair in padding]
+
+
+def _check_padding(padding: Sequence[Any]) -> None:
+    if not all(are_known(pair) for pair in padding):
+        raise UntranslatableError(
+            "its padding depends on the height or the width, which is free. Leave out any_size"
+        )
+
+
+def _conv_transpose(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> Value:
+    y, kernel = inputs
+    if y.name is None:
+        return NotImplemented
+    given = params["params"]
+    windows: shapes.Windows = given.windows
+    rank = y.rank
+    weights = layouts.arranged(kernel, (rank - 1, rank - 2, *range(rank - 2)))
+    name = _spread_out(
+        layouts,
+        layouts.arranged(y, channels_first(rank)),
+        weights,
+        windows=windows,
+        sizes=y.shape[1:-1],
+        groups=given.groups,
+    )
+    return layouts.made(name, channels_first(rank), result.shape, result.dtype)
+
+
+def _spread_out(
+    layouts: Layouts,
+    y: str,
+    weights: str,
+    *,
+    windows: shapes.Windows,
+    sizes: Sequence[Any],
+    groups: int,
+) -> str:
+    """Add the transpose of a convolution, which returns to the size that `windows` reads."""
+    _check_padding(windows.padding)
+    more = []
+    for axis, (low, high) in enumerate(windows.padding):
+        reach = windows.dilation[axis] * (windows.window[axis] - 1) + 1
+        natural = (sizes[axis] - 1) * windows.strides[axis] + reach - low - high
+        rest = windows.spatial[axis] - natural
+        if not are_known([rest]):
+            raise UntranslatableError("its size depends on the height or the width, which is free")
+        more.append(int(rest))
+    pads = _pads(windows.padding)
+    rank = len(more)
+    # An operator adds fewer positions than its strides; the others hold zeros.
+    own = [max(0, min(rest, s - 1)) for rest, s in zip(more, windows.strides, strict=True)]
+    pads = [*pads[:rank], *(p + max(0, -r) for p, r in zip(pads[rank:], more, strict=True))]
+    name = layouts.graph.add(
+        "ConvTranspose",
+        y,
+        weights,
+        strides=list(windows.strides),
+        pads=pads,
+        dilations=list(windows.dilation),
+        group=groups,
+        output_padding=own,
+    )
+    rests = [(0, rest - one if rest > one else 0) for rest, one in zip(more, own, strict=True)]
+    return padded(layouts, name, [(0, 0), (0, 0), *rests], np.zeros((), np.float32))
+
+
+def _lax_conv(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> Value:
+    x, kernel = inputs
+    if x.name is None:
+        return NotImplemented
+    if params["batch_group_count"] != 1:
+        raise UntranslatableError("it has groups of the batch")
+    how = params["dimension_numbers"]
+    order, taps = tuple(how.lhs_spec), tuple(how.rhs_spec)
+    spread, strides = params["lhs_dilation"], params["window_strides"]
+    padding, dilation = params["padding"], params["rhs_dilation"]
+    groups = params["feature_group_count"]
+    name = layouts.arranged(x, order)
+    if max(spread) == 1:
+        name = _convolved(
+            layouts,
+            name,
+            layouts.arranged(kernel, taps),
+            strides=strides,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+        )
+        return layouts.made(name, tuple(how.out_spec), result.shape, result.dtype)
+    if max(strides) > 1 or kernel.array is None:
+        raise UntranslatableError("it has strides of the input and of the output")
+    # The kernel flipped, and its channels exchanged within each group.
+    array = kernel.filled().transpose(taps)
+    array = np.flip(array, tuple(range(2, array.ndim)))
+    features, per_group, *window = array.shape
+    array = array.reshape(groups, features // groups, per_group, *window).swapaxes(1, 2)
+    array = array.reshape(groups * per_group, features // groups, *window)
+    own = [tuple(map(int, pair)) for pair in padding]
+    pads = tuple(
+        (d * (k - 1) - low, 0) for (low, _), k, d in zip(own, window, dilation, strict=True)
+    )
+    if min(low for low, _ in pads) < 0:
+        raise UntranslatableError("it pads by more than its kernel reaches")
+    spatial = tuple(result.shape[axis] for axis in how.out_spec[2:])
+    windows = shapes.Windows(spatial, tuple(window), tuple(spread), pads, tuple(dilation), False)
+    sizes = [x.shape[axis] for axis in order[2:]]
+    weights = layouts.graph.constant(array, kernel.label)
+    name = _spread_out(layouts, name, weights, windows=windows, sizes=sizes, groups=groups)
+    return layouts.made(name, tuple(how.out_spec), result.shape, result.dtype)
+
+
+def _max_pool(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> Value:
+    windows: shapes.Windows = params["params"]
+    padding = [(low, high) for low, high, _ in windows.borders[1:-1]]
+    return _largest(layouts, inputs[0], windows, padding, result)
+
+
+def _largest(
+    layouts: Layouts, x: Value, windows: shapes.Windows, padding: Sequence[Any], result: Any
+) -> Value:
+    if x.name is None:
+        return NotImplemented
+    order = channels_first(x.rank)
+    name = layouts.arranged(x, order)
+    _check_padding(padding)
+    if not np.issubdtype(x.dtype, np.floating):
+        raise UntranslatableError(f"it takes the maximum of {x.dtype}")
+    if any(max(pair) >= size for pair, size in zip(padding, windows.window, strict=True)):
+        name = padded(layouts, name, [(0, 0), (0, 0), *padding], np.array(-np.inf, x.dtype))
+        padding = [(0, 0)] * len(padding)
+    name = layouts.graph.add(
+        "MaxPool",
+        name,
+        kernel_shape=list(windows.window),
+        strides=list(windows.strides),
+        pads=_pads(padding),
+        dilations=list(windows.dilation),
+    )
+    return layouts.made(name, order, result.shape, result.dtype)
+
+
+def _sum_pool(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> Value:
+    windows: shapes.Windows = params["params"]
+    padding = [(low, high) for low, high, _ in windows.borders[1:-1]]
+    return _summed(layouts, inputs[0], windows, padding, result)
+
+
+def _summed(
+    layouts: Layouts, x: Value, windows: shapes.Windows, padding: Sequence[Any], result: Any
+) -> Value:
+    """Return the sums of windows: means, times the number of values of a window."""
+    if x.name is None:
+        return NotImplemented
+    order, add = channels_first(x.rank), layouts.graph.add
+    name = layouts.arranged(x, order)
+    _check_padding(padding)
+    if max(windows.dilation) > 1:
+        channels = int(x.shape[-1])
+        ones = layouts.graph.constant(np.ones((channels, 1, *windows.window), x.dtype))
+        name = _convolved(
+            layouts,
+            name,
+            ones,
+            strides=windows.strides,
+            padding=padding,
+            dilation=windows.dilation,
+            groups=channels,
+        )
+        return layouts.made(name, order, result.shape, result.dtype)
+    if any(max(pair) >= size for pair, size in zip(padding, windows.window, strict=True)):
+        name = padded(layouts, name, [(0, 0), (0, 0), *padding], np.zeros((), x.dtype))
+        padding = [(0, 0)] * len(padding)
+    name = add(
+        "AveragePool",
+        name,
+        kernel_shape=list(windows.window),
+        strides=list(windows.strides),
+        pads=_pads(padding),
+        count_include_pad=1,
+    )
+    name = add("Mul", name, np.array(math.prod(windows.window), x.dtype))
+    return layouts.made(name, order, result.shape, result.dtype)
+
+
+def _lax_windows(
+    params: Mapping[str, Any], inputs: list[Value], result: Any
+) -> tuple[shapes.Windows, list[Any]]:
+    """Return the windows of a `lax.reduce_window` over the inner axes, and their padding."""
+    columns = [
+        params[name]
+        for name in ("window_dimensions", "window_strides", "window_dilation", "base_dilation")
+    ]
+    padding = params["padding"]
+    if any(column[i] != 1 for column in columns for i in (0, -1)) or max(columns[3]) > 1:
+        raise UntranslatableError("its window is not over the axes between the first and the last")
+    if any(padding[i] != (0, 0) for i in (0, -1)):
+        raise UntranslatableError("it pads the first or the last axis")
+    window, strides, dilation = (tuple(column[1:-1]) for column in columns[:3])
+    inner = list(padding[1:-1])
+    spatial = tuple(inputs[0].shape[1:-1])
+    return shapes.Windows(spatial, window, strides, tuple(inner), dilation, False), inner
+
+
+def _lax_max(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> Value:
+    return _largest(layouts, inputs[0], *_lax_windows(params, inputs, result), result)
+
+
+def _lax_sum(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> Value:
+    return _summed(layouts, inputs[0], *_lax_windows(params, inputs, result), result)
+
+
+RULES: dict[str, Rule] = {
+    "jaxcnn_conv": _conv,
+    "jaxcnn_conv_input_gradient": _conv_transpose,
+    "conv_general_dilated": _lax_conv,
+    "jaxcnn_max_pool": _max_pool,
+    "jaxcnn_sum_pool": _sum_pool,
+    "reduce_window_max": _lax_max,
+    "reduce_window_sum": _lax_sum,
+}

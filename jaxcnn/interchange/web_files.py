@@ -1,0 +1,92 @@
+"""The JSON file of a network that a page computes without a library."""
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxcnn.interchange.operator_graph import Graph, LayerValue, Node
+from jaxcnn.interchange.signature import Signature
+
+_FORMAT, _VERSION = "jaxcnn-web", 1
+_LAYOUTS = {(0, 3, 1, 2): "NCHW", (0, 1, 2, 3): "NHWC", (0, 1): "NC"}
+# Operators with a kernel, and a bias where they have a third input.
+_WITH_KERNEL = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+def web_network(graph: Graph, signature: Signature) -> dict[str, Any]:
+    """Return a graph of one example as the object that the page reads.
+
+    Args:
+      graph: The graph, with a batch of 1.
+      signature: The signature.
+    """
+    constants, parts, offset = {}, [], 0
+    for name, array in graph.constants.items():
+        data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+        data += b"\0" * (-len(data) % 8)  # a typed array starts at a multiple of its items
+        constants[name] = {
+            "shape": list(array.shape),
+            "dtype": str(array.dtype),
+            "offset": offset,
+        }
+        parts.append(data)
+        offset += len(data)
+    makers = graph.makers()
+    return {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "signature": json.loads(signature.to_json()),
+        "input": {
+            "name": graph.input,
+            "shape": list(graph.input_shape),
+            "dtype": graph.input_dtype,
+        },
+        "output": graph.output,
+        "nodes": [
+            {
+                "op": node.op,
+                "inputs": node.inputs,
+                "outputs": node.outputs,
+                "attributes": node.attributes,
+            }
+            for node in graph.nodes
+        ],
+        "constants": constants,
+        "layers": [
+            _layer(each, makers.get(each.value)) for each in graph.layers if each.layout in _LAYOUTS
+        ],
+        "weights": base64.b64encode(b"".join(parts)).decode(),
+    }
+
+
+def _layer(layer: LayerValue, maker: Node | None) -> dict[str, Any]:
+    inputs = maker.inputs[1:] if maker is not None and maker.op in _WITH_KERNEL else []
+    kernel, bias, *_ = (*inputs, None, None)
+    return {
+        "path": layer.path,
+        "kind": re.sub(r"(_\d+)?(#\d+)?$", "", layer.path.rpartition("/")[-1]),
+        "value": layer.value,
+        "layout": _LAYOUTS[layer.layout],
+        "shape": list(layer.shape),
+        "kernel": kernel,
+        "bias": bias,
+    }
+
+
+def write_web(graph: Graph, signature: Signature, path: Path) -> None:
+    """Write a graph of one example as a JSON file.
+
+    Args:
+      graph: The graph, with a batch of 1.
+      signature: The signature.
+      path: The file.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
+    text = json.dumps(web_network(graph, signature), ensure_ascii=False, separators=(",", ":"))
+    path.write_text(text, encoding="utf-8")
