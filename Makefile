@@ -29,9 +29,10 @@ test: .venv/.installed-test
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python -m pip install --quiet --upgrade --upgrade-strategy=eager --editable '.[test]'
 	$(NEWEST)/bin/python -m pytest -q $(TEST_OPTIONS) \
+	    tests/interchange/test_model_file.py tests/interchange/test_stablehlo_files.py \
 	    tests/layers/test_pickling.py tests/ops/test_export.py tests/ops/test_sharding.py \
-	    tests/training/test_checkpoints.py tests/training/test_model_file.py \
-	    tests/training/test_modes.py tests/training/test_training_step.py \
+	    tests/training/test_checkpoints.py tests/training/test_modes.py \
+	    tests/training/test_training_step.py \
 	    tests/test_modules.py tests/test_other_names.py tests/test_runtime.py
 
 # The tests marked `long`, which `make test` leaves out, and its searches with more examples, all

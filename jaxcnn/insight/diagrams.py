@@ -23,9 +23,9 @@ from jaxcnn.insight.network_graph import (
 )
 from jaxcnn.insight.picture_parts import Label, Picture, Solid, joined, text_width
 from jaxcnn.insight.traced_rows import traced_rows
+from jaxcnn.interchange.model_file import write_whole
 from jaxcnn.layers import Layer
 from jaxcnn.layers.layer import WindowLayer
-from jaxcnn.training.model_file import write_whole
 
 # Designs of blocks that are drawn below a network.
 _MOST_DESIGNS = 6

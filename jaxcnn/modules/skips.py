@@ -37,8 +37,16 @@ class SkipDecoder(Explained, nnx.Module):
         for index in range(self.count):
             skip = skips.pop() if skips else None
             size = (x if skip is None else skip).shape[1:-1]
-            y = ops.resize(y, size, method=self.method)
+            y = _resized(y, size, self.method)
             if skip is not None:
                 y = jnp.concatenate([y, skip], axis=-1)
             y = call(getattr(self, f"block_{index + 1}"), y, train=train, key=keys[index + 1])
         return y
+
+
+def _resized(y: jax.Array, size: tuple[int, ...], method: str) -> jax.Array:
+    """Resize ``y``; in an exported program of free height and width by the ratio of the sizes."""
+    if all(isinstance(length, int) for length in size):
+        return ops.resize(y, size, method=method)
+    scales = [new // old for new, old in zip(size, y.shape[1:-1], strict=True)]
+    return ops.upsample(y, tuple(scales), method=method)

@@ -9,9 +9,9 @@ from flax import nnx
 from jaxcnn import arguments, training
 from jaxcnn.insight.html_page import Note, Part, Section, to_html
 from jaxcnn.insight.progress import track
+from jaxcnn.interchange.model_file import write_whole
 from jaxcnn.recipes.report_sections import sections_of
 from jaxcnn.recipes.reported_run import ReportedRun
-from jaxcnn.training.model_file import write_whole
 
 REPORT = "report.html"
 

@@ -1,5 +1,6 @@
 """Training by pure, jit-compiled steps."""
 
+from jaxcnn.interchange.model_file import save
 from jaxcnn.training.callbacks import history_csv, tensorboard
 from jaxcnn.training.clip_averaging import over_clips
 from jaxcnn.training.detected_boxes import detections
@@ -33,7 +34,6 @@ from jaxcnn.training.metrics import (
     recall,
     top_k,
 )
-from jaxcnn.training.model_file import save
 from jaxcnn.training.models_of_checkpoints import CheckpointModel, checkpoint_models
 from jaxcnn.training.optimizers import make_optimizer
 from jaxcnn.training.options import StepOptions, TrainingOptions

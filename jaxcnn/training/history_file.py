@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.interchange.model_file import write_whole
 from jaxcnn.training.history import Epoch
-from jaxcnn.training.model_file import write_whole
 from jaxcnn.training.run_folder import HISTORY
 
 _FIELDS = [name for name in Epoch.names() if name != "metrics"]

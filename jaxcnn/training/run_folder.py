@@ -22,8 +22,7 @@ from flax import nnx
 
 from jaxcnn import models
 from jaxcnn.data.preparation import CATALOG
-from jaxcnn.training.folder_lock import acquire_lock
-from jaxcnn.training.model_file import (
+from jaxcnn.interchange.model_file import (
     SUFFIX,
     is_described,
     model_to_bytes,
@@ -31,6 +30,7 @@ from jaxcnn.training.model_file import (
     read_model,
     write_whole,
 )
+from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.output_activation import remember_activation
 from jaxcnn.training.run_description import Run, run_from_json
 

@@ -1,7 +1,8 @@
 """A model in one file: its arrays under the names of the summary, and what builds it again.
 
 The format is safetensors, which holds no program. Its metadata has the description of a model that
-was built from one, and the input shape that it was built for, as JSON.
+was built from one, and the input shape that it was built for, as JSON; of an exported network also
+its signature.
 """
 
 import json
@@ -14,11 +15,13 @@ from flax import nnx
 
 from jaxcnn import modules, shapes
 from jaxcnn.interchange.safetensors_files import map_file
+from jaxcnn.interchange.signature import Signature
 from jaxcnn.layers.layer import Layer
 from jaxcnn.layers.serialization import layer_from_json, layer_to_json
 from jaxcnn.modules.parameter_tree import arrays_of, from_numbers, numbers_of, with_arrays
 
 _METADATA = "jaxcnn"
+_SIGNATURE = "signature"
 SUFFIX = ".safetensors"
 
 
@@ -52,13 +55,31 @@ def save(model: nnx.Module, path: str | Path) -> None:
     write_whole(path, model_to_bytes(model))
 
 
-def model_to_bytes(model: nnx.Module) -> bytes:
-    """Return the contents of a model's file."""
+def model_to_bytes(model: nnx.Module, signature: Signature | None = None) -> bytes:
+    """Return the contents of a model's file.
+
+    Args:
+      model: Any module.
+      signature: What an exported network takes and gives, for who reads the file without this
+        library; ``None`` leaves it out.
+    """
     arrays = {name: numbers_of(array) for name, array in arrays_of(model).items()}
     description = _describe(model)
     metadata = {} if description is None else {_METADATA: json.dumps(description)}
+    if signature is not None:
+        metadata[_SIGNATURE] = signature.to_json()
     data: bytes = safetensors.flax.save(arrays, metadata)
     return data
+
+
+def read_signature(path: Path) -> Signature | None:
+    """Return the signature in a model's file, or ``None`` where it has none.
+
+    Raises:
+      ValueError: the file cannot be read, or the signature is damaged.
+    """
+    _, metadata = map_file(path)
+    return Signature.from_json(metadata[_SIGNATURE]) if _SIGNATURE in metadata else None
 
 
 def read_arrays(path: Path) -> dict[str, jax.Array]:

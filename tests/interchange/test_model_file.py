@@ -8,6 +8,8 @@ import safetensors.numpy
 from flax import nnx
 
 import jaxcnn as cnn
+from jaxcnn.interchange.model_file import model_to_bytes, read_signature
+from jaxcnn.interchange.signature import Signature
 
 DIGITS = np.random.default_rng(0).random((6, 8, 8, 1), dtype=np.float32)
 
@@ -122,3 +124,18 @@ def test_what_cannot_be_saved_is_said_before_a_file_is_written(tmp_path):
         cnn.save(model, tmp_path / "model.pkl")
     cnn.save(model, tmp_path / "a.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_the_signature_of_an_exported_network(tmp_path):
+    model, path = (
+        cnn.serial(cnn.flatten(), cnn.dense(3)).build((8, 8, 1), rngs=nnx.Rngs(0)),
+        tmp_path / "n.safetensors",
+    )
+    path.write_bytes(model_to_bytes(model))
+    assert read_signature(path) is None
+    signature = Signature((8, 8, 1), class_names=("no", "sí", "<b>"))
+    path.write_bytes(model_to_bytes(model, signature))
+    assert read_signature(path) == signature
+    assert_same(cnn.load(path), model)
+    with safetensors.safe_open(path, framework="numpy") as file:
+        assert Signature.from_json(file.metadata()["signature"]) == signature
