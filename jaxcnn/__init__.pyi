@@ -70,6 +70,7 @@ from .layers import (
     sum_pool,
     upsample,
 )
+from .recipes import export
 from .training import (
     TrainState,
     evaluate,
@@ -105,6 +106,7 @@ __all__ = [
     "dropout",
     "ensemble",
     "evaluate",
+    "export",
     "fit",
     "flatten",
     "fully_convolutional",

@@ -1,4 +1,4 @@
-"""The command line: ``jaxcnn train | evaluate | predict | summary | models | runs | data | …``."""
+"""The command line: ``jaxcnn train | evaluate | predict | export | summary | data | …``."""
 
 import io
 import os
@@ -11,6 +11,7 @@ import typer
 import jaxcnn
 from jaxcnn.cli import (
     data_commands,
+    export_commands,
     filter_command,
     model_commands,
     run_commands,
@@ -32,6 +33,7 @@ app.command()(run_commands.predict)
 app.command()(model_commands.summary)
 app.command(name="models")(model_commands.list_models)
 app.command(name="filter")(filter_command.filter_picture)
+app.command()(export_commands.export)
 app.command()(see_commands.show)
 app.command()(see_commands.report)
 app.add_typer(data_commands.app, name="data")

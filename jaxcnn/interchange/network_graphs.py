@@ -16,7 +16,7 @@ from jaxcnn.interchange import (
     translated_windows,
 )
 from jaxcnn.interchange.graph_folding import fold
-from jaxcnn.interchange.operator_graph import Graph
+from jaxcnn.interchange.operator_graph import Graph, UntranslatableError
 from jaxcnn.interchange.program_translation import Rule, mark, translate
 from jaxcnn.modules import call, in_mode
 from jaxcnn.modules.observation import observe_calls
@@ -126,9 +126,10 @@ def _of_any_size(
         except Exception as error:
             if first is None:
                 first = error
-    reason = str(first).splitlines()[0]
+    reason = f": {first}" if isinstance(first, UntranslatableError) else ""
     raise ValueError(
-        f"the model needs its height and width, so any_size cannot be True: {reason}"
+        "any_size must be False for this model, as it needs its height and width, such as a dense "
+        f"layer after flatten does{reason}. Received: any_size=True"
     ) from first
 
 

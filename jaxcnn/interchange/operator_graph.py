@@ -63,7 +63,8 @@ class Graph:
     Attributes:
       input_shape: Shape of the input, with the batch; words for sizes that are free.
       input_dtype: Name of the dtype of the input.
-      output_shape: Shape of the output, with the batch; ``None`` for sizes that are free.
+      output_shape: Shape of the output, with the batch; ``None`` for sizes that are free, and for a
+        shape that is not known.
       nodes: The operators.
       constants: Arrays by name.
       layers: The outputs of layers that are known in the graph.
@@ -73,7 +74,7 @@ class Graph:
 
     input_shape: tuple[int | str, ...]
     input_dtype: str
-    output_shape: tuple[int | None, ...] = ()
+    output_shape: tuple[int | None, ...] | None = None
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     layers: list[LayerValue] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,36 @@ def write_web(graph: Graph, signature: Signature, path: Path) -> None:
     """
     text = json.dumps(web_network(graph, signature), ensure_ascii=False, separators=(",", ":"))
     path.write_text(text, encoding="utf-8")
+
+
+def read_web(path: Path) -> Graph:
+    """Return the graph in a file of :func:`write_web`.
+
+    Args:
+      path: The file.
+
+    Raises:
+      ValueError: it is not such a file.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        known = found["format"], found["version"]
+        if known != (_FORMAT, _VERSION):
+            raise ValueError(f"it is of format {known}")
+        entry, weights = found["input"], base64.b64decode(found["weights"])
+        graph = Graph(tuple(entry["shape"]), entry["dtype"], input=entry["name"])
+        graph.output = found["output"]
+        graph.nodes = [
+            Node(each["op"], each["inputs"], each["outputs"], each["attributes"])
+            for each in found["nodes"]
+        ]
+        for name, each in found["constants"].items():
+            dtype, shape = np.dtype(each["dtype"]), tuple(each["shape"])
+            count = math.prod(shape)
+            array = np.frombuffer(weights, dtype, count, each["offset"])
+            graph.constants[name] = array.reshape(shape)
+        return graph
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} is no network.json of jaxcnn: {error}") from error

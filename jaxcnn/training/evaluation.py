@@ -135,7 +135,7 @@ def predict(
     images = images.images if isinstance(images, Dataset) else check_images(images)
     modules.check_module("model", model)
     check_padding(model, images)
-    shape, ending = _outputs(model, images)
+    shape, ending = describe_outputs(model, images)
     activate = choose_activation(model, activation, shape, ending)
     state = placement.put_state(inference_state(model))
     model = modules.pool_before_relu(modules.in_mode(model, train=False))
@@ -164,7 +164,7 @@ def _rows_of_a_step(count: int, batch_size: int, placement: Placement) -> int:
     return min(size, batch_size)
 
 
-def _outputs(model: nnx.Module, images: Images) -> tuple[tuple[int, ...], str | None]:
+def describe_outputs(model: nnx.Module, images: Images) -> tuple[tuple[int, ...], str | None]:
     """Return the shape of a model's outputs for one image, and the activation at its end.
 
     The model is traced, once for all images of a shape, and nothing is computed.
@@ -193,7 +193,7 @@ def check_fits(model: nnx.Module, data: Dataset) -> str | None:
     """
     modules.check_module("model", model)
     check_padding(model, data.images)
-    shape, ending = _outputs(model, data.images)
+    shape, ending = describe_outputs(model, data.images)
     labels, classes = data.labels, len(data.class_names)
     if data.kind in ("class", "positions"):
         fits = len(shape) > 1 and shape[1:-1] == labels.shape[1:] and shape[-1] >= classes

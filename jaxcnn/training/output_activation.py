@@ -129,10 +129,27 @@ def choose_activation(
             "activation must be 'auto', 'softmax', 'sigmoid', a function of an array, or None. "
             f"Received: activation={activation!r}"
         )
+    return ACTIVATIONS[name_activation(model, activation, output_shape, ending)]
+
+
+def name_activation(
+    model: nnx.Module, activation: str, output_shape: tuple[int, ...], ending: str | None
+) -> str:
+    """Return the name of the function that ``predict`` applies for a word.
+
+    Args:
+      model: The module.
+      activation: ``"auto"``, or a name in :data:`ACTIVATIONS`.
+      output_shape: Shape of the module's outputs, with the batch.
+      ending: The activation in which the module ends.
+
+    Raises:
+      ValueError: there is no such name.
+    """
     name = arguments.check_choice("activation", activation, ("auto", *ACTIVATIONS))
-    if name == "auto":
-        name = trained_activation(model) or _activation_of_outputs(output_shape, ending)
-    return ACTIVATIONS[name]
+    if name != "auto":
+        return name
+    return trained_activation(model) or _activation_of_outputs(output_shape, ending)
 
 
 def _activation_of_outputs(shape: tuple[int, ...], ending: str | None) -> str:

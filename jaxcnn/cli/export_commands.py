@@ -1,0 +1,114 @@
+"""The command ``jaxcnn export``: a trained network as a file for other programs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jaxcnn.cli.option_types import ModelOfWeights, Weights
+from jaxcnn.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from jaxcnn.training.run_description import Run
+
+# Enough to see a difference; the file and the model both compute them.
+_MOST_IMAGES = 16
+
+
+def export(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN] FILE…",
+            help="Folder of a run, unless --weights are given; and files, such as pictures, for "
+            "the check, by default some that were held out.",
+        ),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="onnx, stablehlo, safetensors or web.")
+    ] = "onnx",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file.", show_default="network.onnx, …, in the folder of the run"),
+    ] = None,
+    any_size: Annotated[
+        bool, typer.Option("--any-size", help="Leave height and width free.")
+    ] = False,
+    takes_float: Annotated[
+        bool, typer.Option("--float", help="Take numbers in [0, 1] instead of pixels.")
+    ] = False,
+    activation: Annotated[
+        str,
+        typer.Option(help="softmax, sigmoid, none, or auto: that of the training's loss."),
+    ] = "auto",
+    tolerance: Annotated[
+        float,
+        typer.Option(help="The largest difference from the model, relative to outputs above 1."),
+    ] = 1e-4,
+    model: ModelOfWeights = None,
+    weights: Weights = None,
+) -> None:
+    """Write a trained network into a file that runs without jaxcnn, checked against the model."""
+    from jaxcnn import arguments
+    from jaxcnn.cli.trained_models import load_trained
+    from jaxcnn.recipes import exporting
+
+    given = list(paths or ())
+    run, files = (None, given) if weights is not None or not given else (given[0], given[1:])
+    arguments.check_choice("--format", form, exporting.FORMATS)
+    described, trained = load_trained(run, model, weights)
+    if out is None:
+        folder = Path() if run is None else run
+        out = folder / f"network{exporting.FORMATS[form]}"
+    is_series = len(described.input_shape) < 3
+    images, checked_on = _images(described, run, files)
+    made = exporting.export(
+        trained,
+        out,
+        format=form,
+        input_shape=described.input_shape,
+        input_dtype="float32" if takes_float or is_series else "uint8",
+        activation=activation,
+        any_size=any_size,
+        class_names=described.class_names,
+        task=described.task,
+        framing=_framing(described),
+        images=images,
+        tolerance=tolerance,
+    )
+    shape = ", ".join("any" if n is None else str(n) for n in made.signature.input_shape)
+    rows = {
+        "file": f"{made.path} ({made.path.stat().st_size:,} bytes)",
+        "input": f"{made.signature.input_dtype} (batch, {shape})",
+        "output": "outputs of the network"
+        if made.signature.activation == "none"
+        else made.signature.activation,
+    }
+    if made.operators:
+        rows["operators"] = f"{made.operators:,}"
+    rows["largest difference"] = f"{made.difference:.2g}, {made.images} {checked_on}"
+    print_table(list(rows.items()))
+
+
+def _images(described: "Run", run: Path | None, files: list[Path]) -> tuple[Any, str]:
+    """Return inputs for the check, and their description."""
+    from jaxcnn.recipes.run_images import load_images
+    from jaxcnn.recipes.run_inputs import read_inputs
+
+    if files:
+        return read_inputs(described, files).images[:_MOST_IMAGES], "files"
+    if described.data is None or run is None:
+        return None, "random inputs"
+    try:
+        return load_images(described, run).data.images[:_MOST_IMAGES], "held-out inputs"
+    except (ImportError, OSError, ValueError):  # the data is not here
+        return None, "random inputs, as the run's data cannot be read"
+
+
+def _framing(described: "Run") -> dict[str, Any]:
+    """Return the framing of a run as it stands in JSON."""
+    import json
+    from dataclasses import asdict
+
+    found: dict[str, Any] = json.loads(json.dumps(asdict(described.framing)))
+    return found
