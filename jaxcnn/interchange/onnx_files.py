@@ -37,7 +37,7 @@ def onnx_model(graph: Graph, signature: Signature) -> Any:
     entry = helper.make_tensor_value_info(
         graph.input, getattr(kinds, _kind(graph.input_dtype)), graph.input_shape
     )
-    outputs = graph.output_shape and [
+    outputs = [
         "batch" if axis == 0 and size is None else size
         for axis, size in enumerate(graph.output_shape)
     ]

@@ -18,7 +18,7 @@ class UntranslatableError(ValueError):
     """An operation of a network that the graph has no operator for."""
 
 
-@dataclass
+@dataclass(eq=False)  # two nodes of the same operator are two
 class Node:
     """One operator, with the meaning that ONNX gives it.
 
@@ -63,8 +63,7 @@ class Graph:
     Attributes:
       input_shape: Shape of the input, with the batch; words for sizes that are free.
       input_dtype: Name of the dtype of the input.
-      output_shape: Shape of the output, with the batch; ``None`` for sizes that are free, and for a
-        shape that is not known.
+      output_shape: Shape of the output, with the batch; ``None`` for sizes that are free.
       nodes: The operators.
       constants: Arrays by name.
       layers: The outputs of layers that are known in the graph.
@@ -74,7 +73,7 @@ class Graph:
 
     input_shape: tuple[int | str, ...]
     input_dtype: str
-    output_shape: tuple[int | None, ...] | None = None
+    output_shape: tuple[int | None, ...] = ()
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     layers: list[LayerValue] = field(default_factory=list)

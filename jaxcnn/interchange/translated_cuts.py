@@ -162,15 +162,54 @@ def _reverse(
 
 
 def _cut_at(
-    layouts: Layouts, x: Value, axis: int, start: int, params: Mapping[str, Any], result: Any
+    layouts: Layouts, x: Value, at: np.ndarray, params: Mapping[str, Any], result: Any
 ) -> Value:
     """Return one slice of an array, which a gather reads at one position."""
-    sizes, dropped = params["slice_sizes"], params["dimension_numbers"].collapsed_slice_dims
+    how, sizes = params["dimension_numbers"], params["slice_sizes"]
     starts = [0] * x.rank
-    starts[axis] = max(0, min(start, x.shape[axis] - sizes[axis]))
+    for axis, start in zip(how.start_index_map, at, strict=True):
+        starts[axis] = max(0, min(int(start), x.shape[axis] - sizes[axis]))
     ends = [start + size for start, size in zip(starts, sizes, strict=True)]
     made = _cut(layouts, x, starts, ends, None, jax.ShapeDtypeStruct(sizes, x.dtype))
-    return without(layouts, made, dropped, result)
+    return without(layouts, made, how.collapsed_slice_dims, result)
+
+
+def _gather_elements(layouts: Layouts, x: Value, at: Value, how: Any, result: Any) -> Value:
+    """Return one element per index, as ``jnp.take_along_axis`` does."""
+    (axis,) = how.start_index_map
+    # The axis of the index for each axis of the array; its last holds the position.
+    place = dict(zip(how.operand_batching_dims, how.start_indices_batching_dims, strict=True))
+    place[axis] = next(i for i in range(at.rank - 1) if i not in place.values())
+    x = layouts.whole(x)
+    at = without(
+        layouts, layouts.whole(at), (at.rank - 1,), jax.ShapeDtypeStruct(at.shape[:-1], at.dtype)
+    )
+    index = layouts.arranged(at, [place[each] for each in x.axes])
+    assert x.name is not None
+    position = x.axes.index(axis)
+    if at.shape[place[axis]] == 1 and _is_largest(layouts, index, x.name, position):
+        name = layouts.graph.add("ReduceMax", x.name, integers(position), keepdims=1)
+    else:
+        name = layouts.graph.add("GatherElements", x.name, index, axis=position)
+    return layouts.made(name, [place[each] for each in x.axes], result.shape, x.dtype)
+
+
+def _is_largest(layouts: Layouts, index: str, value: str, axis: int) -> bool:
+    """Return whether an index is the position of the largest value along an axis."""
+    makers, waiting, found = layouts.graph.makers(), [index], False
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is None:  # a constant
+            continue
+        if node.op == "ArgMax":
+            if node.inputs != [value] or node.attributes["axis"] != axis:
+                return False
+            found = True
+        elif node.op in ("Cast", "Unsqueeze", "Reshape", "Transpose", "Where", "Add", "Less"):
+            waiting += node.inputs  # ``jnp`` makes negative positions positive
+        else:
+            return False
+    return found
 
 
 def _gather(layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any) -> Value:
@@ -179,13 +218,15 @@ def _gather(layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], re
     if x.name is None and at.name is None:
         return NotImplemented
     how = params["dimension_numbers"]
-    batching = (*how.operand_batching_dims, *how.start_indices_batching_dims)
+    if at.array is not None and at.rank == 1:
+        return _cut_at(layouts, x, at.filled(), params, result)
+    batching = how.operand_batching_dims
+    if len(batching) == x.rank - 1 and len(how.start_index_map) == 1 and not how.offset_dims:
+        return _gather_elements(layouts, x, at, how, result)
     if at.array is None or len(how.start_index_map) != 1 or batching:
         raise UntranslatableError("it reads positions that are computed, or of several axes")
     (axis,) = how.start_index_map
     sizes = params["slice_sizes"]
-    if at.rank == 1:
-        return _cut_at(layouts, x, axis, int(at.filled()[0]), params, result)
     others = [i for i in range(x.rank) if i != axis]
     if any(sizes[i] != x.shape[i] for i in others) or sizes[axis] != 1:
         raise UntranslatableError("it reads parts of slices")

@@ -1,15 +1,13 @@
 """Operators for the primitive that changes the size of one axis."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.interchange.held_values import Layouts, Value
 from jaxcnn.interchange.program_translation import Rule
-from jaxcnn.ops.primitives.interpolation import BICUBIC, Interpolation, interpolate
+from jaxcnn.ops.primitives.interpolation import BICUBIC, Interpolation, weights_of
 
 
 def _interpolate(
@@ -22,10 +20,7 @@ def _interpolate(
     assert x.name is not None
     at, add = x.axes.index(how.axis), layouts.graph.add
     options = _resize_options(how)
-    weights = np.asarray(
-        interpolate(jnp.eye(how.length, dtype=jnp.float32)[..., None], replace(how, axis=1))
-    )
-    weights = weights[..., 0].T  # (length, size)
+    weights = weights_of(how)
     if options is not None and (options["mode"] == "nearest" or (x.rank == 4 and at >= 2)):
         size = np.array([how.size], np.int64)
         name = add("Resize", x.name, "", "", size, axes=[at], **options)

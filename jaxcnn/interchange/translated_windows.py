@@ -112,30 +112,28 @@ def _spread_out(
 ) -> str:
     """Add the transpose of a convolution, which returns to the size that `windows` reads."""
     _check_padding(windows.padding)
-    more = []
+    pads, own, rests = [], [], []
     for axis, (low, high) in enumerate(windows.padding):
-        reach = windows.dilation[axis] * (windows.window[axis] - 1) + 1
-        natural = (sizes[axis] - 1) * windows.strides[axis] + reach - low - high
-        rest = windows.spatial[axis] - natural
-        if not are_known([rest]):
+        stride, reach = windows.strides[axis], windows.dilation[axis] * (windows.window[axis] - 1)
+        natural = (sizes[axis] - 1) * stride + reach + 1 - low - high
+        missing = windows.spatial[axis] - natural
+        if not are_known([missing]):
             raise UntranslatableError("its size depends on the height or the width, which is free")
-        more.append(int(rest))
-    pads = _pads(windows.padding)
-    rank = len(more)
-    # An operator adds fewer positions than its strides; the others hold zeros.
-    own = [max(0, min(rest, s - 1)) for rest, s in zip(more, windows.strides, strict=True)]
-    pads = [*pads[:rank], *(p + max(0, -r) for p, r in zip(pads[rank:], more, strict=True))]
+        # An operator adds fewer positions than its strides; the others hold zeros.
+        missing -= min(high, 0)
+        own.append(max(0, min(int(missing), stride - 1)))
+        pads.append((max(low, 0), max(high, 0) + max(0, -int(missing))))
+        rests.append((max(0, -low), max(0, int(missing) - own[-1])))
     name = layouts.graph.add(
         "ConvTranspose",
         y,
         weights,
         strides=list(windows.strides),
-        pads=pads,
+        pads=_pads(pads),
         dilations=list(windows.dilation),
         group=groups,
         output_padding=own,
     )
-    rests = [(0, rest - one if rest > one else 0) for rest, one in zip(more, own, strict=True)]
     return padded(layouts, name, [(0, 0), (0, 0), *rests], np.zeros((), np.float32))
 
 
@@ -176,8 +174,6 @@ def _lax_conv(
     pads = tuple(
         (d * (k - 1) - low, 0) for (low, _), k, d in zip(own, window, dilation, strict=True)
     )
-    if min(low for low, _ in pads) < 0:
-        raise UntranslatableError("it pads by more than its kernel reaches")
     spatial = tuple(result.shape[axis] for axis in how.out_spec[2:])
     windows = shapes.Windows(spatial, tuple(window), tuple(spread), pads, tuple(dilation), False)
     sizes = [x.shape[axis] for axis in order[2:]]

@@ -47,6 +47,7 @@ def web_network(graph: Graph, signature: Signature) -> dict[str, Any]:
             "dtype": graph.input_dtype,
         },
         "output": graph.output,
+        "output_shape": list(graph.output_shape),
         "nodes": [
             {
                 "op": node.op,
@@ -109,7 +110,7 @@ def read_web(path: Path) -> Graph:
             raise ValueError(f"it is of format {known}")
         entry, weights = found["input"], base64.b64decode(found["weights"])
         graph = Graph(tuple(entry["shape"]), entry["dtype"], input=entry["name"])
-        graph.output = found["output"]
+        graph.output, graph.output_shape = found["output"], tuple(found["output_shape"])
         graph.nodes = [
             Node(each["op"], each["inputs"], each["outputs"], each["attributes"])
             for each in found["nodes"]

@@ -84,10 +84,7 @@ def _value_plain(x: jax.Array, how: Interpolation) -> jax.Array:
 @functools.lru_cache(maxsize=256)
 def _neighbors(how: Interpolation) -> tuple[np.ndarray, np.ndarray]:
     """Return the first neighbor of each result, and the weights ``(neighbors, results)``."""
-    weights = _weights(how, np)
-    weights = np.where(np.abs(weights) < _ROUNDING, 0, weights)
-    if how.is_transposed:
-        weights = weights.T
+    weights = weights_of(how)
     inputs, outputs = weights.shape
     used = weights != 0
     first = np.where(used.any(axis=0), used.argmax(axis=0), 0)
@@ -95,6 +92,21 @@ def _neighbors(how: Interpolation) -> tuple[np.ndarray, np.ndarray]:
     count = int((last - first).max(initial=0)) + 1
     first = np.minimum(first, inputs - count)
     return first, weights[first + np.arange(count)[:, None], np.arange(outputs)]
+
+
+def weights_of(how: Interpolation) -> np.ndarray:
+    """Return the weight of each input in each result, ``(inputs, results)``, float64.
+
+    >>> weights_of(Interpolation(1, 2, 4, "nearest", False))
+    array([[1., 1., 0., 0.],
+           [0., 0., 1., 1.]])
+
+    Args:
+      how: The change of size, of known sizes.
+    """
+    weights: np.ndarray = _weights(how, np)
+    weights = np.where(np.abs(weights) < _ROUNDING, 0, weights)
+    return weights.T if how.is_transposed else weights
 
 
 def _weights(how: Interpolation, library: Any) -> Any:
