@@ -109,7 +109,7 @@ def _of_any_size(
 ) -> Graph:
     """Return the graph with a free height and width: any, or multiples of a power of two."""
     names = _SIZES[-(len(input_shape) - 1) :]
-    first: Exception | None = None
+    cause: Exception | None = None
     for multiple in _MULTIPLES:
         # At least the given size, so that every window fits.
         least = [-(-size // multiple) for size in input_shape[:-1]]
@@ -124,13 +124,13 @@ def _of_any_size(
                 trace([*shape, input_shape[-1]]), rules=RULES, variables=variables, labels=labels
             )
         except Exception as error:
-            if first is None:
-                first = error
-    reason = f": {first}" if isinstance(first, UntranslatableError) else ""
+            if cause is None or isinstance(error, UntranslatableError):
+                cause = error
+    reason = f": {cause}" if isinstance(cause, UntranslatableError) else ""
     raise ValueError(
         "any_size must be False for this model, as it needs its height and width, such as a dense "
         f"layer after flatten does{reason}. Received: any_size=True"
-    ) from first
+    ) from cause
 
 
 def _activate(graph: Graph, activation: str) -> None:

@@ -135,16 +135,27 @@ def _dynamic_slice(
     layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
 ) -> Value:
     x, *at = inputs
-    if any(each.array is None for each in at):
-        raise UntranslatableError("it starts where a computed number says")
-    sizes = params["slice_sizes"]
-    starts = []
-    for each, size, length in zip(at, sizes, x.shape, strict=True):
-        assert each.array is not None
+    if x.name is None and all(each.name is None for each in at):
+        return NotImplemented
+    sizes, x = params["slice_sizes"], layouts.whole(x)
+    assert x.name is not None
+    add, used = (
+        layouts.graph.add,
+        [i for i, axis in enumerate(x.axes) if sizes[axis] != x.shape[axis]],
+    )
+    if not used:
+        return x
+    starts, ends = [], []
+    for axis in (x.axes[i] for i in used):
         # The slice is moved until it lies within the array.
-        starts.append(max(0, min(int(each.array), length - size)) if is_known(length) else 0)
-    ends = [start + size for start, size in zip(starts, sizes, strict=True)]
-    return _cut(layouts, x, starts, ends, None, result)
+        start = add("Cast", layouts.arranged(at[axis], ()), to="int64")
+        last = layouts.shape([x.shape[axis] - sizes[axis]])
+        start = add("Min", add("Max", start, integers(0)), last)
+        starts.append(start)
+        ends.append(add("Add", start, layouts.shape([sizes[axis]])))
+    low, high = (add("Concat", *each, axis=0) for each in (starts, ends))
+    name = add("Slice", x.name, low, high, integers(*used))
+    return layouts.made(name, x.axes, result.shape, x.dtype)
 
 
 def _reverse(
