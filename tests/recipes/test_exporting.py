@@ -6,15 +6,16 @@ import sys
 
 import jax
 import numpy as np
-import optax
 import pytest
 from flax import nnx
 from jax import lax
 
 import jaxcnn as cnn
+from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.interchange.model_file import read_signature
 from jaxcnn.interchange.signature import Signature
 from jaxcnn.recipes import exporting
+from jaxcnn.training import run_folder
 
 runtime = pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.implicit_promotion
@@ -41,19 +42,24 @@ def small(*extra):
 
 
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory):
+def run(tmp_path_factory):
     """A run, and what its model predicts for the images."""
-    folder = tmp_path_factory.mktemp("runs") / "small"
-    data = cnn.Dataset(IMAGES, np.arange(16) % 3, NAMES)
-    model = cnn.fit(
-        small(), data, optimizer=optax.adam(0.05), epochs=2, batch_size=16, run=folder,
-        progress=False,
-    ).model  # fmt: skip
+    folder, model = tmp_path_factory.mktemp("small"), small()
+    described = run_folder.Run(
+        model=None,
+        options={},
+        input_shape=SHAPE,
+        class_names=NAMES,
+        framing=Framing(SHAPE, 0.0, 0.7, 255.0, 0.2),
+        data=None,
+        metrics={},
+    )
+    run_folder.finish_run(folder, described, model)
     return folder, cnn.predict(model, IMAGES)
 
 
-def test_an_onnx_file_runs_without_jax(run_folder, call_cli, tmp_path):
-    folder, expected = run_folder
+def test_an_onnx_file_runs_without_jax(run, call_cli, tmp_path):
+    folder, expected = run
     done = call_cli("export", folder)
     assert done.returncode == 0, done.stderr
     assert "softmax" in done.stdout
@@ -65,8 +71,8 @@ def test_an_onnx_file_runs_without_jax(run_folder, call_cli, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["web", "safetensors"])
-def test_files_carry_the_signature(form, run_folder, call_cli, tmp_path):
-    folder, _ = run_folder
+def test_files_carry_the_signature(form, run, call_cli, tmp_path):
+    folder, _ = run
     path = tmp_path / f"small{exporting.FORMATS[form]}"
     done = call_cli("export", folder, "--format", form, "--out", path)
     assert done.returncode == 0, done.stderr
@@ -140,8 +146,8 @@ def test_what_cannot_be_exported(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_mistakes_on_the_command_line(run_folder, call_cli, tmp_path):
-    folder, _ = run_folder
+def test_mistakes_on_the_command_line(run, call_cli, tmp_path):
+    folder, _ = run
     for arguments, words in (
         ([], "give the folder of a run"),
         ([tmp_path], "it has no run.json"),
