@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from jaxcnn.interchange import (
@@ -81,7 +82,7 @@ def network_graph(
                 "the model must return one array to be exported. "
                 f"Received: {type(outputs).__name__}"
             )
-        return outputs
+        return outputs.astype(jnp.float32)
 
     trace = functools.partial(_traced, infer, input_shape, input_dtype)
     if any_size:

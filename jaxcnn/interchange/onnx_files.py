@@ -23,6 +23,7 @@ def onnx_model(graph: Graph, signature: Signature) -> Any:
 
     Raises:
       ImportError: onnx is not installed.
+      ValueError: an operator does not take a dtype of the network, such as bfloat16.
     """
     onnx = import_onnx()
     helper, kinds = onnx.helper, onnx.TensorProto
@@ -53,8 +54,16 @@ def onnx_model(graph: Graph, signature: Signature) -> Any:
         producer_name="jaxcnn",
     )
     helper.set_model_props(made, {_KEY: signature.to_json()})
-    onnx.checker.check_model(made, full_check=made.ByteSize() < 1 << 30)
+    try:
+        onnx.checker.check_model(made, full_check=made.ByteSize() < 1 << 30)
+    except Exception as error:  # of the kinds of its parts in C++
+        raise ValueError(f"ONNX has no such network: {first_line(error)}") from error
     return made
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def write_onnx(graph: Graph, signature: Signature, path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.interchange.onnx_files import onnx_model
+from jaxcnn.interchange.onnx_files import first_line, onnx_model
 from jaxcnn.interchange.signature import Signature
 from jaxcnn.interchange.web_files import read_web
 
@@ -21,6 +21,7 @@ def run_onnx(path: Path) -> Run:
 
     Raises:
       ImportError: onnxruntime is not installed.
+      ValueError: it cannot run the file.
     """
     return _session(str(path))
 
@@ -44,7 +45,10 @@ def _session(model: str | bytes) -> Run:
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors
-    session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # of kinds of its own
+        raise ValueError(f"ONNX Runtime cannot run the network: {first_line(error)}") from error
     (entry,) = session.get_inputs()
 
     def run(images: np.ndarray) -> np.ndarray:

@@ -234,7 +234,8 @@ def _inputs(images: Images | None, shape: shapes.Shape, dtype: str) -> np.ndarra
     """Return the images for the check in the form of the input: those given, or random ones."""
     if images is None:
         random = np.random.default_rng(0)
-        images = random.integers(0, 256, (_RANDOM_IMAGES, *shape), np.uint8)
+        pixels = random.integers(0, 256, (_RANDOM_IMAGES, *shape), np.uint8)
+        images = pixels if dtype == "uint8" else pixels / np.float32(255)
     found = np.asarray(check_images(images))
     if found.shape[1:] != shape or not len(found):
         raise ValueError(
