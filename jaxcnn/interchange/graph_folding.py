@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jaxcnn.interchange import graph_patterns
 from jaxcnn.interchange.operator_graph import Graph, Node
 
 _BEFORE_OFFSET = ("Conv", "ConvTranspose", "MatMul", "Gemm")
@@ -220,4 +221,14 @@ def _fold_resize(graph: Graph, before: Node, node: Node) -> bool:
     return True
 
 
-_FOLDS = (_fold_identity, _fold_offset, _fold_factors, _fold_mean, _fold_resize)
+_FOLDS = (
+    _fold_identity,
+    _fold_offset,
+    _fold_factors,
+    _fold_mean,
+    _fold_resize,
+    graph_patterns.fold_clip,
+    graph_patterns.fold_hard_sigmoid,
+    graph_patterns.fold_hard_swish,
+    graph_patterns.fold_softmax,
+)

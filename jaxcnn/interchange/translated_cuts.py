@@ -13,6 +13,8 @@ from jaxcnn.interchange.symbolic_sizes import is_known
 from jaxcnn.interchange.translated_axes import integers, without
 
 _LARGEST = 2**62  # an end beyond every axis
+# What ``jnp`` makes of an index.
+_OF_INDEX = ("Cast", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Where", "Add", "Less")
 
 
 def _concatenate(
@@ -216,7 +218,7 @@ def _is_largest(layouts: Layouts, index: str, value: str, axis: int) -> bool:
             if node.inputs != [value] or node.attributes["axis"] != axis:
                 return False
             found = True
-        elif node.op in ("Cast", "Unsqueeze", "Reshape", "Transpose", "Where", "Add", "Less"):
+        elif node.op in _OF_INDEX:
             waiting += node.inputs  # ``jnp`` makes negative positions positive
         else:
             return False

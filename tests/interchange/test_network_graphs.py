@@ -187,6 +187,20 @@ def test_a_convolution_takes_in_what_follows_it(matrix):
     assert graph.output_shape == (None, 3)
 
 
+def test_activations_and_the_largest_are_one_operator(matrix):
+    network = cnn.serial(
+        cnn.conv(4, 3), cnn.batch_norm(), jax.nn.hard_swish, cnn.conv(4, 1), jax.nn.relu6,
+        jax.nn.softmax, cnn.max_pool(2), jax.nn.hard_sigmoid, cnn.global_max_pool(),
+    )  # fmt: skip
+    model = matrix.random_model(network, (8, 8, 3))
+    graph = network_graph(model, (8, 8, 3), input_dtype="float32", to_float=to_float)
+    expected = "Conv HardSwish Conv Clip Softmax MaxPool HardSigmoid Reshape ReduceMax"
+    moves = ("Transpose", "Squeeze")
+    assert [node.op for node in graph.nodes if node.op not in moves] == expected.split()
+    images = RANDOM.normal(size=(2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(run(graph, images), model(images, train=False), atol=1e-5)
+
+
 def test_any_height_and_width(matrix):
     network = cnn.serial(
         cnn.conv(4, 3, strides=2, **same), cnn.avg_pool(3, strides=1, **same), relu,
