@@ -231,4 +231,5 @@ _FOLDS = (
     graph_patterns.fold_hard_sigmoid,
     graph_patterns.fold_hard_swish,
     graph_patterns.fold_softmax,
+    graph_patterns.fold_erfc,
 )

@@ -71,6 +71,29 @@ def fold_softmax(graph: Graph, before: Node, node: Node) -> bool:
     return True
 
 
+def fold_erfc(graph: Graph, before: Node, node: Node) -> bool:
+    """Write 1 − erf(−x / √2) as 1 + erf(x / √2), in the form that ONNX Runtime makes a GELU of."""
+    if before.op != "Erf" or node.op != "Sub" or node.inputs[1] not in before.outputs:
+        return False
+    one = graph.constants.get(node.inputs[0])
+    if one is None or one.ndim or float(one) != 1:
+        return False
+    makers, readers = graph.makers(), graph.readers()
+    inner = makers.get(before.inputs[0])
+    if inner is None or inner.op != "Mul" or len(readers[before.inputs[0]]) != 1:
+        return False
+    negative = makers.get(inner.inputs[0])
+    if negative is None or negative.op != "Neg":
+        return False
+    number = _number(graph, inner, inner.inputs[0])
+    if number is None or not np.isclose(number, np.sqrt(0.5), rtol=1e-6):
+        return False
+    root = graph.constant(np.array(np.sqrt(2), np.float32))
+    inner.op, inner.inputs = "Div", [negative.inputs[0], root]
+    node.op, node.inputs = "Add", [node.inputs[1], node.inputs[0]]
+    return True
+
+
 def _kept(makers: dict[str, Node], value: str, op: str) -> Node | None:
     """Return the reduction of a name whose result keeps the axis that it reduces."""
     wide = makers.get(value)

@@ -36,6 +36,10 @@ def matrix():
     sys.path.remove(str(BENCHMARKS))
 
 
+def exact_gelu(x):
+    return jax.nn.gelu(x, approximate=False)
+
+
 def grouped(x):
     return lax.conv_general_dilated(
         x,
@@ -92,6 +96,7 @@ NETWORKS = {
             jax.nn.relu6,
             cnn.residual(cnn.serial(cnn.depthwise(3, **same), cnn.batch_norm(), jax.nn.silu)),
             cnn.squeeze_excite(ratio=2),
+            exact_gelu,
             cnn.parallel(cnn.conv(2, 1), cnn.avg_pool(3, strides=1, **same), combine="concat"),
             cnn.channel_shuffle(2),
             cnn.max_pool(3, strides=2, padding=1, ceil_mode=True),
