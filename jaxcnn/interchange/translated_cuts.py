@@ -22,14 +22,19 @@ def _concatenate(
 ) -> Value:
     if all(each.name is None for each in inputs):
         return NotImplemented
-    whole = [each for each in inputs if each.name is not None and len(each.axes) == each.rank]
+    joined, rank = params["dimension"], inputs[0].rank
+    stored = [
+        (*(() if joined in each.axes else (joined,)), *each.axes)  # a new axis stands first
+        for each in inputs
+        if each.name is not None
+    ]
     # Rather with the channels first, as convolutions have them.
-    orders = [each.axes for each in whole] or [tuple(range(inputs[0].rank))]
+    orders = [axes for axes in stored if len(axes) == rank] or [tuple(range(rank))]
     order = next((each for each in orders if each != tuple(sorted(each))), orders[0])
     names = [layouts.arranged(each, order) for each in inputs]
     if len(names) == 1:
         return layouts.made(names[0], order, result.shape, result.dtype)
-    name = layouts.graph.add("Concat", *names, axis=order.index(params["dimension"]))
+    name = layouts.graph.add("Concat", *names, axis=order.index(joined))
     return layouts.made(name, order, result.shape, result.dtype)
 
 
