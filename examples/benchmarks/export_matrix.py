@@ -28,45 +28,42 @@ from jaxcnn.interchange.onnx_runs import run_onnx
 from jaxcnn.interchange.signature import Signature
 from jaxcnn.training.forward import to_float
 
-# One of each family, the smallest, and of each kind of input and task.
+# One of each family, and of each kind of input and task.
 FAMILIES = (
-    "airbench",
-    "alexnet",
-    "convnext_tiny",
-    "densenet121",
-    "efficientnet_b0",
-    "efficientnet_lite0",
-    "fcn",
-    "fcos_small",
-    "inception_time",
-    "inception_time_ensemble",
-    "inception_v3",
-    "lenet5",
-    "letters_cnn",
-    "mc3_18",
+    "tiny_cnn",
     "mnist_cnn",
-    "mobilenetv2_050",
-    "mobilenetv3_small_100",
-    "mtcnn_onet",
+    "letters_cnn",
+    "pets_cnn",
+    "lenet5",
     "mtcnn_pnet",
     "mtcnn_rnet",
-    "pets_cnn",
-    "r2plus1d_18",
-    "r3d_18",
+    "mtcnn_onet",
+    "fcn",
+    "resnet1d",
+    "inception_time",
+    "inception_time_ensemble",
+    "resnet20",
+    "airbench",
+    "squeezenet1_1",
+    "mobilenetv2_050",
+    "mobilenetv3_small_100",
+    "shufflenet_v2_x0_5",
     "regnety_002",
     "resnet18",
-    "resnet1d",
-    "resnet20",
-    "resnet50",
-    "resnext50_32x4d",
-    "shufflenet_v2_x0_5",
-    "squeezenet1_1",
-    "tf_efficientnet_b0",
-    "tiny_cnn",
-    "unet",
     "unet_small",
-    "vgg11",
+    "fcos_small",
+    "r3d_18",
+    "mc3_18",
+    "r2plus1d_18",
+    "unet",
+    "efficientnet_lite0",
+    "tf_efficientnet_b0",
+    "convnext_tiny",
+    "resnext50_32x4d",
     "vgg11_bn",
+    "alexnet",
+    "inception_v3",
+    "densenet121",
 )
 _SECONDS = 1.0
 
@@ -138,22 +135,22 @@ def measure(name: str, *, times: bool = True) -> Measured:
     )
     ratio, one = float("nan"), images[:1]
     if times:
-        ratio = _seconds(lambda: run(one)) / _seconds(
-            lambda: jax.block_until_ready(infer(state, one))
-        )
+        ratio = _ratio(lambda: run(one), lambda: jax.block_until_ready(infer(state, one)))
     transposes = graph.count("Transpose")
     return Measured(len(graph.nodes), transposes, difference / scale, size, ratio)
 
 
-def _seconds(call: Callable[[], Any]) -> float:
-    """Return the median time of a call."""
-    call()
-    taken, end = [], time.perf_counter() + _SECONDS
-    while len(taken) < 3 or time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+def _ratio(first: Callable[[], Any], second: Callable[[], Any]) -> float:
+    """Return the median ratio of the times of two calls, which take turns."""
+    ratios, end = [], time.perf_counter() + _SECONDS
+    while len(ratios) < 5 or time.perf_counter() < end:
+        starts = []
+        for call in (first, second):
+            starts.append(time.perf_counter())
+            call()
+        middle, stop = starts[1], time.perf_counter()
+        ratios.append((middle - starts[0]) / (stop - middle))
+    return statistics.median(ratios[1:])
 
 
 def main() -> None:
