@@ -278,7 +278,7 @@ def smallest_of_families():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", [*smallest_of_families(), "mnist_cnn", "pets_cnn", "fcn"])
+@pytest.mark.parametrize("name", [*smallest_of_families(), "inception_time_ensemble", "unet_small"])
 def test_every_family_of_the_zoo(name, matrix):
     """All models: ``python examples/benchmarks/export_matrix.py --all``."""
     found = matrix.measure(name, times=False)
