@@ -1,7 +1,5 @@
 """A network as a graph of ONNX operators, from which files for other programs are written."""
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -152,13 +150,9 @@ class Graph:
                 found.setdefault(name, []).append(node)
         return found
 
-    def drop_unused(self, kept: Iterator[str] | None = None) -> None:
-        """Remove the operators and constants that the output does not need.
-
-        Args:
-          kept: Names of further values that are needed.
-        """
-        needed = {self.output, *(kept or ())}
+    def drop_unused(self) -> None:
+        """Remove the operators and constants that the output does not need."""
+        needed = {self.output}
         nodes = []
         for node in reversed(self.nodes):
             if needed.intersection(node.outputs):
@@ -170,7 +164,3 @@ class Graph:
     def count(self, op: str) -> int:
         """Return the number of operators of a name."""
         return sum(node.op == op for node in self.nodes)
-
-    def bytes_of_constants(self) -> int:
-        """Return the number of bytes of all constants."""
-        return sum(math.prod(each.shape) * each.dtype.itemsize for each in self.constants.values())

@@ -260,7 +260,7 @@ def _summed(
 
 
 def _lax_windows(
-    params: Mapping[str, Any], inputs: list[Value], result: Any
+    params: Mapping[str, Any], inputs: list[Value]
 ) -> tuple[shapes.Windows, list[Any]]:
     """Return the windows of a `lax.reduce_window` over the inner axes, and their padding."""
     columns = [
@@ -281,13 +281,13 @@ def _lax_windows(
 def _lax_max(
     layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
 ) -> Value:
-    return _largest(layouts, inputs[0], *_lax_windows(params, inputs, result), result)
+    return _largest(layouts, inputs[0], *_lax_windows(params, inputs), result)
 
 
 def _lax_sum(
     layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
 ) -> Value:
-    return _summed(layouts, inputs[0], *_lax_windows(params, inputs, result), result)
+    return _summed(layouts, inputs[0], *_lax_windows(params, inputs), result)
 
 
 RULES: dict[str, Rule] = {

@@ -138,6 +138,8 @@ def export(
     signature = Signature(sizes, dtype, applied, task, tuple(class_names), framing)
     request = _Request(model, shape, signature, any_size)
     path = Path(path)
+    if not path.parent.is_dir():
+        raise ValueError(f"path must be in a folder that exists. Received: path={str(path)!r}")
     partial = path.with_name(f"{path.name}.unchecked")
     try:
         run, operators = _WRITERS[name](request, partial)

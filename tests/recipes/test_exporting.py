@@ -155,6 +155,7 @@ def test_mistakes_on_the_command_line(run, call_cli, tmp_path):
         ([folder, "--tolerance", "1e-30"], "tolerance=1e-30"),
         ([folder, "--activation", "softmx"], "Did you mean 'softmax'?"),
         ([folder, tmp_path / "none.png"], "none.png"),
+        ([folder, "--out", tmp_path / "none" / "a.onnx"], "a folder that exists"),
     ):
         done = call_cli("export", *arguments)
         assert done.returncode == 2
