@@ -17,7 +17,7 @@ from jaxcnn.interchange.onnx_files import import_onnx, write_onnx
 from jaxcnn.interchange.onnx_runs import import_onnxruntime, run_onnx, run_web
 from jaxcnn.interchange.operator_graph import Graph
 from jaxcnn.interchange.signature import DTYPES, Signature
-from jaxcnn.interchange.stablehlo_files import read_stablehlo, write_stablehlo
+from jaxcnn.interchange.stablehlo_files import SMALLEST, read_stablehlo, write_stablehlo
 from jaxcnn.interchange.web_files import write_web
 from jaxcnn.modules import call, check_module, in_mode
 from jaxcnn.training.evaluation import describe_outputs, predict
@@ -203,7 +203,20 @@ def _write_stablehlo(request: _Request, path: Path) -> tuple[_Run, int]:
     function = _inference(request.model, request.signature.activation)
     write_stablehlo(function, request.signature, path)
     program, _ = read_stablehlo(path)
-    return _on_host(program), 0
+
+    def run(images: np.ndarray) -> np.ndarray:
+        try:
+            return np.asarray(program(images))
+        except ValueError as error:
+            if not request.any_size:
+                raise
+            raise ValueError(
+                f"a StableHLO file of any size takes heights and widths from {SMALLEST} on, or "
+                f"multiples of {SMALLEST} where the network needs it: leave out any_size, or train "
+                f"for such a size. Received: {images.shape[1:-1]}"
+            ) from error
+
+    return run, 0
 
 
 def _write_safetensors(request: _Request, path: Path) -> tuple[_Run, int]:

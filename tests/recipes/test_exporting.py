@@ -88,9 +88,13 @@ def test_files_carry_the_signature(form, run, call_cli, tmp_path):
 
 @pytest.mark.long
 def test_stablehlo_of_any_size(tmp_path):
-    made = cnn.export(small(), tmp_path / "small.stablehlo", format="stablehlo", any_size=True)
+    options = {"format": "stablehlo", "any_size": True}
+    made = cnn.export(small(), tmp_path / "a.stablehlo", input_shape=(40, 36, 3), **options)
     assert made.signature.input_shape == (None, None, 3)
     assert made.difference < 1e-5
+    with pytest.raises(ValueError, match=r"heights and widths from 32 on.*Received: \(8, 8\)"):
+        cnn.export(small(), tmp_path / "b.stablehlo", **options)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.stablehlo"]
 
 
 def test_any_size_and_numbers(tmp_path):
