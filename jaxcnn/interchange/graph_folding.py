@@ -1,5 +1,6 @@
 """Shorter graphs of the same values: constants that follow a convolution become part of it."""
 
+import hashlib
 import re
 from collections.abc import Callable
 
@@ -27,9 +28,28 @@ def fold(graph: Graph, *, keeps_layers: bool) -> None:
         graph.drop_unused()
         changed = sum(_fold_once(graph, kept, each) for each in _FOLDS) > 0
     graph.drop_unused()
+    _share_constants(graph)
     values = {graph.input, *graph.makers()}
     graph.layers = [each for each in graph.layers if each.value in values]
     _name_by_layers(graph)
+
+
+def _share_constants(graph: Graph) -> None:
+    """Keep one of equal constants, such as those of a layer that is called several times."""
+    known: dict[tuple[str, str, tuple[int, ...], bytes], str] = {}
+    other: dict[str, str] = {}
+    for name, array in graph.constants.items():
+        digest = hashlib.sha256(array.tobytes()).digest()
+        key = (_plain(name), array.dtype.str, array.shape, digest)
+        other[name] = known.setdefault(key, name)
+    for node in graph.nodes:
+        node.inputs = [other.get(name, name) for name in node.inputs]
+    graph.drop_unused()
+
+
+def _plain(name: str) -> str:
+    """Return the name of a constant without the number that makes it unique."""
+    return re.sub(r"_\d+$", "", name)
 
 
 def _name_by_layers(graph: Graph) -> None:
@@ -42,7 +62,7 @@ def _name_by_layers(graph: Graph) -> None:
                 graph.rename(layer.value, layer.path)
                 taken.add(layer.path)
     for name in list(graph.constants):
-        plain = re.sub(r"_\d+$", "", name)
+        plain = _plain(name)
         if "." in plain and plain not in taken:
             graph.constants[plain] = graph.constants.pop(name)
             graph.rename(name, plain)

@@ -207,6 +207,19 @@ def test_activations_and_the_largest_are_one_operator(matrix):
     np.testing.assert_allclose(run(graph, images), model(images, train=False), atol=1e-5)
 
 
+def test_a_layer_that_is_called_twice_is_stored_once(matrix):
+    class Twice(nnx.Module):
+        def __init__(self):
+            self.conv = cnn.modules.Conv(4, 4, (3, 3), padding="same", rngs=nnx.Rngs(1))
+
+        def __call__(self, x):
+            return self.conv(relu(self.conv(x)))
+
+    graph = network_graph(Twice(), (8, 8, 4), input_dtype="float32", to_float=to_float)
+    assert graph.count("Conv") == 2
+    assert [each.size for each in graph.constants.values()] == [4 * 4 * 9, 4]
+
+
 def test_any_height_and_width(matrix):
     network = cnn.serial(
         cnn.conv(4, 3, strides=2, **same), cnn.avg_pool(3, strides=1, **same), relu,
