@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from jaxcnn.data.decoding.clips import Clip, ClipSampling, read_clip
+from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.decoding.series_files import SOUNDS, read_sounds, read_tables
 from jaxcnn.data.decoding.series_text import READERS, pad_series, read_series
+from jaxcnn.shapes import Shape
 from jaxcnn.training.run_description import Run
 
 # Orientations of EXIF from this one on turn a picture by 90°.
@@ -51,35 +53,47 @@ def read_inputs(described: Run, files: Sequence[Path], *, guess: bool = True) ->
         return _read_clips(described, files)
     if axes == 2:
         return _read_series(described, files)
-    if described.task in ("segment", "detect"):
-        return _read_whole(described, files)
-    return _read_framed(described, files, guess=guess)
+    whole = described.task in ("segment", "detect")
+    return _read_pictures(described, files, whole=whole, guess=guess)
 
 
-def _read_framed(described: Run, files: Sequence[Path], *, guess: bool) -> Inputs:
-    framing = described.framing
-    read = [framing.read(path) for path in files]
-    misfits = tuple(framing.misfit(picture) if guess else None for picture in read)
-    images = np.stack([framing.apply(picture, guess=guess) for picture in read])
-    if not framing.any_size:  # they have the size of the set's images, not of the model's
-        height, width, *_ = described.input_shape
-        images = framing.resizing.images(images, (height, width))
-    notes = tuple(why and f"framed as the data set is: {why}" for why in misfits)
-    return Inputs(images, tuple(map(str, files)), notes, tuple(map(_size, files)))
+def fit_picture(
+    picture: Image.Image, framing: Framing, input_shape: Shape, *, whole: bool, guess: bool = True
+) -> tuple[np.ndarray, str | None]:
+    """Return a picture in the form of an input, and a line about a guess, or ``None``.
+
+    Args:
+      picture: A picture as `framing` has read it.
+      framing: Framing of the images that the model was trained on.
+      input_shape: ``(H, W, C)`` of the model.
+      whole: Whether positions in the picture are asked for, so that nothing is guessed.
+      guess: As for :func:`read_inputs`.
+
+    Raises:
+      ValueError: no picture has the form of the inputs.
+    """
+    height, width, channels = input_shape
+    if whole:
+        framing.check_pictures()
+        converted = picture.convert("L" if channels == 1 else "RGB")
+        resized = framing.resizing.picture(converted, (height, width))
+        return np.asarray(resized).reshape(input_shape), None
+    misfit = framing.misfit(picture) if guess else None
+    image = framing.apply(picture, guess=guess)
+    if not framing.any_size:  # it has the size of the set's images, not of the model's
+        image = framing.resizing.images(image[None], (height, width))[0]
+    return image, misfit and f"framed as the data set is: {misfit}"
 
 
-def _read_whole(described: Run, files: Sequence[Path]) -> Inputs:
-    """Return pictures without a guess about their subject: positions in them are asked for."""
-    height, width, channels = described.input_shape
-    framing = described.framing
-    framing.check_pictures()
-    images = []
+def _read_pictures(described: Run, files: Sequence[Path], *, whole: bool, guess: bool) -> Inputs:
+    framing, shape = described.framing, described.input_shape
+    images, notes = [], []
     for path in files:
-        picture = framing.read(path).convert("L" if channels == 1 else "RGB")
-        resized = framing.resizing.picture(picture, (height, width))
-        images.append(np.asarray(resized).reshape(described.input_shape))
-    names, sizes = tuple(map(str, files)), tuple(map(_size, files))
-    return Inputs(np.stack(images), names, (None,) * len(names), sizes)
+        image, note = fit_picture(framing.read(path), framing, shape, whole=whole, guess=guess)
+        images.append(image)
+        notes.append(note)
+    names, sizes = tuple(map(str, files)), tuple(map(picture_size, files))
+    return Inputs(np.stack(images), names, tuple(notes), sizes)
 
 
 def _read_clips(described: Run, files: Sequence[Path]) -> Inputs:
@@ -121,8 +135,8 @@ def _read_series(described: Run, files: Sequence[Path]) -> Inputs:
     return Inputs(padded, tuple(names), (None,) * len(names))
 
 
-def _size(file: Path) -> tuple[int, int]:
-    """Return height and width of a picture, upright."""
+def picture_size(file: Path | BinaryIO) -> tuple[int, int]:
+    """Return height and width of a picture, upright, from its header."""
     with Image.open(file) as picture:
         width, height = picture.size
         turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= _FIRST_TURNED

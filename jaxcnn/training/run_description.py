@@ -91,6 +91,29 @@ def run_from_json(values: Mapping[str, Any], path: Path) -> Run:
         raise ValueError(f"{str(path)!r} is damaged: {name}: {error}") from error
 
 
+def framing_from_json(value: Any) -> Framing:
+    """Return the framing that ``run.json`` or the signature of an exported network describes.
+
+    Raises:
+      KeyError: a field is missing.
+      TypeError: one is of another type, or unknown.
+      ValueError: one is out of range.
+    """
+    _check_table(value)
+    value = value | {"shape": _shape(value["shape"])}
+    for name in ("extent", "contrast", "ink"):
+        arguments.check_number(name, value[name], minimum=0)
+    if value["background"] is not None:
+        arguments.check_number("background", value["background"], minimum=0, maximum=255)
+    for name in {"any_size", "is_pixels"} & value.keys():
+        arguments.check_flag(name, value[name])
+    if value.get("value_range") is not None:
+        arguments.check_interval("value_range", value["value_range"])
+    framing = Framing(**value)
+    _ = framing.resizing  # checks its words
+    return framing
+
+
 def _options(value: Any) -> dict[str, Any]:
     _check_table(value)
     for name, option in value.items():
@@ -110,22 +133,6 @@ def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise TypeError(f"it must be an array of strings. Received: {arguments.shown(value)}")
     return tuple(value)
-
-
-def _framing(value: Any) -> Framing:
-    _check_table(value)
-    value = value | {"shape": _shape(value["shape"])}
-    for name in ("extent", "contrast", "ink"):
-        arguments.check_number(name, value[name], minimum=0)
-    if value["background"] is not None:
-        arguments.check_number("background", value["background"], minimum=0, maximum=255)
-    for name in {"any_size", "is_pixels"} & value.keys():
-        arguments.check_flag(name, value[name])
-    if value.get("value_range") is not None:
-        arguments.check_interval("value_range", value["value_range"])
-    framing = Framing(**value)
-    _ = framing.resizing  # checks its words
-    return framing
 
 
 def _texts(value: Any) -> dict[str, Any]:
@@ -180,7 +187,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "options": _options,
     "input_shape": _shape,
     "class_names": _names,
-    "framing": _framing,
+    "framing": framing_from_json,
     "data": _optional(_data),
     "metrics": _metrics,
     "activation": lambda value: arguments.check_choice("activation", value, ACTIVATIONS),

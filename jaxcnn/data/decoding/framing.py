@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
@@ -117,15 +117,19 @@ class Framing:
         ]
         return cls(shape, background, float(np.median(sides)), contrast, ink, **known)
 
-    def read(self, file: str | Path) -> Image.Image:
+    def read(self, file: str | Path | BinaryIO, *, name: str | None = None) -> Image.Image:
         """Return the picture in a file as pictures of the set were read.
+
+        Args:
+          file: A path, or an open file.
+          name: Name of the picture in errors; ``None`` means its path.
 
         Raises:
           UnreadablePicture: There is no such file, or it is not a readable picture.
         """
         height, width, *_ = self.shape
         size = self.resizing.covering((height, width)) if self.any_size else None
-        return read_picture(file, value_range=self.value_range, size=size)
+        return read_picture(file, name=name, value_range=self.value_range, size=size)
 
     def misfit(self, picture: Image.Image) -> str | None:
         """Return why a picture cannot be one of the data set; ``None`` if it can.
