@@ -33,6 +33,7 @@ ROOMS = (
     "training",
     "insight",
     "recipes",
+    "serving",
     "cli",
     "__main__",
 )

@@ -16,6 +16,7 @@ from jaxcnn.cli import (
     model_commands,
     run_commands,
     see_commands,
+    serve_commands,
     training_commands,
 )
 
@@ -36,6 +37,7 @@ app.command(name="filter")(filter_command.filter_picture)
 app.command()(export_commands.export)
 app.command()(see_commands.show)
 app.command()(see_commands.report)
+app.command()(serve_commands.serve)
 app.add_typer(data_commands.app, name="data")
 
 

@@ -1,0 +1,61 @@
+"""The command that puts a network behind HTTP: ``jaxcnn serve``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    network: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|FILE.onnx", help="Folder of a run, or a file of `jaxcnn export`."
+        ),
+    ],
+    host: Annotated[
+        str, typer.Option(help="The interface; 0.0.0.0 is open to the network.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port; 0 is any that is free.")
+    ] = 8000,
+    max_batch: Annotated[int, typer.Option(min=1, help="Most pictures of a batch.")] = 64,
+    max_wait_ms: Annotated[
+        float, typer.Option(min=0, help="Milliseconds that a picture waits for others.")
+    ] = 1.0,
+    max_body_mb: Annotated[float, typer.Option(help="Largest request, in megabytes.")] = 10.0,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Most pixels of a request, read from headers.")
+    ] = 50_000_000,
+    max_concurrency: Annotated[int, typer.Option(min=1, help="Most requests at a time.")] = 256,
+    timeout_s: Annotated[
+        float, typer.Option(help="Seconds for a request to arrive, and for its answer.")
+    ] = 10.0,
+) -> None:
+    """Serve a network over HTTP: pictures in, JSON out; its page / shows how.
+
+    It is reached from this machine only, unless --host says otherwise. Stop it with Ctrl-C;
+    requests in progress are answered.
+    """
+    from jaxcnn.serving import create_app, open_network
+    from jaxcnn.serving.running import address_of, run_server, take_port
+
+    with take_port(host, port) as listening:  # first: a port in use is said at once
+        opened = open_network(network)
+        application = create_app(
+            opened,
+            max_batch=max_batch,
+            max_wait_ms=max_wait_ms,
+            max_body_mb=max_body_mb,
+            max_pixels=max_pixels,
+            max_concurrency=max_concurrency,
+            timeout_s=timeout_s,
+        )
+        opened.warm_up(max_batch)
+        address = address_of(listening)
+        run_server(
+            application,
+            listening,
+            timeout_s=timeout_s,
+            when_ready=lambda: print(f"Serving {network} at {address}", flush=True),
+        )
