@@ -22,7 +22,7 @@ def serve(
     max_batch: Annotated[int, typer.Option(min=1, help="Most pictures of a batch.")] = 64,
     max_wait_ms: Annotated[
         float, typer.Option(min=0, help="Milliseconds that a picture waits for others.")
-    ] = 1.0,
+    ] = 5.0,
     max_body_mb: Annotated[float, typer.Option(help="Largest request, in megabytes.")] = 10.0,
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Most pixels of a request, read from headers.")

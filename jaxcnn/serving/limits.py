@@ -15,7 +15,7 @@ class Limits:
     """
 
     max_batch: int = 64
-    max_wait_ms: float = 1.0
+    max_wait_ms: float = 5.0
     max_body_mb: float = 10.0
     max_pixels: int = 50_000_000
     max_concurrency: int = 256

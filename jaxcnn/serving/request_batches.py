@@ -1,6 +1,7 @@
 """Batches of the pictures that wait, whichever requests they came with, for one thread."""
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
@@ -21,9 +22,9 @@ class _Waiting:
 class RequestBatches:
     """A queue of pictures, and the thread that computes them in batches.
 
-    A batch is what waits when the thread is free, at most `max_batch`. Where fewer wait, the thread
-    waits for more until the first of them is `max_wait_ms` old: no picture waits longer than that
-    for others.
+    A batch is what waits when the thread is free, at most `max_batch`. Where fewer wait than
+    requests are in progress, the thread waits for more until the first of them is `max_wait_ms`
+    old: no picture waits longer than that for others, and one alone does not wait.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class RequestBatches:
         *,
         max_batch: int,
         max_wait_ms: float,
+        in_progress: Callable[[], int],
         observe: Callable[[int], Any],
     ) -> None:
         """Store the options; the thread starts with :meth:`start`.
@@ -40,16 +42,20 @@ class RequestBatches:
           predict: Maps images ``(N, H, W, C)`` to one prediction for each; called in the thread.
           max_batch: The most images of a batch.
           max_wait_ms: See above.
+          in_progress: Returns the number of requests that have pictures, or will.
           observe: Called with the size of each batch.
         """
         self._predict, self._max_batch, self._max_wait = predict, max_batch, max_wait_ms / 1000
-        self._observe = observe
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._in_progress, self._observe = in_progress, observe
+        self._submitted: list[_Waiting] = []  # in this turn of the event loop
+        self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
+        self._rest: list[_Waiting] = []  # more than one batch
+        self._count = 0
         self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
-        """Return the number of pictures that wait."""
-        return self._queue.qsize()
+        """Return the number of pictures that wait or are computed."""
+        return self._count
 
     def start(self) -> None:
         """Start the thread, for the event loop of the caller."""
@@ -60,54 +66,63 @@ class RequestBatches:
     def stop(self) -> None:
         """End the thread after the pictures that wait."""
         if self._thread is not None:
+            self._hand_over()
             self._queue.put(None)
             self._thread.join()
             self._thread = None
 
     def submit(self, image: np.ndarray) -> "asyncio.Future[np.ndarray]":
         """Return the prediction for an image once it is computed."""
-        answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Waiting(image, answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[np.ndarray] = loop.create_future()
+        if not self._submitted:
+            # After the other requests that have arrived: the thread is woken once for all of them.
+            loop.call_soon(self._hand_over)
+        self._submitted.append(_Waiting(image, answer))
+        self._count += 1
         return answer
 
-    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        while (batch := self._next_batch()) is not None:
-            batch = [each for each in batch if not each.answer.cancelled()]  # too late for them
-            if not batch:
-                continue
-            self._observe(len(batch))
-            try:
-                rows = self._predict(np.stack([each.image for each in batch]))
-                loop.call_soon_threadsafe(_answer, batch, rows)
-            except Exception as error:  # one batch; the next one may be computed
-                loop.call_soon_threadsafe(_fail, batch, error)
+    def _hand_over(self) -> None:
+        if self._submitted:
+            self._queue.put(self._submitted)
+            self._submitted = []
 
-    def _next_batch(self) -> list[_Waiting] | None:
-        """Return the next pictures, or ``None`` at the end."""
-        first = self._queue.get()
-        if first is None:
-            return None
-        batch, until = [first], first.since + self._max_wait
-        while len(batch) < self._max_batch:
-            left = until - time.monotonic()
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        while batch := self._next_batch():
+            wanted = [each for each in batch if not each.answer.cancelled()]  # others were too late
+            rows: np.ndarray | Exception = np.zeros(0)
             try:
-                each = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
+                if wanted:
+                    self._observe(len(wanted))
+                    rows = self._predict(np.stack([each.image for each in wanted]))
+            except Exception as error:  # of one batch; the next one may be computed
+                rows = error
+            with contextlib.suppress(RuntimeError):  # the loop was closed, and nobody waits
+                loop.call_soon_threadsafe(self._answer, wanted, rows, len(batch))
+
+    def _next_batch(self) -> list[_Waiting]:
+        """Return the next pictures; none at the end."""
+        batch, most = self._rest or self._queue.get() or [], self._max_batch
+        until = batch[0].since + self._max_wait if batch else 0.0
+        while batch and len(batch) < most:
+            left = until - time.monotonic() if self._in_progress() > len(batch) else 0.0
+            try:
+                more = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
             except queue.Empty:
                 break
-            if each is None:
+            if more is None:
                 self._queue.put(None)  # after this batch
                 break
-            batch.append(each)
-        return batch
+            batch = batch + more
+        self._rest = batch[most:]
+        return batch[:most]
 
-
-def _answer(batch: list[_Waiting], rows: np.ndarray) -> None:
-    for each, row in zip(batch, rows, strict=True):
-        if not each.answer.done():
-            each.answer.set_result(row)
-
-
-def _fail(batch: list[_Waiting], error: Exception) -> None:
-    for each in batch:
-        if not each.answer.done():
-            each.answer.set_exception(error)
+    def _answer(self, batch: list[_Waiting], rows: np.ndarray | Exception, count: int) -> None:
+        self._count -= count
+        for number, each in enumerate(batch):
+            if each.answer.done():
+                continue
+            if isinstance(rows, Exception):
+                each.answer.set_exception(rows)
+            else:
+                each.answer.set_result(rows[number])
