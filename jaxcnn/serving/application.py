@@ -126,6 +126,7 @@ class _Server:
             lifespan=self._lifespan,
         )
         application.router.redirect_slashes = False
+        application.state.is_ready = lambda: self._is_ready
         return application
 
     @contextlib.asynccontextmanager

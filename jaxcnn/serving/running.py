@@ -87,9 +87,10 @@ def run_server(
 
     async def serve() -> None:
         serving = asyncio.ensure_future(server.serve(sockets=[listening]))
-        while not (server.started or serving.done()):
+        is_ready = application.state.is_ready
+        while not (serving.done() or (server.started and is_ready())):
             await asyncio.sleep(0.01)
-        if server.started and not serving.done():
+        if not serving.done():
             when_ready()
         await serving
 
