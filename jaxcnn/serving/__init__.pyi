@@ -2,5 +2,6 @@
 
 from .application import create_app
 from .network import ServedNetwork, open_network
+from .page_building import build_page
 
-__all__ = ["ServedNetwork", "create_app", "open_network"]
+__all__ = ["ServedNetwork", "build_page", "create_app", "open_network"]
