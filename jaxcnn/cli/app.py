@@ -14,6 +14,7 @@ from jaxcnn.cli import (
     export_commands,
     filter_command,
     model_commands,
+    page_commands,
     run_commands,
     see_commands,
     serve_commands,
@@ -38,6 +39,7 @@ app.command()(export_commands.export)
 app.command()(see_commands.show)
 app.command()(see_commands.report)
 app.command()(serve_commands.serve)
+app.command()(page_commands.page)
 app.add_typer(data_commands.app, name="data")
 
 

@@ -30,12 +30,13 @@ SCRIPTS = (
     "start.js",
 )
 STYLES = ("style.css", "network_view.css")
+DEFAULT_TITLE = "Convolutional networks"
 
 
 def build_page(
     network: Mapping[str, Any] | None = None,
     *,
-    title: str = "Convolutional networks",
+    title: str = DEFAULT_TITLE,
     examples: Sequence[Mapping[str, Any]] = (),
     mistakes: Sequence[Mapping[str, Any]] | None = None,
 ) -> str:

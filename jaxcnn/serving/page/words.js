@@ -161,7 +161,7 @@
     camera_private: 'Las imágenes de la cámara no salen de esta página.',
     camera_rate: '{rate} imágenes/s',
     upload_wrong: 'Este archivo no es una imagen que el navegador pueda leer.',
-    errors_lead: 'Los errores más seguros entre las imágenes reservadas. El calor (Grad-CAM) marca los lugares que hablaron a favor de la clase predicha.',
+    errors_lead: 'Los errores cometidos con más seguridad entre las imágenes de prueba. El calor (Grad-CAM) marca los lugares que hablaron a favor de la clase predicha.',
     errors_none: 'No hay errores que mostrar.',
     errors_heat: 'Mostrar el calor',
     true_class: 'Real',
