@@ -23,6 +23,7 @@ SCRIPTS = (
     "worked_window.js",
     "kernels.js",
     "tensors.js",
+    "window_operators.js",
     "operators.js",
     "digit_canvas.js",
     "network_view.js",
