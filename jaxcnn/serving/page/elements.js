@@ -70,11 +70,10 @@
   /** Return a weight as a fraction where that is shorter: 1/9, 1/16. */
   Jaxcnn.weightText = function (value) {
     if (Number.isInteger(value)) return Jaxcnn.numberText(value);
-    for (const below of [2, 3, 4, 5, 8, 9, 16, 25, 256]) {
+    for (const below of [2, 3, 4, 8, 9, 16, 25, 256]) {
       const above = value * below;
       if (Math.abs(above - Math.round(above)) < 1e-6) {
-        return below === 2 || below === 4 || below === 5
-          ? Jaxcnn.numberText(value) : `${Jaxcnn.numberText(Math.round(above))}/${below}`;
+        return `${Jaxcnn.numberText(Math.round(above))}/${below}`;
       }
     }
     return Jaxcnn.numberText(value);

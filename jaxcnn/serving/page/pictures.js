@@ -75,14 +75,16 @@
       onStep(...move);
     }
 
-    function writeNumbers() {
+    function writeNumbers(white, signed) {
       const { rows, columns, data } = planes[0];
       const isSmall = planes.length === 1 && columns > 0 && columns <= 8 && rows <= 8;
       numbers.hidden = !isSmall;
       if (!isSmall) return;
       numbers.style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
-      numbers.replaceChildren(...Array.from(data, (value) => (
-        element('span', { text: Jaxcnn.numberText(value) }))));
+      const isLight = (value) => (signed ? 0.5 + value / white / 2 : value / white) > 0.45;
+      numbers.replaceChildren(...Array.from(data, (value) => element('span', {
+        text: Jaxcnn.numberText(value), class: isLight(value) ? 'on-light' : 'on-dark',
+      })));
     }
 
     return {
@@ -92,7 +94,7 @@
         planes = shown;
         Jaxcnn.paint(canvas, planes, white, signed);
         canvas.classList.toggle('large-pixels', planes[0].columns < 64);
-        writeNumbers();
+        writeNumbers(white, signed);
         size.textContent = Jaxcnn.word('size_of', planes[0]);
       },
       describe(scaleText, lines) {

@@ -77,7 +77,7 @@
       });
       rows.push(element('tr', {}, ...cells));
     }
-    return element('table', { class: `matrix ${key}` },
+    return element('table', { class: `matrix ${key}${size > 3 ? ' large' : ''}` },
       element('caption', { text: Jaxcnn.word(key) }), element('tbody', {}, ...rows));
   }
 
