@@ -23,7 +23,7 @@
   }
   const links = document.querySelectorAll('#contents a');
   if (links.length < 2) document.getElementById('contents').remove();
-  if (!network) document.getElementById('lead').dataset.word = 'lead_alone';
+  if (!sections.network) document.getElementById('lead').dataset.word = 'lead_alone';
 
   const languages = document.querySelectorAll('[data-language]');
   for (const button of languages) {
