@@ -15,6 +15,7 @@ from jaxcnn.cli import (
     filter_command,
     model_commands,
     page_commands,
+    predict_commands,
     run_commands,
     see_commands,
     serve_commands,
@@ -31,7 +32,7 @@ app.command()(training_commands.find_learning_rate)
 app.command(name="runs")(run_commands.list_runs)
 app.command()(run_commands.compare)
 app.command()(run_commands.evaluate)
-app.command()(run_commands.predict)
+app.command()(predict_commands.predict)
 app.command()(model_commands.summary)
 app.command(name="models")(model_commands.list_models)
 app.command(name="filter")(filter_command.filter_picture)

@@ -96,7 +96,7 @@ def _images(described: "Run", run: Path | None, files: list[Path]) -> tuple[Any,
     from jaxcnn.recipes.run_inputs import read_inputs
 
     if files:
-        return read_inputs(described, files).images[:_MOST_IMAGES], "files"
+        return read_inputs(described, files)[:_MOST_IMAGES], "files"
     if described.data is None or run is None:
         return None, "random inputs"
     try:

@@ -1,99 +1,232 @@
-"""What ``jaxcnn predict`` prints and writes, by what the network learned."""
+"""Answers of ``jaxcnn predict`` for one batch, by what the network learned."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from flax import nnx
 from PIL import Image
 
-from jaxcnn import training
 from jaxcnn.cli.run_table import answer
 from jaxcnn.data.labels import LabelTask
-from jaxcnn.insight import plots
-from jaxcnn.recipes.held_out_results import predict_classes
-from jaxcnn.recipes.run_inputs import Inputs
+from jaxcnn.recipes.run_inputs import Input
 from jaxcnn.training.run_description import Run
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The options of ``jaxcnn predict``.
+class AnswerOptions:
+    """The options of ``jaxcnn predict`` for an answer.
 
     Attributes:
       top: Number of the likeliest classes, or ``None``.
       most: The number that is meant by ``None``.
       activation: As for :func:`jaxcnn.predict`.
       score: Boxes of a lower score are left out.
-      out: Folder for masks or drawn pictures, or ``None``.
+      probabilities: Whether the numbers of all classes are given.
+      folder: Folder for masks or drawn pictures, or ``None``.
     """
 
     top: int | None
     most: int
     activation: str
     score: float
-    out: Path | None
+    probabilities: bool
+    folder: Path | None
 
 
-def print_predictions(described: Run, model: nnx.Module, inputs: Inputs, answers: Answers) -> None:
-    """Print the predictions for some inputs, and write masks or drawn boxes.
+class Batch(NamedTuple):
+    """Inputs and the predictions for them.
+
+    Attributes:
+      rows: The inputs.
+      images: Their values, one row each.
+      predicted: The predictions, one row each.
+      activation: Name of the activation of the predictions, if they have one.
+      features: Features of each, or ``None``.
+    """
+
+    rows: Sequence[Input]
+    images: np.ndarray
+    predicted: np.ndarray
+    activation: str | None
+    features: np.ndarray | None
+
+
+class Answer(NamedTuple):
+    """The answer for one input, in every form.
+
+    Attributes:
+      text: For people, without the name of the file.
+      record: As a JSON object.
+      cells: As lines of a table, by column.
+    """
+
+    text: str
+    record: dict[str, Any]
+    cells: list[dict[str, Any]]
+
+
+def answers_of(described: Run, batch: Batch, options: AnswerOptions) -> list[Answer]:
+    """Return the answers for a batch, and write its masks or drawn boxes.
 
     Raises:
       OSError: the folder cannot be written to.
-      ValueError: the run is of another task than an option.
     """
-    if answers.out is not None and described.task not in ("segment", "detect"):
+    answers = _ANSWERS[described.task](described, batch, options)
+    if batch.features is not None:
+        for found, features in zip(answers, batch.features, strict=True):
+            numbers = _short(features)
+            found.record["embedding"] = numbers
+            for cells in found.cells:
+                cells |= {f"embedding_{n}": number for n, number in enumerate(numbers)}
+    return answers
+
+
+def check_answers(described: Run, options: AnswerOptions) -> None:
+    """Check that the options are for what the run predicts.
+
+    Raises:
+      ValueError: they are not.
+    """
+    if options.folder is not None and described.task not in ("segment", "detect"):
         raise ValueError(
-            "--out is the folder of masks or of pictures with boxes, and this run predicts "
-            f"neither. Received: --out {str(answers.out)!r}"
+            "--out is a file that ends in .csv, .jsonl or .txt, or the folder of masks or of "
+            "pictures with boxes, and this run predicts neither. "
+            f"Received: --out {str(options.folder)!r}"
         )
-    _PRINT[described.task](described, model, inputs, answers)
+    if options.probabilities and described.task != "classify":
+        raise ValueError(
+            f"--probabilities are those of classes, and this run learned to {described.task}"
+        )
 
 
-def _print_rows(described: Run, model: nnx.Module, inputs: Inputs, answers: Answers) -> None:
-    predictions = training.predict(model, inputs.images, activation=answers.activation)
-    sigmoid = "sigmoid" in (answers.activation, described.activation)
-    shows_all = sigmoid and answers.activation != "softmax" and answers.top is None
-    most = answers.top or answers.most
-    width = max(map(len, inputs.names))
-    for name, row, why in zip(inputs.names, predictions, inputs.notes, strict=True):
-        note = "" if why is None else f"  ({why})"
-        text = answer(row, described.class_names, shows_all=shows_all, top=most)
-        print(f"{name:<{width}}  {text}{note}")
+def _of_classes(described: Run, batch: Batch, options: AnswerOptions) -> list[Answer]:
+    names = described.class_names
+    sigmoid = "sigmoid" in (options.activation, described.activation)
+    shows_all = sigmoid and options.activation != "softmax" and options.top is None
+    most = options.top or options.most
+    word = "probability" if batch.activation in ("softmax", "sigmoid") else "score"
+    answers = []
+    for given, row in zip(batch.rows, batch.predicted, strict=True):
+        row = np.atleast_1d(row)
+        count = len(row) if options.probabilities else most
+        everything = shows_all and not options.probabilities
+        text = answer(row, names, shows_all=everything, top=count)
+        text += "" if given.note is None else f"  ({given.note})"
+        record: dict[str, Any] = {"file": given.name}
+        cells: dict[str, Any] = {"file": given.name}
+        numbers = _short(row)
+        if len(names) > len(row):  # a yes or no
+            record["outputs"] = numbers
+            cells |= {f"output_{n}": number for n, number in enumerate(numbers)}
+        else:
+            known = names or tuple(map(str, range(len(row))))
+            words = (*known, *(f"output {n}" for n in range(len(known), len(row))))
+            order = np.argsort(-row, kind="stable")
+            chosen = [n for n in order if row[n] > 0.5] if shows_all else order[:most]
+            record["classes"] = [{"class": words[n], word: numbers[n]} for n in chosen]
+            if shows_all:
+                cells["classes"] = ";".join(words[n] for n in chosen)
+            else:
+                for place, n in enumerate(chosen):
+                    rank = f"_{place + 1}" if place else ""
+                    cells |= {f"class{rank}": words[n], f"{word}{rank}": numbers[n]}
+            if options.probabilities:
+                all_numbers = dict(zip(words, numbers, strict=True))
+                record["probabilities"] = all_numbers
+                cells |= {f"{word} {name}": number for name, number in all_numbers.items()}
+        if given.note is not None:
+            record["note"] = given.note
+        answers.append(Answer(text, record, [cells]))
+    return answers
 
 
-def _print_numbers(described: Run, model: nnx.Module, inputs: Inputs, answers: Answers) -> None:
-    predictions = training.predict(model, inputs.images, activation=answers.activation)
-    width, names = max(map(len, inputs.names)), described.class_names
-    for name, row in zip(inputs.names, predictions.reshape(len(inputs.names), -1), strict=True):
-        words = [f"{value:.4g}" for value in row]
-        if len(names) == len(words):
+def _of_numbers(described: Run, batch: Batch, options: AnswerOptions) -> list[Answer]:
+    names, answers = described.class_names, []
+    predicted = batch.predicted.reshape(len(batch.rows), -1)
+    for given, row in zip(batch.rows, predicted, strict=True):
+        words, numbers = [f"{value:.4g}" for value in row], _short(row)
+        known = len(names) == len(words)
+        if known:
             words = [f"{number} {word}" for number, word in zip(names, words, strict=True)]
-        print(f"{name:<{width}}  {'  '.join(words)}")
+        columns = names if known else tuple(f"number_{n}" for n in range(len(numbers)))
+        named = dict(zip(columns, numbers, strict=True))
+        record = {"file": given.name, "numbers": named if known else numbers}
+        answers.append(Answer("  ".join(words), record, [{"file": given.name} | named]))
+    return answers
 
 
-def _print_shares(described: Run, model: nnx.Module, inputs: Inputs, answers: Answers) -> None:
-    """Print the share of each class of each picture, and write masks at the pictures' sizes."""
-    names, width = described.class_names, max(map(len, inputs.names))
-    classes = predict_classes(model, inputs.images)
-    for row, (name, mask) in enumerate(zip(inputs.names, classes, strict=True)):
+def _of_shares(described: Run, batch: Batch, options: AnswerOptions) -> list[Answer]:
+    """Answer with the share of each class, and write masks at the pictures' sizes."""
+    names, answers = described.class_names, []
+    for given, mask in zip(batch.rows, batch.predicted, strict=True):
         shares = np.bincount(mask.ravel(), minlength=len(names)) / mask.size
-        ordered = np.argsort(-shares, kind="stable")[: answers.top]
-        found = [f"{names[n]} {shares[n]:.1%}" for n in ordered if n < len(names) and shares[n]]
-        text = "  ".join(found)
-        if answers.out is not None:
-            whole = described.framing.resizing.original_labels(mask, inputs.sizes[row])
-            text += f"  → {_write_mask(answers.out, name, whole)}"
-        print(f"{name:<{width}}  {text}")
+        ordered = np.argsort(-shares, kind="stable")[: options.top]
+        found = [n for n in ordered if n < len(names) and shares[n]]
+        text = "  ".join(f"{names[n]} {shares[n]:.1%}" for n in found)
+        numbers = _short(shares[: len(names)])
+        record = {"file": given.name, "shares": {names[n]: numbers[n] for n in found}}
+        cells = {"file": given.name} | dict(zip(names, numbers, strict=True))
+        if options.folder is not None and given.size is not None:
+            whole = described.framing.resizing.original_labels(mask, given.size)
+            path = str(_write_mask(options.folder, given.name, whole))
+            text += f"  → {path}"
+            record["mask"] = cells["mask"] = path
+        answers.append(Answer(text, record, [cells]))
+    return answers
+
+
+def _of_boxes(described: Run, batch: Batch, options: AnswerOptions) -> list[Answer]:
+    """Answer with the boxes in the pixels of each picture, and draw them."""
+    size, answers = (described.input_shape[0], described.input_shape[1]), []
+    for given, found in zip(batch.rows, batch.predicted, strict=True):
+        boxes, cells = [], []
+        for *corners, score, label in found.astype(float):
+            if label < 0 or score < options.score or given.size is None:
+                continue
+            placed = described.framing.resizing.original_boxes(np.array(corners), given.size, size)
+            name, box = described.class_names[int(label)], [round(v, 2) for v in placed.tolist()]
+            boxes.append({"class": name, "score": round(score, 4), "box": box})
+            x1, y1, x2, y2 = box
+            cells.append(
+                {"file": given.name, "class": name, "score": round(score, 4)}
+                | {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
+            )
+        record = {"file": given.name, "boxes": boxes}
+        answers.append(Answer(json.dumps(record, ensure_ascii=False), record, cells))
+    if options.folder is not None:
+        _draw_boxes(described, batch, options, options.folder)
+    return answers
+
+
+def _draw_boxes(described: Run, batch: Batch, options: AnswerOptions, folder: Path) -> None:
+    from jaxcnn.insight import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for row, given in enumerate(batch.rows):
+        drawing = plots.detections(
+            batch.images[row : row + 1],
+            batch.predicted[row : row + 1],
+            class_names=described.class_names,
+            score_threshold=options.score,
+        )
+        drawing.savefig(picture_path(folder, given.name), dpi=120)
+
+
+def picture_path(folder: Path, name: str) -> Path:
+    """Return the path of a picture for an input; the frame ``x.mp4[7]`` is ``x_7.png``."""
+    file, bracket, number = name.removesuffix("]").rpartition("[")
+    is_frame = name.endswith("]") and bracket and number.isdecimal()
+    stem = f"{Path(file).stem}_{number}" if is_frame else Path(name).stem
+    return folder / f"{stem}.png"
 
 
 def _write_mask(folder: Path, name: str, classes: np.ndarray) -> Path:
     """Write the classes at positions as a palette PNG, whose numbers are the classes."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{Path(name).stem}.png"
+    path = picture_path(folder, name)
     picture = Image.fromarray(classes.astype(np.uint8), "L")
     picture.putpalette(_palette())
     picture.save(path)
@@ -111,41 +244,14 @@ def _palette() -> list[int]:
     return [int(value) for value in colors.ravel()]
 
 
-def _print_boxes(described: Run, model: nnx.Module, inputs: Inputs, answers: Answers) -> None:
-    """Print a JSON object per picture, with its boxes in the pixels of the picture."""
-    found = training.predict(model, inputs.images)
-    size = described.input_shape[0], described.input_shape[1]
-    for row, name in enumerate(inputs.names):
-        boxes = []
-        for *corners, score, label in found[row].astype(float):
-            if label < 0 or score < answers.score:
-                continue
-            placed = described.framing.resizing.original_boxes(
-                np.array(corners), inputs.sizes[row], size
-            )
-            boxes.append(
-                {
-                    "class": described.class_names[int(label)],
-                    "score": round(score, 4),
-                    "box": [round(value, 2) for value in placed.tolist()],
-                }
-            )
-        print(json.dumps({"file": name, "boxes": boxes}, ensure_ascii=False))
-    if answers.out is not None:
-        answers.out.mkdir(parents=True, exist_ok=True)
-        for row, name in enumerate(inputs.names):
-            drawing = plots.detections(
-                inputs.images[row : row + 1],
-                found[row : row + 1],
-                class_names=described.class_names,
-                score_threshold=answers.score,
-            )
-            drawing.savefig(answers.out / f"{Path(name).stem}.png", dpi=120)
+def _short(values: np.ndarray) -> list[float]:
+    """Return numbers with six significant digits."""
+    return [float(f"{value:.6g}") for value in values.tolist()]
 
 
-_PRINT: Mapping[LabelTask, Callable[[Run, nnx.Module, Inputs, Answers], Any]] = {
-    "classify": _print_rows,
-    "regress": _print_numbers,
-    "segment": _print_shares,
-    "detect": _print_boxes,
+_ANSWERS: Mapping[LabelTask, Callable[[Run, Batch, AnswerOptions], list[Answer]]] = {
+    "classify": _of_classes,
+    "regress": _of_numbers,
+    "segment": _of_shares,
+    "detect": _of_boxes,
 }

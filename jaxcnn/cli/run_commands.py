@@ -1,4 +1,4 @@
-"""Commands that use finished runs: ``jaxcnn runs | compare | evaluate | predict``."""
+"""Commands that use finished runs: ``jaxcnn runs | compare | evaluate``."""
 
 import math
 from pathlib import Path
@@ -131,67 +131,3 @@ def evaluate(
     if out is not None:
         print(f"\nWriting the mistakes into {out}")
         write_mistakes(out, trained, test_set, images.name_of)
-
-
-def predict(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="[RUN] FILE…",
-            help="Folder of a run, unless --weights are given, and files: pictures of any size, "
-            "or what the run was trained on, videos, sounds or series.",
-        ),
-    ],
-    top: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Number of the likeliest classes.", show_default="1; 5 with --weights"
-        ),
-    ] = None,
-    frame: Annotated[
-        bool,
-        typer.Option(
-            "--frame/--no-frame",
-            help="Invert, crop and center a picture that cannot be one of a set with an even "
-            "background, such as digits; the line says so.",
-        ),
-    ] = True,
-    activation: Annotated[
-        str,
-        typer.Option(help="softmax, sigmoid, none, or auto: that of the training's loss."),
-    ] = "auto",
-    score: Annotated[
-        float, typer.Option(min=0, max=1, help="Of a detector: the lowest score of a box.")
-    ] = 0.3,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Write the masks of a segmentation, or the pictures with the boxes of a detector.",
-        ),
-    ] = None,
-    model: ModelOfWeights = None,
-    weights: Weights = None,
-) -> None:
-    """Print the most probable classes of each picture, and their probabilities.
-
-    Of a run whose labels are several classes per picture, print every class above one half, or the
-    number that --top says; of a regression, the numbers; of a segmentation, the share of each class
-    in the picture; of a detector, a line of JSON per picture with its boxes, in pixels of the file.
-    """
-    from jaxcnn.cli.predictions import Answers, print_predictions
-    from jaxcnn.cli.trained_models import load_trained
-    from jaxcnn.recipes.run_images import over_clips_of
-    from jaxcnn.recipes.run_inputs import read_inputs
-
-    run, files = (None, paths) if weights is not None else (paths[0], paths[1:])
-    if not files:
-        raise ValueError(
-            "give the folder of a run and the files of pictures, or --model, --weights and pictures"
-        )
-    described, trained = load_trained(run, model, weights)
-    if top is not None and not described.class_names:
-        raise ValueError(f"--top is a number of classes, and {str(run)!r} has none. Leave it out")
-    inputs = read_inputs(described, files, guess=frame)
-    answers = Answers(top, 1 if weights is None else 5, activation, score, out)
-    print_predictions(described, over_clips_of(described.clips, trained), inputs, answers)

@@ -116,7 +116,7 @@ class Request:
     def images(self) -> np.ndarray:
         """The images of the files, or the first held-out ones; of videos the first clip each."""
         if self.files:
-            images: Images = read_inputs(self.subject.described, self.files).images
+            images: Images = read_inputs(self.subject.described, self.files)
         else:
             images = self.load(None).data.images[: self.count or 4]
         return np.asarray(first_clips(self.subject.described, images))

@@ -1,6 +1,6 @@
 """Weights and models from other libraries, and back."""
 
-from jaxcnn.interchange.keras import from_keras
-from jaxcnn.interchange.torch import to_torch
+import lazy_loader
 
-__all__ = ["from_keras", "to_torch"]
+# Only conversions need other libraries' names; ours stand in __init__.pyi.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

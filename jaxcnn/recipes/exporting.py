@@ -20,9 +20,9 @@ from jaxcnn.interchange.signature import DTYPES, Signature
 from jaxcnn.interchange.stablehlo_files import SMALLEST, read_stablehlo, write_stablehlo
 from jaxcnn.interchange.web_files import write_web
 from jaxcnn.modules import call, check_module, in_mode
-from jaxcnn.training.evaluation import describe_outputs, predict
 from jaxcnn.training.forward import to_float
-from jaxcnn.training.output_activation import ACTIVATIONS, name_activation
+from jaxcnn.training.output_activation import ACTIVATIONS, activation_of_outputs, known_activation
+from jaxcnn.training.prediction import describe_outputs, predict
 
 # Suffix of the files of each format.
 FORMATS = {
@@ -126,7 +126,9 @@ def export(
     dtype = input_dtype or ("uint8" if len(shape) > 2 else "float32")
     arguments.check_choice("input_dtype", dtype, DTYPES)
     given = _inputs(images, shape, dtype)
-    applied = name_activation(model, _word(activation), *describe_outputs(model, given))
+    applied = known_activation(model, _word(activation)) or activation_of_outputs(
+        *describe_outputs(model, given)
+    )
     if any_size and name == "web":
         raise ValueError("format='web' takes one size of image. Received: any_size=True")
     if applied == "boxes" and name in ("onnx", "web"):

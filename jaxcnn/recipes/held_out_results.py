@@ -2,10 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -23,6 +20,7 @@ from jaxcnn.insight import (
 )
 from jaxcnn.insight.plots import Drawing
 from jaxcnn.training import DetectionScores, average_precision
+from jaxcnn.training.prediction import likeliest
 
 
 class HeldOutResults:
@@ -61,7 +59,7 @@ class HeldOutResults:
     @functools.cached_property
     def classes(self) -> np.ndarray:
         """The likeliest class at each position, ``(N, H, W)`` uint8 or int32."""
-        return predict_classes(self.model, self.data.images)
+        return training.predict(self.model, self.data.images, activation=likeliest)
 
     @functools.cached_property
     def iou(self) -> np.ndarray:
@@ -84,19 +82,6 @@ class HeldOutResults:
     def detection_scores(self) -> DetectionScores:
         """The average precisions of a detector."""
         return average_precision(self.predictions, self.boxes, len(self.data.class_names))
-
-
-def predict_classes(model: nnx.Module, images: Any) -> np.ndarray:
-    """Return the class of the largest output at each position, ``(N, *spatial)``.
-
-    Only the classes leave the device, so that large pictures of many classes fit into memory.
-    """
-    return training.predict(model, images, activation=_likeliest)
-
-
-def _likeliest(outputs: jax.Array) -> jax.Array:
-    few = outputs.shape[-1] <= np.iinfo(np.uint8).max
-    return jnp.argmax(outputs, axis=-1).astype(jnp.uint8 if few else jnp.int32)
 
 
 def _worst_mistakes(results: HeldOutResults) -> Drawing:

@@ -1,8 +1,8 @@
 """Files of pictures, clips and series in the form of the inputs of a finished run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -18,43 +18,96 @@ from jaxcnn.training.run_description import Run
 _FIRST_TURNED = 5
 
 
-class Inputs(NamedTuple):
-    """Inputs of a model that were read from files.
+class Source(NamedTuple):
+    """A place from which inputs are read.
 
     Attributes:
-      images: One row per input.
-      names: For each the file, with a number where a file holds several.
-      notes: For each a line about how it was read, or ``None``.
-      sizes: Height and width of each picture in its file; nothing for clips and series.
+      name: Its name in answers and errors.
+      content: A file, or a frame of a video that is decoded already.
     """
 
-    images: np.ndarray
-    names: tuple[str, ...]
-    notes: tuple[str | None, ...]
-    sizes: tuple[tuple[int, int], ...] = ()
+    name: str
+    content: Path | Image.Image
 
 
-def read_inputs(described: Run, files: Sequence[Path], *, guess: bool = True) -> Inputs:
-    """Read files as the model of a run takes them.
+class Input(NamedTuple):
+    """An input of a model that was read from a file.
+
+    Attributes:
+      values: The input, without the axis of the batch.
+      name: The file, with a number where a file holds several.
+      note: A line about how it was read, or ``None``.
+      size: Height and width of a picture in its file, where positions in it are asked for.
+    """
+
+    values: np.ndarray
+    name: str
+    note: str | None = None
+    size: tuple[int, int] | None = None
+
+
+InputReader: TypeAlias = Callable[[Source], list[Input]]
+
+
+def input_reader(described: Run, *, guess: bool = True) -> InputReader:
+    """Return the function that reads a file as the model of a run takes it.
+
+    It may be called in several threads. It raises an ``UnreadablePicture``, a ``ValueError`` or an
+    ``OSError`` for a file that cannot be read, and an ``ImportError`` where the package that reads
+    sounds or videos is not installed.
+
+    Args:
+      described: Description of the run.
+      guess: Whether a picture that cannot be of the data set of a classifier is inverted, cropped
+        and centered.
+
+    Raises:
+      ValueError: the model takes nothing that files hold.
+    """
+    axes = len(described.input_shape)
+    if axes == 4:
+        return lambda source: _read_clip(described, source)
+    if axes == 2:
+        return lambda source: _read_series(described, source)
+    described.framing.check_pictures()
+    if described.task in ("segment", "detect"):
+        return lambda source: _read_whole(described, source)
+    return lambda source: _read_framed(described, source, guess=guess)
+
+
+def stack_inputs(described: Run, rows: Sequence[Input]) -> np.ndarray:
+    """Return inputs as one batch, series filled up to one length.
+
+    Args:
+      described: Description of the run.
+      rows: The inputs, at least one.
+    """
+    axes, values = len(described.input_shape), [row.values for row in rows]
+    if axes == 2:
+        return pad_series(values, (described.data or {}).get("length"))
+    images = np.stack(values)
+    if axes == 3 and described.task not in ("segment", "detect") and not described.framing.any_size:
+        # They have the size of the set's images, not of the model's.
+        height, width, *_ = described.input_shape
+        return described.framing.resizing.images(images, (height, width))
+    return images
+
+
+def read_inputs(described: Run, files: Sequence[Path], *, guess: bool = True) -> np.ndarray:
+    """Read files as the model of a run takes them, one row per input.
 
     Args:
       described: Description of the run.
       files: Pictures of any size; videos, or folders of frames, for a model of clips; series or
         sounds for a model of those.
-      guess: Whether a picture that cannot be of the data set of a classifier is inverted, cropped
-        and centered.
+      guess: As for :func:`input_reader`.
 
     Raises:
       ImportError: the package that reads sounds or videos is not installed.
       ValueError: a file cannot be read, or the model takes nothing that files hold.
     """
-    axes = len(described.input_shape)
-    if axes == 4:
-        return _read_clips(described, files)
-    if axes == 2:
-        return _read_series(described, files)
-    whole = described.task in ("segment", "detect")
-    return _read_pictures(described, files, whole=whole, guess=guess)
+    read = input_reader(described, guess=guess)
+    return stack_inputs(described, [row for f in files for row in read(Source(str(f), f))])
 
 
 def fit_picture(
@@ -78,25 +131,39 @@ def fit_picture(
         converted = picture.convert("L" if channels == 1 else "RGB")
         resized = framing.resizing.picture(converted, (height, width))
         return np.asarray(resized).reshape(input_shape), None
-    misfit = framing.misfit(picture) if guess else None
-    image = framing.apply(picture, guess=guess)
+    image, note = _framed(picture, framing, guess=guess)
     if not framing.any_size:  # it has the size of the set's images, not of the model's
         image = framing.resizing.images(image[None], (height, width))[0]
-    return image, misfit and f"framed as the data set is: {misfit}"
+    return image, note
 
 
-def _read_pictures(described: Run, files: Sequence[Path], *, whole: bool, guess: bool) -> Inputs:
-    framing, shape = described.framing, described.input_shape
-    images, notes = [], []
-    for path in files:
-        image, note = fit_picture(framing.read(path), framing, shape, whole=whole, guess=guess)
-        images.append(image)
-        notes.append(note)
-    names, sizes = tuple(map(str, files)), tuple(map(picture_size, files))
-    return Inputs(np.stack(images), names, tuple(notes), sizes)
+def _framed(
+    picture: Image.Image, framing: Framing, *, guess: bool
+) -> tuple[np.ndarray, str | None]:
+    misfit = framing.misfit(picture) if guess else None
+    note = misfit and f"framed as the data set is: {misfit}"
+    return framing.apply(picture, guess=misfit is not None), note
 
 
-def _read_clips(described: Run, files: Sequence[Path]) -> Inputs:
+def _read_framed(described: Run, source: Source, *, guess: bool) -> list[Input]:
+    framing = described.framing
+    image, note = _framed(framing.read(source.content), framing, guess=guess)
+    return [Input(image, source.name, note)]
+
+
+def _read_whole(described: Run, source: Source) -> list[Input]:
+    """Return a picture without a guess about its subject: positions in it are asked for."""
+    framing, content = described.framing, source.content
+    values, _ = fit_picture(framing.read(content), framing, described.input_shape, whole=True)
+    size = (
+        (content.height, content.width)
+        if isinstance(content, Image.Image)
+        else picture_size(content)
+    )
+    return [Input(values, source.name, size=size)]
+
+
+def _read_clip(described: Run, source: Source) -> list[Input]:
     frames, height, width, channels = described.input_shape
     data = described.data or {}
     sampling = ClipSampling(frames, data.get("frame_step"), described.clips)
@@ -105,34 +172,30 @@ def _read_clips(described: Run, files: Sequence[Path]) -> Inputs:
     def fit(frame: Image.Image) -> Image.Image:
         return described.framing.resizing.picture(frame.convert(mode), (height, width))
 
-    clips = [read_clip(Clip(str(path), sampling), fit) for path in files]
-    return Inputs(np.stack(clips), tuple(map(str, files)), (None,) * len(clips))
+    return [Input(read_clip(Clip(str(source.content), sampling), fit), source.name)]
 
 
-def _read_series(described: Run, files: Sequence[Path]) -> Inputs:
-    """Return the series of files: one of a sound or table, several of a file of an archive."""
-    data, channels = described.data or {}, described.input_shape[-1]
-    series, names = [], []
-    for path in files:
-        suffix = path.suffix.lower()
-        if suffix in READERS:
-            found = read_series(path).series
-        elif suffix in SOUNDS:
-            rate = data.get("sample_rate")
-            found = read_sounds([path], sample_rate=rate, channels=1 if channels == 1 else None)
-        else:
-            found = read_tables([path])
-        series += found
-        numbered = [f"{path}[{number}]" for number in range(len(found))]
-        names += numbered if len(found) > 1 else [str(path)]
+def _read_series(described: Run, source: Source) -> list[Input]:
+    """Return the series of a file: one of a sound or table, several of a file of an archive."""
+    assert isinstance(source.content, Path)
+    data, channels, path = described.data or {}, described.input_shape[-1], source.content
+    suffix = path.suffix.lower()
+    if suffix in READERS:
+        series = read_series(path).series
+    elif suffix in SOUNDS:
+        rate = data.get("sample_rate")
+        series = read_sounds([path], sample_rate=rate, channels=1 if channels == 1 else None)
+    else:
+        series = read_tables([path])
+    numbered = [f"{source.name}[{number}]" for number in range(len(series))]
+    names = numbered if len(series) > 1 else [source.name]
     for name, values in zip(names, series, strict=True):
         if values.shape[-1] != channels:
             raise ValueError(
                 f"a series must have {channels} channels, as those of the run have. "
                 f"Received: {values.shape[-1]} in {name}"
             )
-    padded = pad_series(series, data.get("length"))
-    return Inputs(padded, tuple(names), (None,) * len(names))
+    return [Input(values, name) for name, values in zip(names, series, strict=True)]
 
 
 def picture_size(file: Path | BinaryIO) -> tuple[int, int]:

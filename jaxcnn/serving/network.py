@@ -3,10 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn import arguments, modules, training
@@ -18,6 +15,7 @@ from jaxcnn.training import run_folder
 from jaxcnn.training.evaluation_step import forward_step
 from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.output_activation import ACTIVATIONS
+from jaxcnn.training.prediction import likeliest
 from jaxcnn.training.run_description import framing_from_json
 from jaxcnn.training.state import inference_state
 
@@ -103,15 +101,12 @@ def _of_run(folder: Path) -> ServedNetwork:
     model = training.load(folder)
     state = inference_state(model)
     model = modules.pool_before_relu(modules.in_mode(model, train=False))
-    forward, activate = forward_step(Structure.of(model)), ACTIVATIONS[run.activation]
-
-    @jax.jit
-    def predict(params: Any, statistics: Any, images: jax.Array) -> jax.Array:
-        outputs = forward(params, statistics, images).astype(jnp.float32)
-        return jnp.argmax(outputs, axis=-1) if run.task == "segment" else activate(outputs)
+    positions = run.task == "segment"
+    forward = forward_step(Structure.of(model), "none" if positions else run.activation)
 
     def compute(images: np.ndarray) -> np.ndarray:
-        return np.asarray(predict(state.params, state.statistics, images))
+        outputs = forward(state.params, state.statistics, images)
+        return np.asarray(likeliest(outputs) if positions else outputs)
 
     return ServedNetwork(
         compute,

@@ -1,37 +1,30 @@
-"""Evaluation and prediction over a whole data set."""
+"""Evaluation over a whole data set."""
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from jaxcnn import arguments, modules
 from jaxcnn.augment.positions import VOID
 from jaxcnn.data.dataset import Dataset, as_dataset
-from jaxcnn.data.images import Images, check_images, series_lengths
-from jaxcnn.modules.masked_calls import reads_padding
-from jaxcnn.modules.parameter_tree import params_of, statistics_of
+from jaxcnn.data.images import Images
 from jaxcnn.other_names import explained
 from jaxcnn.training.detection_loss import CLASSES
-from jaxcnn.training.evaluation_step import MeasuringStep, forward_step, make_eval_step
+from jaxcnn.training.evaluation_step import MeasuringStep, make_eval_step
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.metrics import Metric
-from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.named_losses import loss_of_labels, resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
 from jaxcnn.training.out_of_memory import advise_on_memory
-from jaxcnn.training.output_activation import (
-    choose_activation,
-    describe_double_activation,
-    find_ending,
-)
+from jaxcnn.training.output_activation import describe_double_activation
 from jaxcnn.training.placement import ONE_DEVICE, Placement
+from jaxcnn.training.prediction import check_padding, describe_outputs, rows_of_a_step
 from jaxcnn.training.state import TrainState, inference_state
 
 # Number of steps that the host prepares ahead of the device: enough to keep it busy, few enough
@@ -89,96 +82,12 @@ def evaluate(
     step = make_eval_step(model, loss=loss, metrics=resolved)
     if warning := describe_double_activation(loss, check_fits(model, data)):
         warnings.warn(warning, stacklevel=3)  # at the call of evaluate
-    size = _rows_of_a_step(len(data), batch_size, placement)
+    size = rows_of_a_step(len(data), batch_size, placement)
     with advise_on_memory(batch_size, trains=False):
         state = placement.put_state(inference_state(model))
         return evaluate_state(
             step, state, data, batch_size=size, metrics=resolved, placement=placement
         )
-
-
-@explained
-def predict(
-    model: nnx.Module,
-    images: Images | Dataset,
-    *,
-    batch_size: int = 256,
-    activation: Callable[[jax.Array], jax.Array] | str | None = "auto",
-    placement: Placement = ONE_DEVICE,
-) -> np.ndarray:
-    """Return the prediction for each image: by default the probability of each class.
-
-    Args:
-      model: As for :func:`fit`.
-      images: ``(N, H, W, C)``, uint8 pixels or floating-point values, which are not rescaled; or a
-        data set, whose images are taken.
-      batch_size: Images per step, at least 1. Fewer images are filled up to the next power of two,
-        so that a server compiles 9 programs for up to 256 images, not one for each number.
-      activation: ``"softmax"`` over the last axis, for one class per image or at each position;
-        ``"sigmoid"``, for several classes per image or a yes or no; ``None`` or ``"none"``, for a
-        regression; or a function of the float32 outputs. ``"auto"`` follows the training of a model
-        that :func:`fit` or :func:`load` returned: the activation that its loss contains. Of another
-        model it is none if the model ends in a softmax or sigmoid, or has outputs ``(batch,)``; the
-        sigmoid if it has one output; else the softmax.
-      placement: The devices on which images and the model's arrays live.
-
-    Returns:
-      ``(N, classes)`` float32, or ``(N, …)`` as the model's outputs are; under the softmax the
-      last axis sums to 1, under the sigmoid each number is a probability of its own.
-
-    Raises:
-      TypeError: the images or the activation have the wrong type.
-      ValueError: ``batch_size`` is below 1, the images do not fit the model, or `activation` is
-        another word.
-    """
-    batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
-    images = images.images if isinstance(images, Dataset) else check_images(images)
-    modules.check_module("model", model)
-    check_padding(model, images)
-    shape, ending = describe_outputs(model, images)
-    activate = choose_activation(model, activation, shape, ending)
-    state = placement.put_state(inference_state(model))
-    model = modules.pool_before_relu(modules.in_mode(model, train=False))
-    forward = forward_step(Structure.of(model))
-    size = _rows_of_a_step(len(images), batch_size, placement)
-    images = np.asarray(images)  # a slice of an array on the device is a program of its own
-    outputs = [np.asarray(activate(jnp.zeros((0, *shape[1:]), jnp.float32)))]
-    with advise_on_memory(batch_size, trains=False):
-        for start in range(0, len(images), size):
-            rows = images[start : start + size]
-            filled = placement.put_rows(np.resize(rows, (size, *rows.shape[1:])))
-            predicted = forward(state.params, state.statistics, filled).astype(jnp.float32)
-            outputs.append(np.asarray(activate(predicted))[: len(rows)])
-    return np.concatenate(outputs)
-
-
-def _rows_of_a_step(count: int, batch_size: int, placement: Placement) -> int:
-    """Return the number of rows to which every batch is filled up.
-
-    It is the batch size, or for fewer images the next power of two, times the number of devices:
-    images of every number are predicted by a few programs.
-    """
-    size = placement.num_devices
-    while size < count:
-        size *= 2
-    return min(size, batch_size)
-
-
-def describe_outputs(model: nnx.Module, images: Images) -> tuple[tuple[int, ...], str | None]:
-    """Return the shape of a model's outputs for one image, and the activation at its end.
-
-    The model is traced, once for all images of a shape, and nothing is computed.
-    """
-    modules.check_module("model", model)
-    forward = forward_step(Structure.of(modules.in_mode(model, train=False)))
-    one = jax.ShapeDtypeStruct((1, *images.shape[1:]), images.dtype)
-    try:
-        program = forward.trace(params_of(model), statistics_of(model), one).jaxpr
-    except ValueError as error:
-        if images.ndim != 3:
-            raise
-        raise ValueError(f"{error} If this is one image, use images[None].") from error
-    return program.out_avals[0].shape, find_ending(program.jaxpr)
 
 
 def check_fits(model: nnx.Module, data: Dataset) -> str | None:
@@ -215,32 +124,6 @@ def check_fits(model: nnx.Module, data: Dataset) -> str | None:
             f"the model must map images to {needed}. Received: {shape[1:]} for each image"
         )
     return ending
-
-
-def check_padding(model: nnx.Module, images: Images) -> None:
-    """Check that a model can read series of several lengths, if the images are such.
-
-    Raises:
-      ValueError: it is not masked, or a series is too short for it.
-    """
-    lengths = series_lengths(images) if np.issubdtype(images.dtype, np.floating) else None
-    if lengths is None:
-        return
-    shortest = int(lengths.min())
-    if not reads_padding(model):
-        raise ValueError(
-            "the model must respect the padding of series of several lengths, which is NaN: build "
-            "it from cnn.masked(network), or load the series with length, cut to one. Received: "
-            f"series of {shortest} to {int(lengths.max())} steps and a model that is not masked"
-        )
-    description = getattr(model, "description", None)
-    if description is not None:
-        try:
-            description.output_shape((shortest, images.shape[-1]))
-        except ValueError as error:
-            raise ValueError(
-                f"the shortest series, of {shortest} steps, is too short for the model: {error}"
-            ) from error
 
 
 class Sums:

@@ -17,7 +17,7 @@ from jaxcnn.training.measurement import Loss, measure
 from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.named_losses import resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
-from jaxcnn.training.output_activation import check_output, to_logits
+from jaxcnn.training.output_activation import ACTIVATIONS, check_output, to_logits
 from jaxcnn.training.state import Metrics, TrainState
 
 EvalStep: TypeAlias = Callable[[TrainState, Batch], Metrics]
@@ -108,14 +108,16 @@ def _eval_step(
 
 
 @functools.lru_cache(maxsize=64)
-def forward_step(structure: Structure) -> jax.stages.Wrapped:
+def forward_step(structure: Structure, activation: str) -> jax.stages.Wrapped:
     """Return the jit-compiled inference of a model structure.
 
-    It maps the parameters, the statistics and images to outputs.
+    It maps the parameters, the statistics and images to float32 outputs, under an activation of
+    :data:`jaxcnn.training.output_activation.ACTIVATIONS`.
     """
 
     def forward(params: ArrayTree, statistics: ArrayTree, images: jax.Array) -> jax.Array:
         model = nnx.merge(structure.graphdef, params, statistics)
-        return check_output(call(model, to_float(images), train=False))
+        outputs = check_output(call(model, to_float(images), train=False))
+        return ACTIVATIONS[activation](outputs.astype(jnp.float32))
 
     return jax.jit(forward)

@@ -108,51 +108,38 @@ def to_logits(
     return outputs, labels
 
 
-def choose_activation(
-    model: nnx.Module, activation: Any, output_shape: tuple[int, ...], ending: str | None
-) -> Callable[[jax.Array], jax.Array]:
-    """Return the function that ``predict`` applies.
+def known_activation(model: nnx.Module, activation: Any) -> str | None:
+    """Return the name of the activation that ``predict`` applies, whatever the model computes.
 
     Args:
       model: The module.
-      activation: As for :func:`jaxcnn.training.predict`.
-      output_shape: Shape of the module's outputs, with the batch.
-      ending: The activation in which the module ends.
+      activation: As for :func:`jaxcnn.training.predict`, but no function.
+
+    Returns:
+      A name in :data:`ACTIVATIONS`; ``None`` where the outputs decide.
+
+    Raises:
+      TypeError: the activation is not a text.
+      ValueError: it is another word.
     """
     if activation is None:
-        return ACTIVATIONS["none"]
-    if callable(activation):
-        function: Callable[[jax.Array], jax.Array] = activation
-        return function
+        return "none"
     if not isinstance(activation, str):
         raise TypeError(
             "activation must be 'auto', 'softmax', 'sigmoid', a function of an array, or None. "
             f"Received: activation={activation!r}"
         )
-    return ACTIVATIONS[name_activation(model, activation, output_shape, ending)]
+    name = arguments.check_choice("activation", activation, ("auto", *ACTIVATIONS))
+    return trained_activation(model) if name == "auto" else name
 
 
-def name_activation(
-    model: nnx.Module, activation: str, output_shape: tuple[int, ...], ending: str | None
-) -> str:
-    """Return the name of the function that ``predict`` applies for a word.
+def activation_of_outputs(shape: tuple[int, ...], ending: str | None) -> str:
+    """Return the name of the activation for a model of which only the outputs are known.
 
     Args:
-      model: The module.
-      activation: ``"auto"``, or a name in :data:`ACTIVATIONS`.
-      output_shape: Shape of the module's outputs, with the batch.
-      ending: The activation in which the module ends.
-
-    Raises:
-      ValueError: there is no such name.
+      shape: Shape of the outputs, with the batch.
+      ending: The activation in which the model ends.
     """
-    name = arguments.check_choice("activation", activation, ("auto", *ACTIVATIONS))
-    if name != "auto":
-        return name
-    return trained_activation(model) or _activation_of_outputs(output_shape, ending)
-
-
-def _activation_of_outputs(shape: tuple[int, ...], ending: str | None) -> str:
     if ending is not None or len(shape) == 1:
         return "none"
     # Of one output the softmax is 1, whatever it is.

@@ -21,7 +21,6 @@ import jax
 from flax import nnx
 
 from jaxcnn import models
-from jaxcnn.data.preparation import CATALOG
 from jaxcnn.interchange.model_file import (
     SUFFIX,
     is_described,
@@ -181,6 +180,8 @@ def locate_data(source: str, folder: str | Path) -> str:
       source: The source of the data as the run names it.
       folder: Folder of the run.
     """
+    from jaxcnn.data.preparation import CATALOG  # a prediction does not need it
+
     path, run = Path(source), Path(folder).absolute()
     if source in ("digits", *CATALOG) or path.is_absolute() or path.exists():
         return source

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 from jaxcnn import arguments, shapes
-from jaxcnn.training.evaluation import predict
+from jaxcnn.training.prediction import predict
 
 # The slice of a tile along an axis, and its weights; the picture and the parts of a tile.
 _Part: TypeAlias = tuple[slice, np.ndarray]

@@ -1,5 +1,6 @@
 """Clips of video files and of folders of frames: which frames, and their decoding."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -129,6 +130,25 @@ def read_clip(
     return np.stack([arrays[number] for number in numbers.tolist()])
 
 
+def read_frames(path: str, *, step: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the number and the picture of every `step`-th frame of a video file, in order.
+
+    Args:
+      path: The file.
+      step: Distance between the frames, at least 1.
+
+    Raises:
+      ImportError: PyAV is not installed.
+      UnreadablePicture: There is no such file, it is damaged, or its codec is not known; frames
+        before the damage are yielded.
+    """
+    av, name = _import_av(path), arguments.shown(path)
+    with _video_errors(av, name), _opened(av, path) as container:
+        for number, frame in enumerate(container.decode(_video_stream(container, path))):
+            if number % step == 0:
+                yield number, _picture(frame)
+
+
 def frame_files(folder: str) -> list[str]:
     """Return the paths of the frames in a folder, ordered by the numbers in their names."""
     names = [name for name in os.listdir(folder) if not name.startswith(".")]
@@ -178,22 +198,33 @@ def _read_animation(
 def _read_video(
     clip: Clip, fit: Callable[[Image.Image], Image.Image]
 ) -> tuple[np.ndarray, dict[int, Image.Image]]:
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError(
-            "video files are decoded by PyAV: pip install av, or pip install 'jaxcnn[video]'. "
-            f"Received: {arguments.shown(clip.path)}"
-        ) from error
-    name = arguments.shown(clip.path)
-    try:
+    av, name = _import_av(clip.path), arguments.shown(clip.path)
+    with _video_errors(av, name):
         # A file may hold fewer frames that can be decoded than it says; then they are counted.
         numbers = _numbers(clip, _count_packets(av, clip.path))
         pictures = dict(_decode(av, clip.path, numbers.tolist(), fit))
         if len(pictures) < len(np.unique(numbers)):
             numbers = _numbers(clip, sum(1 for _ in _decode(av, clip.path, (), fit)))
             pictures = dict(_decode(av, clip.path, numbers.tolist(), fit))
-        return numbers, pictures
+    return numbers, pictures
+
+
+def _import_av(path: str) -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError(
+            "video files are decoded by PyAV: pip install av, or pip install 'jaxcnn[video]'. "
+            f"Received: {arguments.shown(path)}"
+        ) from error
+    return av
+
+
+@contextlib.contextmanager
+def _video_errors(av: Any, name: str) -> Iterator[None]:
+    """Raise an error that names the video in place of PyAV's."""
+    try:
+        yield
     except UnreadablePicture:
         raise
     except FileNotFoundError:
@@ -221,14 +252,19 @@ def _decode(
         stream = _video_stream(container, path)
         for number, frame in enumerate(container.decode(stream)):
             if number in chosen:
-                gray = frame.format.name.startswith("gray")
-                array = frame.to_ndarray(format="gray" if gray else "rgb24")
-                turns = round(getattr(frame, "rotation", 0) / 90) % 4  # of a phone's video
-                yield number, fit(Image.fromarray(np.ascontiguousarray(np.rot90(array, turns))))
+                yield number, fit(_picture(frame))
             elif last is None:
                 yield number, Image.new("L", (1, 1))
             if number == last:
                 return
+
+
+def _picture(frame: Any) -> Image.Image:
+    """Return a frame upright."""
+    gray = frame.format.name.startswith("gray")
+    array = frame.to_ndarray(format="gray" if gray else "rgb24")
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4  # of a phone's video
+    return Image.fromarray(np.ascontiguousarray(np.rot90(array, turns)))
 
 
 def _opened(av: Any, path: str) -> Any:

@@ -117,8 +117,10 @@ class Framing:
         ]
         return cls(shape, background, float(np.median(sides)), contrast, ink, **known)
 
-    def read(self, file: str | Path | BinaryIO, *, name: str | None = None) -> Image.Image:
-        """Return the picture in a file as pictures of the set were read.
+    def read(
+        self, file: str | Path | BinaryIO | Image.Image, *, name: str | None = None
+    ) -> Image.Image:
+        """Return the picture in a file, or a frame, as pictures of the set were read.
 
         Args:
           file: A path, or an open file.
