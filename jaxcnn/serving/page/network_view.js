@@ -130,7 +130,7 @@
       if (chosen) paintDetail();
     }
 
-    const outputCount = network.value(layers.length ? layers[layers.length - 1].value : '') ? network.run(pixels).outputs.length : 0;
+    const { outputCount } = network;
     const classRows = Array.from({ length: Math.min(MOST_CLASSES, outputCount) }, () => {
       const parts = [element('span'), element('i'), element('b')];
       bars.append(element('li', {}, parts[0], element('div', {}, parts[1]), parts[2]));

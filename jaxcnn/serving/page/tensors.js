@@ -128,6 +128,7 @@
       layers: network.layers,
       nodes: network.nodes,
       inputShape: network.input.shape.slice(1),
+      outputCount: result.outputs.length,
       value: (name) => values.get(name),
       run(pixels) {
         if (pixels.length !== input.data.length) {
