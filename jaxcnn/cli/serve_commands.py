@@ -1,5 +1,6 @@
 """The command that puts a network behind HTTP: ``jaxcnn serve``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,8 +32,15 @@ def serve(
     timeout_s: Annotated[
         float, typer.Option(help="Seconds for a request to arrive, and for its answer.")
     ] = 10.0,
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page/--no-page",
+            help="Show the page of `jaxcnn page` at /; without it, the description of requests.",
+        ),
+    ] = True,
 ) -> None:
-    """Serve a network over HTTP: pictures in, JSON out; its page / shows how.
+    """Serve a network over HTTP: pictures in, JSON out; / is a page to play with, /docs shows how.
 
     It is reached from this machine only, unless --host says otherwise. Stop it with Ctrl-C;
     requests in progress are answered.
@@ -50,6 +58,7 @@ def serve(
             max_pixels=max_pixels,
             max_concurrency=max_concurrency,
             timeout_s=timeout_s,
+            page=_page(network) if page else None,
         )
         opened.warm_up(max_batch)
         address = address_of(listening)
@@ -59,3 +68,16 @@ def serve(
             timeout_s=timeout_s,
             when_ready=lambda: print(f"Serving {network} at {address}", flush=True),
         )
+
+
+def _page(network: Path) -> str | None:
+    """Return the page of a run, or that of the kernels for a file; ``None`` where there is none."""
+    from jaxcnn.serving import build_page, page_of_run
+
+    if network.is_file():
+        return build_page(title=network.stem)
+    try:
+        return page_of_run(network)
+    except (ImportError, ValueError) as error:
+        print(f"without the page: {error}", file=sys.stderr)
+        return None

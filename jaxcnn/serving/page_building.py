@@ -26,6 +26,8 @@ SCRIPTS = (
     "window_operators.js",
     "operators.js",
     "digit_canvas.js",
+    "feature_maps.js",
+    "value_detail.js",
     "network_view.js",
     "errors_view.js",
     "start.js",
@@ -125,7 +127,7 @@ def _photograph() -> str:
 
 
 def _texts(names: Sequence[str]) -> list[str]:
-    return [_text(name) for name in names if _folder().joinpath(name).is_file()]
+    return [_text(name) for name in names]
 
 
 def _text(name: str) -> str:
