@@ -307,6 +307,7 @@
       element('div', {}, head(signature.activation === 'none' && signature.task !== 'classify' ? 'nv_values' : 'nv_classes'), answer, bars));
     root.classList.add('nv');
     root.append(element('p', { class: 'nv-lead', 'data-word': 'nv_lead' }), stage, head('nv_way'), wayHolder, head('nv_layers'), strips, rate);
+    strips.append(detail);
 
     Jaxcnn.onLanguage(() => {
       way = wayOf(layers, inputShape, outputCount, (at) => {

@@ -66,7 +66,9 @@
     return { kind: 'only', value };
   };
 
-  const number = (value) => (Math.abs(value) < 5e-4 ? '0' : value.toPrecision(3).replace('-', '−'));
+  /* Three digits after the point in a cell; four in the total. */
+  const number = (value, digits = 3) => (
+    Math.abs(value) < 0.5 * 10 ** -digits ? '0' : value.toFixed(Math.abs(value) < 100 ? digits : 1).replace('-', '−'));
 
   function matrix(values, caption) {
     const { element } = Jaxcnn;
@@ -79,12 +81,12 @@
   /** Show how a value arises within an element. */
   Jaxcnn.showWorked = function (root, worked) {
     const { element, word } = Jaxcnn;
-    const value = number(worked.value);
+    const value = number(worked.value, 4);
     const line = (key, values) => element('p', { class: 'nv-total', text: word(key, values) });
     root.replaceChildren();
     if (worked.kind === 'conv' || worked.kind === 'dense') {
       const largest = [...worked.terms].sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum)).slice(0, SHOWN);
-      root.append(line('nv_sum', { sum: number(worked.sum), bias: number(worked.bias), value }));
+      root.append(line('nv_sum', { sum: number(worked.sum, 4), bias: number(worked.bias, 4), value }));
       if (worked.terms.length > SHOWN) {
         root.append(element('p', { class: 'nv-note', text: word('nv_largest', { count: SHOWN, all: worked.terms.length }) }));
       }
