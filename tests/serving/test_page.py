@@ -173,3 +173,13 @@ def test_letter_of_the_course_gives_its_numbers():
     expected += [[-1.2, 1.2, -1.2, 1.2], [-0.6, 1.2, -1.2, 0.6]]
     found = ops.conv(letter, kernel, padding=1)[0, ..., 0]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_no_script_replaces_a_function_of_another():
+    files = {}
+    for script in page_building.SCRIPTS:
+        text = (FOLDER / script).read_text(encoding="utf-8")
+        for name in set(re.findall(r"^ *Jaxcnn\.(\w+) = (?:async )?function", text, re.MULTILINE)):
+            files.setdefault(name, []).append(script)
+    assert len(files) > 20
+    assert {name: found for name, found in files.items() if len(found) > 1} == {}

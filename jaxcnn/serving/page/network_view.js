@@ -68,7 +68,9 @@
     const { signature, inputShape } = network;
     const frame = framing || signature.framing;
     const names = signature.class_names;
-    const layers = network.layers.filter((layer) => network.value(layer.value));
+    // Dropout, which passes its input on, has no maps of its own.
+    const layers = network.layers.filter((layer, at, all) => (
+      network.value(layer.value) && (at === 0 || all[at - 1].value !== layer.value)));
     const timing = { frames: 0, run: 0, paint: 0 };
     let pixels = new Float32Array(inputShape.reduce((a, b) => a * b, 1));
     let result = null;
@@ -229,7 +231,7 @@
       const values = { path: layer.path, channel: channel + 1, row: y + 1, column: x + 1 };
       place.textContent = word(maps.flat ? 'nv_unit' : 'nv_place', values);
       large.setAttribute('aria-label', word('nv_detail_label', values));
-      Jaxcnn.showWorked(worked, Jaxcnn.workOut(network, layer, channel, y, x));
+      Jaxcnn.showValue(worked, Jaxcnn.workOut(network, layer, channel, y, x));
     }
 
     function move(y, x) {

@@ -79,7 +79,7 @@
   }
 
   /** Show how a value arises within an element. */
-  Jaxcnn.showWorked = function (root, worked) {
+  Jaxcnn.showValue = function (root, worked) {
     const { element, word } = Jaxcnn;
     const value = number(worked.value, 4);
     const line = (key, values) => element('p', { class: 'nv-total', text: word(key, values) });
