@@ -10,7 +10,7 @@ from flax import nnx
 from PIL import Image, ImageDraw, ImageFont
 
 import jaxcnn as cnn
-from jaxcnn.cli import run_commands
+from jaxcnn.cli import predict_commands, run_commands
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.training import run_folder
 
@@ -117,12 +117,12 @@ def test_predict_answers_for_a_file_as_for_the_image_in_its_set(cat_run, tmp_pat
     for file, image in zip(files, digits.images[..., 0], strict=True):
         Image.fromarray(image).save(file)
     Image.fromarray(255 - digits.images[2, ..., 0]).save(tmp_path / "ink.png")
-    run_commands.predict([cat_run, *files, tmp_path / "ink.png"])
+    predict_commands.predict([cat_run, *files, tmp_path / "ink.png"])
     *lines, ink = capsys.readouterr().out.splitlines()
     for line, row in zip(lines, cnn.predict(model, digits.resize(28).images), strict=True):
         assert line.split()[1:] == [run.class_names[row.argmax()], f"{row.max():.1%}"]
     assert ink.endswith("  (framed as the data set is: light background, not dark)")
-    run_commands.predict([cat_run, tmp_path / "ink.png"], frame=False)
+    predict_commands.predict([cat_run, tmp_path / "ink.png"], frame=False)
     assert "framed" not in capsys.readouterr().out
 
 
@@ -277,7 +277,7 @@ def test_overwrite_spares_what_is_not_a_run(call_cli, tmp_path):
 def test_predict_names_the_file_that_is_no_picture(call_cli, cat_run, tmp_path):
     (tmp_path / "words.png").write_text("not a picture")
     result = call_cli("predict", cat_run, tmp_path / "words.png")
-    assert result.returncode == 2
+    assert result.returncode == 1
     assert "words.png" in result.stderr
     assert "not a picture" in result.stderr
     assert result.stderr.count("\n") == 1
