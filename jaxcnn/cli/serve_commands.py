@@ -1,6 +1,7 @@
 """The command that puts a network behind HTTP: ``jaxcnn serve``."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -46,20 +47,13 @@ def serve(
     requests in progress are answered.
     """
     from jaxcnn.serving import create_app, open_network
+    from jaxcnn.serving.limits import Limits
     from jaxcnn.serving.running import address_of, run_server, take_port
 
+    limits = Limits(max_batch, max_wait_ms, max_body_mb, max_pixels, max_concurrency, timeout_s)
     with take_port(host, port) as listening:  # first: a port in use is said at once
         opened = open_network(network)
-        application = create_app(
-            opened,
-            max_batch=max_batch,
-            max_wait_ms=max_wait_ms,
-            max_body_mb=max_body_mb,
-            max_pixels=max_pixels,
-            max_concurrency=max_concurrency,
-            timeout_s=timeout_s,
-            page=_page(network) if page else None,
-        )
+        application = create_app(opened, **asdict(limits), page=_page(network) if page else None)
         opened.warm_up(max_batch)
         address = address_of(listening)
         run_server(
