@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ class AnswerOptions:
       score: Boxes of a lower score are left out.
       probabilities: Whether the numbers of all classes are given.
       folder: Folder for masks or drawn pictures, or ``None``.
+      written: Names of the inputs by the paths of their pictures in the folder.
     """
 
     top: int | None
@@ -34,6 +35,7 @@ class AnswerOptions:
     score: float
     probabilities: bool
     folder: Path | None
+    written: dict[Path, str] = field(default_factory=dict)
 
 
 class Batch(NamedTuple):
@@ -171,9 +173,10 @@ def _of_shares(described: Run, batch: Batch, options: AnswerOptions) -> list[Ans
         cells = {"file": given.name} | dict(zip(names, numbers, strict=True))
         if options.folder is not None and given.size is not None:
             whole = described.framing.resizing.original_labels(mask, given.size)
-            path = str(_write_mask(options.folder, given.name, whole))
+            path = picture_path(options.folder, given.name, options.written)
+            _write_mask(options.folder, path, whole)
             text += f"  → {path}"
-            record["mask"] = cells["mask"] = path
+            record["mask"] = cells["mask"] = str(path)
         answers.append(Answer(text, record, [cells]))
     return answers
 
@@ -212,25 +215,35 @@ def _draw_boxes(described: Run, batch: Batch, options: AnswerOptions, folder: Pa
             class_names=described.class_names,
             score_threshold=options.score,
         )
-        drawing.savefig(picture_path(folder, given.name), dpi=120)
+        drawing.savefig(picture_path(folder, given.name, options.written), dpi=120)
 
 
-def picture_path(folder: Path, name: str) -> Path:
-    """Return the path of a picture for an input; the frame ``x.mp4[7]`` is ``x_7.png``."""
+def picture_path(folder: Path, name: str, written: dict[Path, str]) -> Path:
+    """Return the path of a picture for an input, one that no other input has.
+
+    The frame ``x.mp4[7]`` is ``x_7.png``, and the second ``x.png`` of several folders ``x_2.png``.
+
+    Args:
+      folder: The folder of the pictures.
+      name: Name of the input.
+      written: Names of the inputs by their paths; that of this one is added.
+    """
     file, bracket, number = name.removesuffix("]").rpartition("[")
     is_frame = name.endswith("]") and bracket and number.isdecimal()
     stem = f"{Path(file).stem}_{number}" if is_frame else Path(name).stem
-    return folder / f"{stem}.png"
+    path, count = folder / f"{stem}.png", 1
+    while written.setdefault(path, name) != name:
+        count += 1
+        path = folder / f"{stem}_{count}.png"
+    return path
 
 
-def _write_mask(folder: Path, name: str, classes: np.ndarray) -> Path:
+def _write_mask(folder: Path, path: Path, classes: np.ndarray) -> None:
     """Write the classes at positions as a palette PNG, whose numbers are the classes."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = picture_path(folder, name)
     picture = Image.fromarray(classes.astype(np.uint8), "L")
     picture.putpalette(_palette())
     picture.save(path)
-    return path
 
 
 def _palette() -> list[int]:
