@@ -241,11 +241,13 @@
       paintDetail();
     }
 
-    large.addEventListener('pointermove', (event) => {
+    const point = (event) => {
       const box = large.getBoundingClientRect();
       const maps = Jaxcnn.mapsOf(rows[chosen.at].layer, network.value(rows[chosen.at].layer.value));
       move(Math.floor((event.clientY - box.top) * maps.height / box.height), Math.floor((event.clientX - box.left) * maps.width / box.width));
-    });
+    };
+    large.addEventListener('pointerdown', point);
+    large.addEventListener('pointermove', point);
     large.addEventListener('keydown', (event) => {
       const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
       if (!by) return;

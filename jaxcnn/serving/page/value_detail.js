@@ -10,7 +10,7 @@
       || network.nodes.find((node) => node.outputs.includes(layer.value));
   }
 
-  function windowAt(x, channel, y, column, node, kernel) {
+  function windowAt(x, channel, y, column, node, kernel, outside = 0) {
     const { strides = [], dilations = [], pads = [] } = node.attributes;
     const line = x.shape.length === 3;
     const [h, w] = line ? [1, x.shape[2]] : x.shape.slice(2);
@@ -20,7 +20,7 @@
     return Array.from({ length: kh }, (_, ky) => Array.from({ length: kw }, (_unused, kx) => {
       const row = y * (of(strides, 0) || 1) + ky * (of(dilations, 0) || 1) - top;
       const at = column * (of(strides, 1) || 1) + kx * (of(dilations, 1) || 1) - left;
-      return row < 0 || row >= h || at < 0 || at >= w ? 0 : x.data[(channel * h + row) * w + at];
+      return row < 0 || row >= h || at < 0 || at >= w ? outside : x.data[(channel * h + row) * w + at];
     }));
   }
 
@@ -57,7 +57,8 @@
       return { kind: 'dense', value, terms, sum: terms.reduce((s, term) => s + term.sum, 0), bias: bias ? bias.data[channel] : 0 };
     }
     if (node && (node.op === 'MaxPool' || node.op === 'AveragePool')) {
-      const window = windowAt(input, channel, y, x, node, node.attributes.kernel_shape);
+      const window = windowAt(input, channel, y, x, node, node.attributes.kernel_shape,
+        node.op === 'MaxPool' ? -Infinity : 0);
       return { kind: node.op === 'MaxPool' ? 'max' : 'average', value, window };
     }
     if (node && node.inputs.length === 1 && input.data.length === output.data.length && node.op !== 'Transpose' && node.op !== 'Softmax') {
@@ -67,8 +68,7 @@
   };
 
   /* Three digits after the point in a cell; four in the total. */
-  const number = (value, digits = 3) => (
-    Math.abs(value) < 0.5 * 10 ** -digits ? '0' : value.toFixed(Math.abs(value) < 100 ? digits : 1).replace('-', '−'));
+  const number = (value, digits = 3) => (value === -Infinity ? '−∞' : Math.abs(value) < 0.5 * 10 ** -digits ? '0' : value.toFixed(Math.abs(value) < 100 ? digits : 1).replace('-', '−'));
 
   function matrix(values, caption) {
     const { element } = Jaxcnn;
