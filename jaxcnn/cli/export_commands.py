@@ -45,6 +45,21 @@ def export(
         float,
         typer.Option(help="The largest difference from the model, relative to outputs above 1."),
     ] = 1e-4,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8",
+            help="Also write NAME.int8.onnx, in 8-bit integers; not if larger or slower.",
+        ),
+    ] = False,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Pictures whose values set the scales of --int8, at most 256.",
+            show_default="those of the training",
+        ),
+    ] = None,
     model: ModelOfWeights = None,
     weights: Weights = None,
 ) -> None:
@@ -56,6 +71,10 @@ def export(
     given = list(paths or ())
     run, files = (None, given) if weights is not None or not given else (given[0], given[1:])
     arguments.check_choice("--format", form, exporting.FORMATS)
+    if int8 and form != "onnx":
+        raise ValueError(f"--int8 is for ONNX files. Received: --format {form}")
+    if calibrate is not None and not int8:
+        raise ValueError(f"--calibrate is for --int8. Received: --calibrate {calibrate}")
     described, trained = load_trained(run, model, weights)
     if out is None:
         folder = Path() if run is None else run
@@ -88,6 +107,10 @@ def export(
         rows["operators"] = f"{made.operators:,}"
     rows["largest difference"] = f"{made.difference:.2g}, {made.images} {checked_on}"
     print_table(list(rows.items()))
+    if int8:
+        from jaxcnn.cli.quantized_export import print_quantized
+
+        print_quantized(described, run, made, calibrate)
 
 
 def _images(described: "Run", run: Path | None, files: list[Path]) -> tuple[Any, str]:

@@ -3,7 +3,6 @@
 import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 from jaxcnn.data.decoding.clips import VIDEOS, read_frames
 from jaxcnn.data.decoding.series_files import SOUNDS, TABLES
@@ -14,7 +13,7 @@ LIST = "-"  # the argument that stands for a list on the standard input
 _PATTERN = set("*?[")
 
 
-def find_files(arguments: Iterable[str], *, axes: int, listed: TextIO) -> Iterator[Path]:
+def find_files(arguments: Iterable[str], *, axes: int, listed: Iterable[str]) -> Iterator[Path]:
     """Yield the files that arguments name, one by one, in their order and sorted within a folder.
 
     Args:
