@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxcnn.cli.option_types import ModelOfWeights, Weights
+from jaxcnn.cli.option_types import Activation, ModelOfWeights, Weights
 from jaxcnn.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -37,10 +37,7 @@ def export(
     takes_float: Annotated[
         bool, typer.Option("--float", help="Take numbers in [0, 1] instead of pixels.")
     ] = False,
-    activation: Annotated[
-        str,
-        typer.Option(help="softmax, sigmoid, none, or auto: that of the training's loss."),
-    ] = "auto",
+    activation: Activation = "auto",
     tolerance: Annotated[
         float,
         typer.Option(help="The largest difference from the model, relative to outputs above 1."),

@@ -33,6 +33,9 @@ Weights = Annotated[
         "hf:timm/NAME on Hugging Face's hub, or the folder of a run to train on from.",
     ),
 ]
+Activation = Annotated[
+    str, typer.Option(help="softmax, sigmoid, none, or auto: that of the training's loss.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 RunOrModel = Annotated[
     Path | None, typer.Argument(metavar="[RUN]", help="Folder of a run; none with --weights.")

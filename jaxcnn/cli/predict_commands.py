@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from jaxcnn import arguments
-from jaxcnn.cli.option_types import ModelOfWeights, Weights
+from jaxcnn.cli.option_types import Activation, ModelOfWeights, Weights
 
 
 def predict(
@@ -41,10 +41,7 @@ def predict(
             "background, such as digits; the line says so.",
         ),
     ] = True,
-    activation: Annotated[
-        str,
-        typer.Option(help="softmax, sigmoid, none, or auto: that of the training's loss."),
-    ] = "auto",
+    activation: Activation = "auto",
     score: Annotated[
         float, typer.Option(min=0, max=1, help="Of a detector: the lowest score of a box.")
     ] = 0.3,

@@ -11,6 +11,7 @@ from PIL import Image
 
 from jaxcnn.cli.run_table import answer
 from jaxcnn.data.labels import LabelTask
+from jaxcnn.recipes.named_outputs import named_boxes, output_names
 from jaxcnn.recipes.run_inputs import Input
 from jaxcnn.training.run_description import Run
 
@@ -125,7 +126,7 @@ def _of_classes(described: Run, batch: Batch, options: AnswerOptions) -> list[An
             cells |= {f"output_{n}": number for n, number in enumerate(numbers)}
         else:
             known = names or tuple(map(str, range(len(row))))
-            words = (*known, *(f"output {n}" for n in range(len(known), len(row))))
+            words = output_names(known, len(row))
             order = np.argsort(-row, kind="stable")
             chosen = [n for n in order if row[n] > 0.5] if shows_all else order[:most]
             record["classes"] = [{"class": words[n], word: numbers[n]} for n in chosen]
@@ -183,20 +184,22 @@ def _of_shares(described: Run, batch: Batch, options: AnswerOptions) -> list[Ans
 
 def _of_boxes(described: Run, batch: Batch, options: AnswerOptions) -> list[Answer]:
     """Answer with the boxes in the pixels of each picture, and draw them."""
-    size, answers = (described.input_shape[0], described.input_shape[1]), []
+    answers = []
     for given, found in zip(batch.rows, batch.predicted, strict=True):
-        boxes, cells = [], []
-        for *corners, score, label in found.astype(float):
-            if label < 0 or score < options.score or given.size is None:
-                continue
-            placed = described.framing.resizing.original_boxes(np.array(corners), given.size, size)
-            name, box = described.class_names[int(label)], [round(v, 2) for v in placed.tolist()]
-            boxes.append({"class": name, "score": round(score, 4), "box": box})
-            x1, y1, x2, y2 = box
-            cells.append(
-                {"file": given.name, "class": name, "score": round(score, 4)}
-                | {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
-            )
+        assert given.size is not None  # of a picture in which positions are asked for
+        boxes = named_boxes(
+            found,
+            class_names=described.class_names,
+            score=options.score,
+            resizing=described.framing.resizing,
+            picture_size=given.size,
+            input_shape=described.input_shape,
+        )
+        cells = [
+            {"file": given.name, "class": each["class"], "score": each["score"]}
+            | dict(zip(("x1", "y1", "x2", "y2"), each["box"], strict=True))
+            for each in boxes
+        ]
         record = {"file": given.name, "boxes": boxes}
         answers.append(Answer(json.dumps(record, ensure_ascii=False), record, cells))
     if options.folder is not None:

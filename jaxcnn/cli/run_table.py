@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxcnn import recipes
 from jaxcnn.cli.tables import flatten_tables
+from jaxcnn.recipes.named_outputs import output_names
 from jaxcnn.training import run_folder
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.history_file import read_history
@@ -27,8 +28,7 @@ def answer(row: np.ndarray, names: tuple[str, ...], *, shows_all: bool, top: int
     row = np.atleast_1d(row)
     if len(names) > len(row) or not names:  # a regression, or classes that have no names
         return "  ".join(f"{value:.4g}" for value in row)
-    # A model may have outputs beyond the classes of the data.
-    names = (*names, *(f"output {number}" for number in range(len(names), len(row))))
+    names = output_names(names, len(row))
     likeliest = np.argsort(-row, kind="stable")
     if not shows_all:
         return "  ".join(f"{names[index]}  {row[index]:.1%}" for index in likeliest[:top])

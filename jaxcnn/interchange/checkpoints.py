@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from jaxcnn.interchange.error_reasons import first_line
 from jaxcnn.interchange.safetensors_files import map_file
 
 Shape: TypeAlias = tuple[int, ...]
@@ -99,7 +100,7 @@ def _load_torch(path: Path) -> dict[str, Any]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # Zip, pickle and PyTorch have many kinds of errors for a file that is none of weights.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ValueError(
             f"{str(path)!r} cannot be read as weights of PyTorch, and nothing else is run: {reason}"
         ) from error
@@ -135,7 +136,7 @@ def _from_hub(name: str) -> Checkpoint:
                 huggingface_hub.hf_hub_download(repository, file, revision=revision or None)
             )
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise ValueError(
                 f"{file} of {name!r} cannot be read from Hugging Face's hub, nor from its cache: "
                 f"{reason}"

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.interchange.error_reasons import first_line
 from jaxcnn.interchange.operator_graph import Graph
 from jaxcnn.interchange.signature import Signature
 
 # ONNX 1.13 of 2022: ONNX Runtime from 1.14 on reads it.
 OPSET = 18
 _IR_VERSION = 8
-_KEY = "jaxcnn"
+# The metadata under which the signature stands.
+SIGNATURE = "jaxcnn"
 
 
 def onnx_model(graph: Graph, signature: Signature) -> Any:
@@ -53,17 +55,12 @@ def onnx_model(graph: Graph, signature: Signature) -> Any:
         ir_version=_IR_VERSION,
         producer_name="jaxcnn",
     )
-    helper.set_model_props(made, {_KEY: signature.to_json()})
+    helper.set_model_props(made, {SIGNATURE: signature.to_json()})
     try:
         onnx.checker.check_model(made, full_check=made.ByteSize() < 1 << 30)
     except Exception as error:  # of the kinds of its parts in C++
         raise ValueError(f"ONNX has no such network: {first_line(error)}") from error
     return made
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def write_onnx(graph: Graph, signature: Signature, path: Path) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.interchange.error_reasons import first_line
 from jaxcnn.interchange.model_file import write_whole
-from jaxcnn.interchange.onnx_files import first_line
+from jaxcnn.interchange.onnx_files import import_onnx
 from jaxcnn.interchange.onnx_runs import Run, import_onnxruntime, run_onnx
 
 _ROWS = 16  # images of a batch, in calibration and in timing
@@ -74,14 +75,13 @@ def quantize_onnx(path: Path, out: Path, images: np.ndarray) -> Quantized:
 
 
 def _quantize(path: Path, made: Path, images: np.ndarray) -> None:
-    runtime = import_onnxruntime()
-    import onnx
+    import_onnxruntime()
+    onnx = import_onnx()
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    (entry,) = runtime.InferenceSession(
-        str(path), providers=["CPUExecutionProvider"]
-    ).get_inputs()  # fmt: skip
+    before = onnx.load(str(path))
+    (entry,) = before.graph.input
     batches = [images[start : start + _ROWS] for start in range(0, len(images), _ROWS)]
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc,unused-ignore]
@@ -107,7 +107,7 @@ def _quantize(path: Path, made: Path, images: np.ndarray) -> None:
         )
     finally:
         logging.disable(logging.NOTSET)
-    model, before = onnx.load(str(made)), onnx.load(str(path), load_external_data=False)
+    model = onnx.load(str(made))
     del model.metadata_props[:]
     model.metadata_props.extend(before.metadata_props)  # the signature
     onnx.save(model, str(made))

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.interchange.onnx_files import first_line, onnx_model
+from jaxcnn.interchange.error_reasons import first_line
+from jaxcnn.interchange.onnx_files import onnx_model
 from jaxcnn.interchange.signature import Signature
 from jaxcnn.interchange.web_files import read_web
 

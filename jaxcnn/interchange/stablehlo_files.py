@@ -25,6 +25,7 @@ import jax
 from jax import export
 from jax.typing import ArrayLike
 
+from jaxcnn.interchange.error_reasons import first_line
 from jaxcnn.interchange.model_file import write_whole
 from jaxcnn.interchange.signature import Signature
 from jaxcnn.runtime import plain_operations
@@ -65,7 +66,6 @@ def write_stablehlo(
       ValueError: the function cannot be computed for every height and width.
     """
     _check_flatbuffers()
-    archive = io.BytesIO()
     program = _export(function, signature)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -98,9 +98,8 @@ def read_stablehlo(path: str | Path) -> tuple[Callable[[ArrayLike], jax.Array], 
     except OSError as error:
         raise ValueError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # flatbuffers and MLIR raise errors of many kinds
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(
-            f"{str(path)!r} is damaged, or is no StableHLO file of jaxcnn: {reason[0]}"
+            f"{str(path)!r} is damaged, or is no StableHLO file of jaxcnn: {first_line(error)}"
         ) from error
     return jax.jit(program.call), Signature.from_json(signature)
 
@@ -108,19 +107,17 @@ def read_stablehlo(path: str | Path) -> tuple[Callable[[ArrayLike], jax.Array], 
 def _export(function: Callable[[jax.Array], jax.Array], signature: Signature) -> export.Exported:
     """Return the program of a function, whose free sizes are any, or else multiples of 32."""
     sizes = signature.input_shape
-    if None not in sizes:
-        return _export_for(function, signature, 1)
     try:
         return _export_for(function, signature, 1)
     except _FIXED:
-        pass
+        if None not in sizes:
+            raise
     try:  # a U-Net halves its maps and joins them to those of twice the size
         return _export_for(function, signature, SMALLEST)
     except _FIXED as error:
-        reason = str(error).strip().splitlines()[0]
         raise ValueError(
             "the network cannot be exported for every height and width: give it a size. "
-            f"Received: input_shape={sizes} ({reason})"
+            f"Received: input_shape={sizes} ({first_line(error)})"
         ) from error
 
 

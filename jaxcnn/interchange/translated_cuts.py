@@ -146,10 +146,8 @@ def _dynamic_slice(
         return NotImplemented
     sizes, x = params["slice_sizes"], layouts.whole(x)
     assert x.name is not None
-    add, used = (
-        layouts.graph.add,
-        [i for i, axis in enumerate(x.axes) if sizes[axis] != x.shape[axis]],
-    )
+    add = layouts.graph.add
+    used = [i for i, axis in enumerate(x.axes) if sizes[axis] != x.shape[axis]]
     if not used:
         return x
     starts, ends = [], []

@@ -42,10 +42,7 @@ def _dense(
         return layouts.made(name, x.axes, result.shape, result.dtype)
     free = [each for each in range(rank) if each != axis]
     name = layouts.arranged(x, (*free, axis))
-    if rank == 2:
-        name = graph.add("Gemm", name, graph.constant(array, weights.label))
-    else:
-        name = graph.add("MatMul", name, graph.constant(array, weights.label))
+    name = graph.add("Gemm" if rank == 2 else "MatMul", name, graph.constant(array, weights.label))
     return layouts.made(name, range(rank), result.shape, result.dtype)
 
 

@@ -1,7 +1,8 @@
 """Operators for primitives that move a window."""
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -182,14 +183,6 @@ def _lax_conv(
     return layouts.made(name, tuple(how.out_spec), result.shape, result.dtype)
 
 
-def _max_pool(
-    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
-) -> Value:
-    windows: shapes.Windows = params["params"]
-    padding = [(low, high) for low, high, _ in windows.borders[1:-1]]
-    return _largest(layouts, inputs[0], windows, padding, result)
-
-
 def _largest(
     layouts: Layouts, x: Value, windows: shapes.Windows, padding: Sequence[Any], result: Any
 ) -> Value:
@@ -200,26 +193,9 @@ def _largest(
     _check_padding(padding)
     if not np.issubdtype(x.dtype, np.floating):
         raise UntranslatableError(f"it takes the maximum of {x.dtype}")
-    if any(max(pair) >= size for pair, size in zip(padding, windows.window, strict=True)):
-        name = padded(layouts, name, [(0, 0), (0, 0), *padding], np.array(-np.inf, x.dtype))
-        padding = [(0, 0)] * len(padding)
-    name = layouts.graph.add(
-        "MaxPool",
-        name,
-        kernel_shape=list(windows.window),
-        strides=list(windows.strides),
-        pads=_pads(padding),
-        dilations=list(windows.dilation),
-    )
+    options = {"dilations": list(windows.dilation)}
+    name = _pooled(layouts, "MaxPool", name, windows, padding, np.array(-np.inf, x.dtype), options)
     return layouts.made(name, order, result.shape, result.dtype)
-
-
-def _sum_pool(
-    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
-) -> Value:
-    windows: shapes.Windows = params["params"]
-    padding = [(low, high) for low, high, _ in windows.borders[1:-1]]
-    return _summed(layouts, inputs[0], windows, padding, result)
 
 
 def _summed(
@@ -228,7 +204,7 @@ def _summed(
     """Return the sums of windows: means, times the number of values of a window."""
     if x.name is None:
         return NotImplemented
-    order, add = channels_first(x.rank), layouts.graph.add
+    order = channels_first(x.rank)
     name = layouts.arranged(x, order)
     _check_padding(padding)
     if max(windows.dilation) > 1:
@@ -244,19 +220,41 @@ def _summed(
             groups=channels,
         )
         return layouts.made(name, order, result.shape, result.dtype)
+    options = {"count_include_pad": 1}
+    name = _pooled(layouts, "AveragePool", name, windows, padding, np.zeros((), x.dtype), options)
+    name = layouts.graph.add("Mul", name, np.array(math.prod(windows.window), x.dtype))
+    return layouts.made(name, order, result.shape, result.dtype)
+
+
+def _pooled(
+    layouts: Layouts,
+    operator: str,
+    x: str,
+    windows: shapes.Windows,
+    padding: Sequence[Any],
+    fill: np.ndarray,
+    options: Mapping[str, Any],
+) -> str:
+    """Add a pool; ONNX allows no window in the padding alone, so there `fill` is written out."""
     if any(max(pair) >= size for pair, size in zip(padding, windows.window, strict=True)):
-        name = padded(layouts, name, [(0, 0), (0, 0), *padding], np.zeros((), x.dtype))
+        x = padded(layouts, x, [(0, 0), (0, 0), *padding], fill)
         padding = [(0, 0)] * len(padding)
-    name = add(
-        "AveragePool",
-        name,
+    return layouts.graph.add(
+        operator,
+        x,
         kernel_shape=list(windows.window),
         strides=list(windows.strides),
         pads=_pads(padding),
-        count_include_pad=1,
+        **options,
     )
-    name = add("Mul", name, np.array(math.prod(windows.window), x.dtype))
-    return layouts.made(name, order, result.shape, result.dtype)
+
+
+def _own_windows(
+    params: Mapping[str, Any], inputs: list[Value]
+) -> tuple[shapes.Windows, list[Any]]:
+    """Return the windows of a pool of this library over the inner axes, and their padding."""
+    windows: shapes.Windows = params["params"]
+    return windows, [(low, high) for low, high, _ in windows.borders[1:-1]]
 
 
 def _lax_windows(
@@ -278,24 +276,23 @@ def _lax_windows(
     return shapes.Windows(spatial, window, strides, tuple(inner), dilation, False), inner
 
 
-def _lax_max(
-    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+def _pool(
+    reduce: Callable[..., Value],
+    windows_of: Callable[..., tuple[shapes.Windows, list[Any]]],
+    layouts: Layouts,
+    inputs: list[Value],
+    params: Mapping[str, Any],
+    result: Any,
 ) -> Value:
-    return _largest(layouts, inputs[0], *_lax_windows(params, inputs), result)
-
-
-def _lax_sum(
-    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
-) -> Value:
-    return _summed(layouts, inputs[0], *_lax_windows(params, inputs), result)
+    return reduce(layouts, inputs[0], *windows_of(params, inputs), result)
 
 
 RULES: dict[str, Rule] = {
     "jaxcnn_conv": _conv,
     "jaxcnn_conv_input_gradient": _conv_transpose,
     "conv_general_dilated": _lax_conv,
-    "jaxcnn_max_pool": _max_pool,
-    "jaxcnn_sum_pool": _sum_pool,
-    "reduce_window_max": _lax_max,
-    "reduce_window_sum": _lax_sum,
+    "jaxcnn_max_pool": functools.partial(_pool, _largest, _own_windows),
+    "jaxcnn_sum_pool": functools.partial(_pool, _summed, _own_windows),
+    "reduce_window_max": functools.partial(_pool, _largest, _lax_windows),
+    "reduce_window_sum": functools.partial(_pool, _summed, _lax_windows),
 }

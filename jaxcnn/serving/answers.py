@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.recipes.named_outputs import named_boxes, output_names
 from jaxcnn.serving.network import ServedNetwork
 from jaxcnn.serving.pictures import Picture
 
@@ -55,11 +56,12 @@ def _classes(
 ) -> dict[str, Any]:
     key = "output" if network.activation == "none" else "probability"
     row = row.reshape(-1)
+    names = output_names(network.class_names, len(row))
     likeliest = np.argsort(-row, kind="stable")[: wanted.top].tolist()
     values = row[likeliest].tolist()
     return {
         "classes": [
-            {"class": name_of(network, index), key: round(value, 6)}
+            {"class": names[index], key: round(value, 6)}
             for index, value in zip(likeliest, values, strict=True)
         ]
     }
@@ -79,10 +81,11 @@ def _shares(
     network: ServedNetwork, picture: Picture, row: np.ndarray, wanted: Wanted
 ) -> dict[str, Any]:
     shares = np.bincount(row.ravel()) / row.size
+    names = output_names(network.class_names, len(shares))
     ordered = np.argsort(-shares, kind="stable")[: wanted.top].tolist()
     return {
         "shares": [
-            {"class": name_of(network, index), "share": round(float(shares[index]), 6)}
+            {"class": names[index], "share": round(float(shares[index]), 6)}
             for index in ordered
             if shares[index]
         ]
@@ -92,27 +95,16 @@ def _shares(
 def _boxes(
     network: ServedNetwork, picture: Picture, row: np.ndarray, wanted: Wanted
 ) -> dict[str, Any]:
-    found = row[(row[:, 5] >= 0) & (row[:, 4] >= wanted.score)].astype(float)
-    height, width, _ = network.input_shape
-    corners = network.framing.resizing.original_boxes(
-        found[:, :4], picture.original_size, (height, width)
-    )
     return {
-        "boxes": [
-            {
-                "class": name_of(network, int(label)),
-                "score": round(score, 4),
-                "box": [round(side, 2) for side in box],
-            }
-            for box, (score, label) in zip(corners.tolist(), found[:, 4:].tolist(), strict=True)
-        ]
+        "boxes": named_boxes(
+            row,
+            class_names=network.class_names,
+            score=wanted.score,
+            resizing=network.framing.resizing,
+            picture_size=picture.original_size,
+            input_shape=network.input_shape,
+        )
     }
-
-
-def name_of(network: ServedNetwork, index: int) -> str:
-    """Return the name of a class; a network may have outputs beyond the classes of its data."""
-    names = network.class_names
-    return names[index] if index < len(names) else f"output {index}"
 
 
 _DESCRIBE: Mapping[str, Callable[..., dict[str, Any]]] = {

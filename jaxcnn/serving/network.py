@@ -6,21 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxcnn import arguments, modules, training
+from jaxcnn import arguments, training
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.labels import TASKS
+from jaxcnn.interchange.onnx_files import SIGNATURE
+from jaxcnn.interchange.onnx_runs import import_onnxruntime
 from jaxcnn.interchange.signature import Signature
 from jaxcnn.shapes import Shape
 from jaxcnn.training import run_folder
-from jaxcnn.training.evaluation_step import forward_step
-from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.output_activation import ACTIVATIONS
-from jaxcnn.training.prediction import likeliest
+from jaxcnn.training.placement import ONE_DEVICE
+from jaxcnn.training.prediction import Predictor, likeliest, rows_of_a_step
 from jaxcnn.training.run_description import framing_from_json
-from jaxcnn.training.state import inference_state
-
-# The metadata of an ONNX file under which the signature stands.
-_KEY = "jaxcnn"
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class ServedNetwork:
           images: ``(N, H, W, C)`` uint8, at most `most` of them.
           most: The largest batch of the server.
         """
-        size = _filled(len(images), most) if self.fills_batches else len(images)
+        size = rows_of_a_step(len(images), most, ONE_DEVICE) if self.fills_batches else len(images)
         if size == len(images):
             return self.compute(images)
         filled = np.zeros((size, *images.shape[1:]), images.dtype)
@@ -63,13 +60,9 @@ class ServedNetwork:
 
     def warm_up(self, most: int) -> None:
         """Compute every batch size once, so that no request waits for a compilation."""
-        sizes = sorted({_filled(count, most) for count in range(1, most + 1)})
-        for size in sizes if self.fills_batches else (1, most):
+        sizes = {rows_of_a_step(count, most, ONE_DEVICE) for count in range(1, most + 1)}
+        for size in sorted(sizes) if self.fills_batches else (1, most):
             self.compute(np.zeros((size, *self.input_shape), np.uint8))
-
-
-def _filled(count: int, most: int) -> int:
-    return min(1 << (count - 1).bit_length(), most)
 
 
 def open_network(path: str | Path) -> ServedNetwork:
@@ -99,14 +92,14 @@ def open_network(path: str | Path) -> ServedNetwork:
 def _of_run(folder: Path) -> ServedNetwork:
     run = run_folder.read_run(folder)
     model = training.load(folder)
-    state = inference_state(model)
-    model = modules.pool_before_relu(modules.in_mode(model, train=False))
-    positions = run.task == "segment"
-    forward = forward_step(Structure.of(model), "none" if positions else run.activation)
+    activation = likeliest if run.task == "segment" else run.activation
+    predictors: dict[tuple[int, ...], Predictor] = {}
 
     def compute(images: np.ndarray) -> np.ndarray:
-        outputs = forward(state.params, state.statistics, images)
-        return np.asarray(likeliest(outputs) if positions else outputs)
+        shape = images.shape
+        if shape not in predictors:
+            predictors[shape] = Predictor(model, shape, images.dtype, activation=activation)
+        return np.asarray(predictors[shape](images))
 
     return ServedNetwork(
         compute,
@@ -120,12 +113,7 @@ def _of_run(folder: Path) -> ServedNetwork:
 
 
 def _of_file(path: Path) -> ServedNetwork:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(
-            "ONNX files need the package onnxruntime: pip install 'jaxcnn[serve]'"
-        ) from error
+    onnxruntime = import_onnxruntime()
     data = path.read_bytes()
     onnxruntime.set_default_logger_severity(4)  # errors are raised, not printed as well
     try:
@@ -135,7 +123,7 @@ def _of_file(path: Path) -> ServedNetwork:
     except Exception as error:  # onnxruntime has a class for each kind of damage
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{str(path)!r} is not an ONNX file that can be run: {reason}") from error
-    text = session.get_modelmeta().custom_metadata_map.get(_KEY)
+    text = session.get_modelmeta().custom_metadata_map.get(SIGNATURE)
     if text is None:
         raise ValueError(
             f"{str(path)!r} has no signature, which says what its inputs and outputs are: write it "
