@@ -9,6 +9,7 @@ from jaxcnn.cli.option_types import Activation, ModelOfWeights, Weights
 from jaxcnn.cli.tables import print_table
 
 if TYPE_CHECKING:
+    from jaxcnn.data import Dataset
     from jaxcnn.training.run_description import Run
 
 # Enough to see a difference; the file and the model both compute them.
@@ -76,19 +77,16 @@ def export(
     if out is None:
         folder = Path() if run is None else run
         out = folder / f"network{exporting.FORMATS[form]}"
-    is_series = len(described.input_shape) < 3
-    images, checked_on = _images(described, run, files)
-    made = exporting.export(
+    held_out = None if files and not int8 else _held_out(described, run)
+    images, checked_on = _images(described, files, held_out)
+    made = exporting.export_run(
+        described,
         trained,
         out,
         format=form,
-        input_shape=described.input_shape,
-        input_dtype="float32" if takes_float or is_series else "uint8",
+        input_dtype="float32" if takes_float else None,
         activation=activation,
         any_size=any_size,
-        class_names=described.class_names,
-        task=described.task,
-        framing=_framing(described),
         images=images,
         tolerance=tolerance,
     )
@@ -107,28 +105,28 @@ def export(
     if int8:
         from jaxcnn.cli.quantized_export import print_quantized
 
-        print_quantized(described, run, made, calibrate)
+        print_quantized(described, run, made, calibrate, held_out)
 
 
-def _images(described: "Run", run: Path | None, files: list[Path]) -> tuple[Any, str]:
-    """Return inputs for the check, and their description."""
+def _held_out(described: "Run", run: Path | None) -> "Dataset | None":
+    """Return the held-out data of a run, or nothing where it cannot be read."""
     from jaxcnn.recipes.run_images import load_images
+
+    if described.data is None or run is None:
+        return None
+    try:
+        return load_images(described, run).data
+    except (ImportError, OSError, ValueError):  # the data is not here
+        return None
+
+
+def _images(described: "Run", files: list[Path], held_out: "Dataset | None") -> tuple[Any, str]:
+    """Return inputs for the check, and their description."""
     from jaxcnn.recipes.run_inputs import read_inputs
 
     if files:
         return read_inputs(described, files)[:_MOST_IMAGES], "files"
-    if described.data is None or run is None:
-        return None, "random inputs"
-    try:
-        return load_images(described, run).data.images[:_MOST_IMAGES], "held-out inputs"
-    except (ImportError, OSError, ValueError):  # the data is not here
-        return None, "random inputs, as the run's data cannot be read"
-
-
-def _framing(described: "Run") -> dict[str, Any]:
-    """Return the framing of a run as it stands in JSON."""
-    import json
-    from dataclasses import asdict
-
-    found: dict[str, Any] = json.loads(json.dumps(asdict(described.framing)))
-    return found
+    if held_out is not None:
+        return held_out.images[:_MOST_IMAGES], "held-out inputs"
+    unread = "" if described.data is None else ", as the run's data cannot be read"
+    return None, f"random inputs{unread}"

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxcnn.cli.tables import print_table
+from jaxcnn.data.dataset import Dataset
 from jaxcnn.interchange.onnx_quantization import quantize_onnx
 from jaxcnn.interchange.onnx_runs import Run as Network
 from jaxcnn.interchange.onnx_runs import run_onnx
@@ -20,7 +21,11 @@ _ROWS = 64
 
 
 def print_quantized(
-    described: Run, run: Path | None, made: Exported, calibrate: Path | None
+    described: Run,
+    run: Path | None,
+    made: Exported,
+    calibrate: Path | None,
+    held_out: Dataset | None,
 ) -> None:
     """Quantize an exported network, and print its size, time and accuracy before and after.
 
@@ -29,6 +34,7 @@ def print_quantized(
       run: Its folder; ``None`` for weights.
       made: The exported network.
       calibrate: Folder of pictures for the calibration; ``None`` means the run's training images.
+      held_out: The images on which the results are measured; ``None`` means the calibration's.
 
     Raises:
       ImportError: onnx or onnxruntime is not installed.
@@ -36,7 +42,6 @@ def print_quantized(
     """
     if calibrate is None and (run is None or described.data is None):
         raise ValueError("--int8 needs pictures for its calibration: give --calibrate FOLDER")
-    test, labels = _held_out(described, run)
     if calibrate is not None:
         axes = len(described.input_shape)
         files = list(find_files([str(calibrate)], axes=axes, listed=[]))
@@ -51,7 +56,10 @@ def print_quantized(
     rows: list[tuple[str, ...]] = [("8-bit integers", "before", "after")]
     rows.append(("bytes", *(f"{size:,}" for size in found.file_bytes)))
     rows.append(("ms per batch of 16", *(f"{time:.2f}" for time in found.milliseconds)))
-    shown = as_taken if test is None else _in_dtype(test, made.signature.input_dtype)
+    shown, labels = as_taken, None
+    if held_out is not None:
+        shown = _in_dtype(np.asarray(_spread(held_out.images, _TESTS)), made.signature.input_dtype)
+        labels = _spread(held_out.labels, _TESTS)
     outputs = [_outputs(run_onnx(path), shown) for path in (made.path, out)]
     if labels is not None and np.issubdtype(labels.dtype, np.integer):
         accuracy = [f"{np.mean(each.argmax(axis=-1) == labels):.2%}" for each in outputs]
@@ -61,17 +69,6 @@ def print_quantized(
     print()
     print_table(rows)
     print(f"\nThe network is in {out}")
-
-
-def _held_out(described: Run, run: Path | None) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return held-out images and their labels, or nothing where the data cannot be read."""
-    if run is None or described.data is None:
-        return None, None
-    try:
-        data = load_images(described, run).data
-    except (ImportError, OSError, ValueError):
-        return None, None
-    return _spread(np.asarray(data.images), _TESTS), _spread(np.asarray(data.labels), _TESTS)
 
 
 def _spread(items: Any, most: int) -> Any:

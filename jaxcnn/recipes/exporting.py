@@ -1,7 +1,8 @@
 """Export of a trained network for programs without this library, checked against the model."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from jaxcnn.modules import call, check_module, in_mode
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.output_activation import ACTIVATIONS, activation_of_outputs, known_activation
 from jaxcnn.training.prediction import describe_outputs, predict
+from jaxcnn.training.run_description import Run
 
 # Suffix of the files of each format.
 FORMATS = {
@@ -159,6 +161,29 @@ def export(
     finally:
         partial.unlink(missing_ok=True)
     return Exported(path, name, signature, len(given), difference, operators)
+
+
+def export_run(described: Run, model: nnx.Module, path: str | Path, **options: Any) -> Exported:
+    """Write the model of a run into a file with what the run's description says of it.
+
+    Args:
+      described: Description of the run.
+      model: Its model.
+      path: The file.
+      **options: Further options of :func:`export`.
+
+    Raises:
+      ImportError, OSError, TypeError, ValueError: as for :func:`export`.
+    """
+    return export(
+        model,
+        path,
+        input_shape=described.input_shape,
+        class_names=described.class_names,
+        task=described.task,
+        framing=json.loads(json.dumps(asdict(described.framing))),
+        **options,
+    )
 
 
 _Run = Callable[[np.ndarray], np.ndarray]

@@ -5,7 +5,6 @@ import io
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from PIL import Image
 
 from jaxcnn import arguments, training
 from jaxcnn.insight import Errors, Mistake, grad_cam
-from jaxcnn.recipes.exporting import export
+from jaxcnn.recipes.exporting import export_run
 from jaxcnn.recipes.reported_run import ReportedRun
 from jaxcnn.serving.page_building import build_page
 
@@ -81,18 +80,9 @@ def _has_data(run: ReportedRun) -> bool:
 
 
 def _network(run: ReportedRun, images: np.ndarray | None) -> dict[str, Any]:
-    described = run.described
     with tempfile.TemporaryDirectory() as folder:
-        made = export(
-            run.model,
-            Path(folder) / "network.json",
-            format="web",
-            input_shape=described.input_shape,
-            class_names=described.class_names,
-            task=described.task,
-            framing=json.loads(json.dumps(asdict(described.framing))),
-            images=images,
-        )
+        file = Path(folder) / "network.json"
+        made = export_run(run.described, run.model, file, format="web", images=images)
         found: dict[str, Any] = json.loads(made.path.read_text(encoding="utf-8"))
     return found
 
