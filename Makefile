@@ -12,7 +12,7 @@ PINNING_PEERS := facenet-pytorch==2.6.0 grad-cam==1.5.7 timm==1.0.31 torchaudio=
 SERIES := aeon==1.6.0
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
-.PHONY: train test test-newest test-long test-exhaustive test-peers test-peers-long \
+.PHONY: train test newest test-newest test-long test-exhaustive test-peers test-peers-long \
     test-conformance bench clean
 
 train: .venv/.installed
@@ -26,8 +26,10 @@ test: .venv/.installed-test
 
 # What depends most on the versions of Python, jax and Flax, with the newest of them, in an
 # environment of its own, where each call installs the newest releases.
-test-newest: $(NEWEST)/bin/python
+newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python -m pip install --quiet --upgrade --upgrade-strategy=eager --editable '.[test]'
+
+test-newest: newest
 	$(NEWEST)/bin/python -m pytest -q $(TEST_OPTIONS) \
 	    tests/interchange/test_model_file.py tests/interchange/test_stablehlo_files.py \
 	    tests/layers/test_pickling.py tests/ops/test_export.py tests/ops/test_sharding.py \
