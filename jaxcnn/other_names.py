@@ -44,7 +44,7 @@ _ARGUMENTS = {
     "padding widths": "pad paddings padding_size",
     "padding_mode": "pad_mode",
     "patience": "early_stopping early_stopping_patience early_stopping_rounds",
-    "placement": "device devices sharding mesh accelerator",
+    "devices": "device placement sharding mesh accelerator gpus num_devices",
     "precision": "dtype amp fp16 bf16 mixed_precision",
     "progress": "verbose progress_bar quiet",
     "rate": "p prob probability drop_prob drop_rate dropout_rate",
@@ -105,7 +105,7 @@ _ATTRIBUTES = {
     "state_dict": "Use nnx.state(model), or cnn.save(model, path).",
     "summary": "Use print(cnn.summarize(layer, input_shape)), before it is built.",
     "targets y": "Use data.labels.",
-    "to cuda": "The devices are an option of cnn.fit: placement=cnn.training.Placement.over(mesh).",
+    "to cuda": "The devices are an option of cnn.fit: devices=2, for example.",
     "x": "Use data.images.",
 }
 # Parts of the names of layers, after which they are those here without underscores.

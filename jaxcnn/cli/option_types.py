@@ -1,7 +1,7 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -54,6 +54,10 @@ DataDir = Annotated[
 CacheDir = Annotated[
     Path | None, typer.Option(help="Folder for decoded pictures, if not beside their folder.")
 ]
+DeviceCount = Annotated[
+    int | None,
+    typer.Option("--devices", metavar="N", help="Devices that share each batch, if not all."),
+]
 OnError = Annotated[
     str,
     typer.Option(
@@ -77,3 +81,8 @@ def parse_size(text: str) -> tuple[int, int]:
             f"Received: {arguments.shown(text)}"
         )
     return int(parts[0]), int(parts[-1])
+
+
+def chosen_devices(number: int | None) -> Literal["all"] | int:
+    """Return the devices of the option ``--devices``, as :func:`jaxcnn.fit` takes them."""
+    return "all" if number is None else number

@@ -15,7 +15,6 @@ from jaxcnn.data.images import check_images
 from jaxcnn.recipes.input_stream import Failure, Opener, read_ahead
 from jaxcnn.recipes.run_inputs import Input, InputReader, stack_inputs
 from jaxcnn.training.out_of_memory import advise_on_memory
-from jaxcnn.training.placement import ONE_DEVICE
 from jaxcnn.training.prediction import Predictor, check_padding, rows_of_a_step
 from jaxcnn.training.run_description import Run
 
@@ -95,7 +94,7 @@ def predict_files(
     size = None
     with advise_on_memory(rows, trains=False):
         for batch in _batches(read_ahead(paths, open_path, read, rows=rows), rows, report):
-            size = size or rows_of_a_step(len(batch), rows, ONE_DEVICE)
+            size = size or rows_of_a_step(len(batch), rows)
             waiting.append(network.start(batch, size))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft()()

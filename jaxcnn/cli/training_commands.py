@@ -11,10 +11,12 @@ from jaxcnn.cli.option_types import (
     Assignments,
     CacheDir,
     DataDir,
+    DeviceCount,
     OnError,
     Plot,
     RecipeName,
     Weights,
+    chosen_devices,
     parse_size,
 )
 
@@ -70,6 +72,7 @@ def train(
             help="Resume an unfinished run; with --epochs, train any run on to that many.",
         ),
     ] = None,
+    devices: DeviceCount = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the run's folder alone.")] = False,
     on_error: OnError | None = None,
     data_dir: DataDir = None,
@@ -120,7 +123,9 @@ def train(
                 "give --epochs"
             )
             return
-        trained = recipes.resume(resume, epochs=epochs, progress=not quiet)
+        trained = recipes.resume(
+            resume, epochs=epochs, devices=chosen_devices(devices), progress=not quiet
+        )
     else:
         chosen: dict[str, Any] = {}
         if data is not None and recipe is None and model is None and not _names_model(assignments):
@@ -135,7 +140,9 @@ def train(
             assignments=assignments or (),
             flags={name: flag for flag, (name, _) in given.items()},
         )
-        trained = recipes.train(read, out, overwrite=overwrite, progress=not quiet)
+        trained = recipes.train(
+            read, out, overwrite=overwrite, devices=chosen_devices(devices), progress=not quiet
+        )
     if quiet:
         print(trained.folder)
 
@@ -166,6 +173,7 @@ def find_learning_rate(
     assignments: Assignments = None,
     highest: Annotated[float, typer.Option(help="The largest rate to try.")] = 10.0,
     steps: Annotated[int, typer.Option(help="Number of rates to try.")] = 100,
+    devices: DeviceCount = None,
     plot: Plot = Path("learning_rate.png"),
 ) -> None:
     """Find a learning rate for a recipe by a short training under a growing one."""
@@ -185,6 +193,7 @@ def find_learning_rate(
         batch_size=task.options.batch_size,
         augment=task.augment,
         seed=task.options.seed,
+        devices=chosen_devices(devices),
     )
     plots.learning_rate_search(search).savefig(plot, dpi=120)
     print(f"learning rate  {search.suggestion:.2g}")

@@ -1,5 +1,6 @@
 """Batch normalization with running statistics, and Flax's normalizations with our call."""
 
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -33,7 +34,11 @@ class BatchNorm(Explained, nnx.BatchNorm):
     Attributes:
       mean, var: ``nnx.BatchStat`` of ``(features,)``, float32: the running statistics.
       scale, bias: ``nnx.Param`` of ``(features,)``, or ``None``.
+      groups: Number of equal parts of a batch, each of which is normalized by its own statistics
+        in training; the running ones move towards their mean.
     """
+
+    groups: int = 1
 
     def __init__(
         self,
@@ -106,9 +111,15 @@ class BatchNorm(Explained, nnx.BatchNorm):
                 epsilon=self.epsilon,
                 dtype=self.dtype,
             )
-        y, mean, variance = normalize_over_batch(
-            x, scale, bias, epsilon=self.epsilon, dtype=self.dtype, axis_name=self.axis_name
+        normalize = functools.partial(
+            normalize_over_batch, epsilon=self.epsilon, dtype=self.dtype, axis_name=self.axis_name
         )
+        if self.groups > 1:
+            parts = x.reshape(self.groups, len(x) // self.groups, *x.shape[1:])
+            y, means, variances = jax.vmap(normalize, (0, None, None))(parts, scale, bias)
+            y, mean, variance = y.reshape(x.shape), means.mean(axis=0), variances.mean(axis=0)
+        else:
+            y, mean, variance = normalize(x, scale, bias)
         self._update(self.mean, mean)
         self._update(self.var, variance)
         return y
@@ -121,6 +132,8 @@ class BatchNorm(Explained, nnx.BatchNorm):
             train = not self.use_running_average
         if not train:
             return x.with_values(self(x.values, train=False))
+        if self.groups > 1:
+            raise ValueError("batch_norm='device' does not support padded series: use 'global'")
         values = _checked(x.values, self.num_features)
         scale, bias = (None if p is None else p[...] for p in (self.scale, self.bias))
         count, mean, variance = batch_moments(x, self.axis_name)
@@ -136,6 +149,26 @@ class BatchNorm(Explained, nnx.BatchNorm):
         old = running[...]
         batch = lax.stop_gradient(batch).astype(old.dtype)
         running[...] = self.momentum * old + (1 - self.momentum) * batch
+
+
+def normalize_in_groups(model: nnx.Module, groups: int) -> None:
+    """Let each batch normalization of a model use the statistics of parts of the batch.
+
+    Args:
+      model: The model, whose modules are changed.
+      groups: Number of equal parts.
+
+    Raises:
+      TypeError: the model has a batch normalization of Flax.
+    """
+    for path, module in nnx.iter_modules(model):
+        if isinstance(module, BatchNorm):
+            module.groups = groups
+        elif isinstance(module, nnx.BatchNorm):
+            raise TypeError(
+                "batch_norm='device' needs batch normalizations of jaxcnn. "
+                f"Received: nnx.BatchNorm at {'.'.join(map(str, path))}"
+            )
 
 
 class _Normalized(Explained):

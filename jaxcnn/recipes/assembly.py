@@ -19,6 +19,7 @@ from jaxcnn.layers import Layer
 from jaxcnn.models.registry import find_input_shape, options_for
 from jaxcnn.recipes.first_weights import FirstWeights
 from jaxcnn.recipes.schema import DataOptions, Recipe
+from jaxcnn.training.placement import Devices
 from jaxcnn.training.task import Task
 
 # The metrics of a recipe that names none.
@@ -53,13 +54,14 @@ class Assembly:
     fresh: tuple[str, ...]
 
 
-def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
+def assemble(recipe: Recipe, *, resumes: bool = False, devices: Devices = "all") -> Assembly:
     """Load the data of a recipe and build its model.
 
     Args:
       recipe: The recipe.
       resumes: Whether a checkpoint replaces the first weights, so that the run that they are from
         is not needed.
+      devices: As for :func:`jaxcnn.fit`.
 
     Raises:
       TypeError: an option does not fit the data.
@@ -98,6 +100,7 @@ def assemble(recipe: Recipe, *, resumes: bool = False) -> Assembly:
         augment=recipe.data.augment,
         mix=recipe.data.mixing(),
         metrics=training.make_metrics(),
+        devices=devices,
         options=training,
     )
     framing = Framing.measure(

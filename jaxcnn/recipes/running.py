@@ -56,6 +56,7 @@ def train(
     *,
     assignments: Sequence[str] = (),
     overwrite: bool = False,
+    devices: training.Devices = "all",
     callbacks: Sequence[training.Callback] = (),
     progress: bool = True,
 ) -> TrainedRun:
@@ -69,6 +70,7 @@ def train(
       folder: Folder of the run; ``None`` means ``runs/MODEL-DATA-N`` with the first free N.
       assignments: Options to change in the recipe, such as ``"optimizer.learning_rate=0.01"``.
       overwrite: Whether to replace an existing run in `folder`.
+      devices: The devices that share each batch, as for :func:`jaxcnn.fit`.
       callbacks: Functions that receive every event; see :mod:`jaxcnn.training.events`.
       progress: Whether to print the summary of the model, the progress and the result.
 
@@ -88,7 +90,7 @@ def train(
         recipe = read(recipe, assignments=assignments)
     if folder is not None:
         run_folder.check_new_folder(folder, overwrite=overwrite)
-    assembly = assemble(recipe)
+    assembly = assemble(recipe, devices=devices)
     target = _next_folder(assembly.recipe) if folder is None else Path(folder)
     with run_folder.start_run(target, dump(assembly.recipe), overwrite=overwrite):
         return _run(assembly, target, callbacks, progress)
@@ -98,6 +100,7 @@ def resume(
     folder: str | Path,
     *,
     epochs: int | None = None,
+    devices: training.Devices = "all",
     callbacks: Sequence[training.Callback] = (),
     progress: bool = True,
 ) -> TrainedRun:
@@ -111,6 +114,7 @@ def resume(
       folder: Folder of the run.
       epochs: Passes over the data from the beginning, more than the run has; ``None`` means those
         of its recipe.
+      devices: As for :func:`train`; any number goes on with the same training.
       callbacks: Functions that receive every event; see :mod:`jaxcnn.training.events`.
       progress: Whether to print the summary of the model, the progress and the result.
 
@@ -132,10 +136,10 @@ def resume(
                 f"the run in {str(folder)!r} has ended; there is nothing to resume. To train it "
                 "further, give epochs"
             )
-        assembly = assemble(recipe, resumes=run_folder.can_resume(folder))
+        assembly = assemble(recipe, resumes=run_folder.can_resume(folder), devices=devices)
         return _run(assembly, folder, callbacks, progress)
     longer, note = _lengthen(recipe, folder, epochs)
-    assembly = assemble(longer, resumes=True)
+    assembly = assemble(longer, resumes=True, devices=devices)
     if progress and note:
         _say(f"{note}\n")
     with run_folder.reopen_run(folder, dump(assembly.recipe)):
@@ -202,7 +206,9 @@ def _run(
     seconds = sum(row.seconds for row in result.history)  # of a resumed run, all of it
     say(f"\nEvaluating on {len(test):,} images")
     model = over_clips_of(recipe.data.clips, result.model)
-    evaluation = training.evaluate(model, test, loss=task.loss, metrics=task.metrics)
+    evaluation = training.evaluate(
+        model, test, loss=task.loss, metrics=task.metrics, devices=task.devices
+    )
     run = Run(
         model=recipe.model.name,
         options=dict(assembly.options),

@@ -15,7 +15,6 @@ from jaxcnn.interchange.signature import Signature
 from jaxcnn.shapes import Shape
 from jaxcnn.training import run_folder
 from jaxcnn.training.output_activation import ACTIVATIONS
-from jaxcnn.training.placement import ONE_DEVICE
 from jaxcnn.training.prediction import Predictor, likeliest, rows_of_a_step
 from jaxcnn.training.run_description import framing_from_json
 
@@ -51,7 +50,7 @@ class ServedNetwork:
           images: ``(N, H, W, C)`` uint8, at most `most` of them.
           most: The largest batch of the server.
         """
-        size = rows_of_a_step(len(images), most, ONE_DEVICE) if self.fills_batches else len(images)
+        size = rows_of_a_step(len(images), most) if self.fills_batches else len(images)
         if size == len(images):
             return self.compute(images)
         filled = np.zeros((size, *images.shape[1:]), images.dtype)
@@ -60,7 +59,7 @@ class ServedNetwork:
 
     def warm_up(self, most: int) -> None:
         """Compute every batch size once, so that no request waits for a compilation."""
-        sizes = {rows_of_a_step(count, most, ONE_DEVICE) for count in range(1, most + 1)}
+        sizes = {rows_of_a_step(count, most) for count in range(1, most + 1)}
         for size in sorted(sizes) if self.fills_batches else (1, most):
             self.compute(np.zeros((size, *self.input_shape), np.uint8))
 

@@ -36,7 +36,7 @@ from .metrics import (
 from .models_of_checkpoints import CheckpointModel, checkpoint_models
 from .optimizers import make_optimizer
 from .options import StepOptions, TrainingOptions
-from .placement import Placement
+from .placement import Devices, Placement
 from .prediction import predict
 from .regression_metrics import mean_absolute_error, r2
 from .run_folder import load
@@ -50,6 +50,7 @@ __all__ = [
     "Callback",
     "CheckpointModel",
     "DetectionScores",
+    "Devices",
     "Ended",
     "Epoch",
     "EpochEnded",

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.modules.parameter_tree import from_numbers, numbers_of
+from jaxcnn.training.placement import place
 
 NamedArrays: TypeAlias = dict[str, np.ndarray]
 
@@ -309,7 +310,7 @@ def _stored(leaf: jax.Array) -> jax.ShapeDtypeStruct:
 
 def _placed(array: Any, like: jax.Array) -> jax.Array:
     own = jnp.array(array)  # a copy that the next step may overwrite
-    return jax.device_put(from_numbers(own, like), like.sharding)
+    return place(from_numbers(own, like), like.sharding)
 
 
 def _text(leaf: Any) -> str:

@@ -23,7 +23,7 @@ from jaxcnn.training.named_losses import loss_of_labels, resolve_loss
 from jaxcnn.training.named_metrics import GivenMetrics, resolve_metrics
 from jaxcnn.training.out_of_memory import advise_on_memory
 from jaxcnn.training.output_activation import describe_double_activation
-from jaxcnn.training.placement import ONE_DEVICE, Placement
+from jaxcnn.training.placement import Devices, Placement
 from jaxcnn.training.prediction import check_padding, describe_outputs, rows_of_a_step
 from jaxcnn.training.state import TrainState, inference_state
 
@@ -57,7 +57,7 @@ def evaluate(
     batch_size: int = 256,
     loss: Loss | str | None = None,
     metrics: GivenMetrics | None = None,
-    placement: Placement = ONE_DEVICE,
+    devices: Devices = "all",
 ) -> Evaluation:
     """Return mean loss and accuracy over the whole data set, every image counted once.
 
@@ -69,7 +69,7 @@ def evaluate(
       loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
         of a loss of :mod:`jaxcnn.training`. ``None`` means that of the labels, as for :func:`fit`.
       metrics: Further metrics, as for :func:`fit`.
-      placement: The devices on which batches and the model's arrays live.
+      devices: The devices that share each batch, as for :func:`fit`.
 
     Raises:
       TypeError: an argument has the wrong type.
@@ -82,7 +82,8 @@ def evaluate(
     step = make_eval_step(model, loss=loss, metrics=resolved)
     if warning := describe_double_activation(loss, check_fits(model, data)):
         warnings.warn(warning, stacklevel=3)  # at the call of evaluate
-    size = rows_of_a_step(len(data), batch_size, placement)
+    placement = Placement.over(devices)
+    size = rows_of_a_step(len(data), batch_size, placement.num_devices)
     with advise_on_memory(batch_size, trains=False):
         state = placement.put_state(inference_state(model))
         return evaluate_state(
@@ -172,7 +173,8 @@ def evaluate_state(
     sums, gathered = Sums(), []
     for batch in placement.batches(data, batch_size):
         whole, measured = step(state, batch)
-        gathered.append({name: measured.pop(name) for name in metrics if metrics[name].gathers})
+        rows = {name: measured.pop(name) for name in metrics if metrics[name].gathers}
+        gathered.append(placement.gather(rows))
         sums.add((whole, measured))
     for _ in sums.rest():
         pass

@@ -32,7 +32,7 @@ from jaxcnn.training.named_metrics import GivenMetrics, name_metrics, resolve_me
 from jaxcnn.training.options import TrainingOptions, show_options
 from jaxcnn.training.out_of_memory import advise_on_memory
 from jaxcnn.training.output_activation import remember_activation
-from jaxcnn.training.placement import ONE_DEVICE, Placement
+from jaxcnn.training.placement import Devices
 from jaxcnn.training.progress_bar import Progress
 from jaxcnn.training.resumption import Position, open_checkpoints
 from jaxcnn.training.run_description import Run
@@ -77,7 +77,7 @@ def fit(
     run: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
-    placement: Placement = ONE_DEVICE,
+    devices: Devices = "all",
     **options: Any,
 ) -> FitResult:
     """Train a model and return it trained; the one passed in is not changed.
@@ -123,11 +123,14 @@ def fit(
         is resumed.
       callbacks: Functions that receive every event; see :mod:`jaxcnn.training.events`.
       progress: Whether to show a progress bar and a line per epoch.
-      placement: The devices on which batches and states live.
+      devices: The devices that share each batch: ``"all"`` of them, a number, or a
+        ``jax.sharding.Mesh`` with one axis, or one named ``"batch"`` or ``"data"``. They divide
+        `batch_size`, which counts the images of all. Their number changes no value but by
+        rounding, and a run may be resumed with another.
       **options: The fields of :class:`~jaxcnn.training.TrainingOptions`: ``epochs``,
         ``batch_size``, ``seed``, ``precision``, ``accumulate``, ``ema``, ``on_nan``, ``balanced``,
         ``monitor``, ``better``, ``patience``, ``min_improvement``, ``restore_best``,
-        ``checkpoint_every`` and ``keep_best``.
+        ``checkpoint_every``, ``keep_best``, ``shard_parameters`` and ``batch_norm``.
 
     Returns:
       The trained model, the history, and the last state.
@@ -154,7 +157,7 @@ def fit(
         augment=augment,
         mix=mix,
         metrics=resolve_metrics(metrics),
-        placement=placement,
+        devices=devices,
         options=chosen,
     )
     folder = None if run is None else Path(run)
@@ -171,7 +174,7 @@ def run_task(
     _check_saving(task.options, folder)
     _check_callbacks(callbacks)
     options = task.options
-    train_step = compile_step(task.forward, task.transformation, task.loss, options)
+    train_step = compile_step(task.forward, task.transformation, task.loss, options, task.placement)
     first = Position(task.first_state())
     listeners: list[Callback] = [*callbacks, *([Progress()] if progress else [])]
     best = _BestInMemory(task.monitor)
@@ -204,7 +207,7 @@ def run_task(
         chosen, epoch = position.state, len(position.history)
         if options.restore_best:
             chosen, epoch = (best if checkpoints is None else checkpoints).best(position)
-        trained = chosen.to_model(task.model, ema=options.ema is not None)
+        trained = task.placement.take(chosen).to_model(task.model, ema=options.ema is not None)
         remember_activation(trained, task.activation)
         return FitResult(trained, position.history, position.state, epoch)
 

@@ -17,6 +17,7 @@ from jaxcnn.augment.positions import are_at_positions, are_boxes
 from jaxcnn.data.batching import Batch
 from jaxcnn.modules import call, check_module, in_mode, pool_before_relu
 from jaxcnn.modules.ensemble import Members
+from jaxcnn.modules.normalization import normalize_in_groups
 from jaxcnn.modules.parameter_tree import ArrayTree, match_dtype, statistics_of
 from jaxcnn.training.frozen_parts import freeze_parts
 from jaxcnn.training.mixed_precision import Computation
@@ -55,14 +56,28 @@ class Forward(NamedTuple):
         steps_per_epoch: int | None,
         precision: str,
         frozen: tuple[str, ...] = (),
+        batch_groups: int = 1,
     ) -> "Forward":
-        """Check the options and return them; `frozen` has patterns of parameters."""
+        """Check the options and return them.
+
+        Args:
+          model: As for :func:`make_training`.
+          augment: As for :func:`make_training`.
+          mix: As for :func:`make_training`.
+          steps_per_epoch: As for :func:`make_training`.
+          precision: As for :func:`make_training`.
+          frozen: Patterns of parameters that are not trained.
+          batch_groups: Number of equal parts of a batch that each have their own statistics in
+            batch normalization.
+        """
         if steps_per_epoch is not None:
             arguments.check_integer("steps_per_epoch", steps_per_epoch, minimum=1)
         check_module("model", model)
         augment = None if augment is None else resolve_augment(augment)
         model = pool_before_relu(in_mode(model, train=True))  # the same values, with less work
         freeze_parts(model, frozen)
+        if batch_groups > 1:
+            normalize_in_groups(model, batch_groups)
         return cls(Computation.of(model, precision), augment, mix, steps_per_epoch)
 
     def inputs(self, state: Any, batch: Batch) -> tuple[Inputs, jax.Array]:

@@ -20,11 +20,13 @@ def accumulate(
 ) -> tuple[Any, Any]:
     """Return the sums of the results of `compute` over the parts of a batch.
 
+    Every `parts`-th row is of one part, so that devices which share the rows share each part.
+
     >>> rows = jnp.arange(6.0)
     >>> compute = lambda rows, last, key: (rows.sum(), rows[-1] - last)
     >>> total, last = accumulate(compute, rows, jnp.zeros(()), jax.random.key(0), parts=3)
-    >>> float(total), float(last)  # 5 − (3 − (1 − 0))
-    (15.0, 3.0)
+    >>> float(total), float(last)  # 5 − (4 − (3 − 0))
+    (15.0, 4.0)
 
     Args:
       compute: Maps some of the rows, the carried arrays and a key of the part to arrays that are
@@ -37,7 +39,9 @@ def accumulate(
     Returns:
       The sums, and the arrays that the last part carries on.
     """
-    split = jax.tree.map(lambda a: a.reshape(parts, len(a) // parts, *a.shape[1:]), rows)
+    split = jax.tree.map(
+        lambda a: a.reshape(len(a) // parts, parts, *a.shape[1:]).swapaxes(0, 1), rows
+    )
     first = jax.tree.map(lambda array: array[0], split)
     shapes, _ = jax.eval_shape(compute, first, carried, key)
     zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)

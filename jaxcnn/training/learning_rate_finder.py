@@ -20,7 +20,7 @@ from jaxcnn.other_names import explained
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.named_losses import loss_of_labels
 from jaxcnn.training.optimizers import make_optimizer
-from jaxcnn.training.placement import ONE_DEVICE, Placement
+from jaxcnn.training.placement import Devices, Placement
 from jaxcnn.training.training_step import make_training
 
 MakeOptimizer: TypeAlias = Callable[..., optax.GradientTransformation]
@@ -62,7 +62,7 @@ def find_learning_rate(
     batch_size: int = 64,
     augment: GivenAugment | None = None,
     seed: int = 0,
-    placement: Placement = ONE_DEVICE,
+    devices: Devices = "all",
 ) -> LearningRateSearch:
     """Train a copy of a model while the learning rate grows; return where the loss fell most.
 
@@ -100,7 +100,7 @@ def find_learning_rate(
       batch_size: Images per step, at least 1; a smaller data set is one step.
       augment: As for :func:`~jaxcnn.training.make_training`.
       seed: Seed of the order of the images and of all randomness of the training, at least 0.
-      placement: The devices on which batches and states live.
+      devices: The devices that share each batch, as for :func:`jaxcnn.fit`.
 
     Returns:
       The rates, the losses and the suggestion.
@@ -113,6 +113,8 @@ def find_learning_rate(
     seed = arguments.check_count("seed", seed, minimum=0, maximum=2**63 - 1)
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     data = as_dataset("data", data)
+    placement = Placement.over(devices)
+    placement.check_batch_size(batch_size)
     batch_size = min(batch_size, -(-len(data) // placement.num_devices) * placement.num_devices)
     transformation = _optimizer(optimizer, rates)
     init, step = make_training(

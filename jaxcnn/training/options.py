@@ -93,6 +93,12 @@ class TrainingOptions(StepOptions):
         a fiftieth of the time.
       keep_best: Number of best epochs whose checkpoints are kept in addition to the two newest,
         at least 1; ``None`` means 1.
+      shard_parameters: Whether several devices split the parameters and the optimizer's state
+        among them, for memory; see :meth:`Placement.over <jaxcnn.training.Placement.over>`.
+      batch_norm: What shares the statistics of batch normalization where several devices share a
+        batch: the whole batch, ``"global"``, so that the number of devices changes nothing; or the
+        rows of each ``"device"``, as in PyTorch's ``DistributedDataParallel``, which saves two
+        exchanges per layer and step. Running statistics are the mean over the devices.
     """
 
     epochs: int = 20
@@ -106,6 +112,8 @@ class TrainingOptions(StepOptions):
     restore_best: bool = field(default=False, metadata=_MAY_CHANGE)
     checkpoint_every: int | None = field(default=None, metadata=_MAY_CHANGE)
     keep_best: int | None = field(default=None, metadata=_MAY_CHANGE)
+    shard_parameters: bool = field(default=False, metadata=_MAY_CHANGE)
+    batch_norm: Literal["global", "device"] = field(default="global", metadata=_MAY_CHANGE)
 
     def __post_init__(self) -> None:
         """Check every option, and those that depend on one another."""
@@ -114,6 +122,8 @@ class TrainingOptions(StepOptions):
         self._check_integers("seed", minimum=0, maximum=2**63 - 1)  # as jax.random.key takes
         arguments.check_flag("balanced", self.balanced)
         arguments.check_flag("restore_best", self.restore_best)
+        arguments.check_flag("shard_parameters", self.shard_parameters)
+        arguments.check_choice("batch_norm", self.batch_norm, ("global", "device"))
         least = arguments.check_number("min_improvement", self.min_improvement, minimum=0)
         self._set("min_improvement", least)
         if self.monitor is not None and not isinstance(self.monitor, str):

@@ -18,7 +18,7 @@ from jaxcnn.training.evaluation_step import forward_step
 from jaxcnn.training.model_structure import Structure
 from jaxcnn.training.out_of_memory import advise_on_memory
 from jaxcnn.training.output_activation import activation_of_outputs, find_ending, known_activation
-from jaxcnn.training.placement import ONE_DEVICE, Placement
+from jaxcnn.training.placement import ONE_DEVICE, Devices, Placement
 
 
 @explained
@@ -28,7 +28,7 @@ def predict(
     *,
     batch_size: int = 256,
     activation: Callable[[jax.Array], jax.Array] | str | None = "auto",
-    placement: Placement = ONE_DEVICE,
+    devices: Devices = "all",
 ) -> np.ndarray:
     """Return the prediction for each image: by default the probability of each class.
 
@@ -44,7 +44,8 @@ def predict(
         that :func:`fit` or :func:`load` returned: the activation that its loss contains. Of another
         model it is none if the model ends in a softmax or sigmoid, or has outputs ``(batch,)``; the
         sigmoid if it has one output; else the softmax.
-      placement: The devices on which images and the model's arrays live.
+      devices: The devices that share each batch, as for :func:`fit`; where several processes work
+        together, each predicts alone, on its own.
 
     Returns:
       ``(N, classes)`` float32, or ``(N, …)`` as the model's outputs are; under the softmax the
@@ -59,7 +60,8 @@ def predict(
     images = images.images if isinstance(images, Dataset) else check_images(images)
     modules.check_module("model", model)
     check_padding(model, images)
-    size = rows_of_a_step(len(images), batch_size, placement)
+    placement = Placement.over(devices, local=True)
+    size = rows_of_a_step(len(images), batch_size, placement.num_devices)
     predictor = Predictor(
         model, (size, *images.shape[1:]), images.dtype, activation=activation, placement=placement
     )
@@ -95,7 +97,7 @@ class Predictor:
           batch_shape: ``(rows, *spatial, channels)``, the shape of every batch.
           dtype: That of the images.
           activation: As for :func:`predict`.
-          placement: As for :func:`predict`.
+          placement: The devices on which images and the model's arrays live.
 
         Raises:
           TypeError: the activation has the wrong type.
@@ -143,16 +145,16 @@ def likeliest(outputs: jax.Array) -> jax.Array:
     return jnp.argmax(outputs, axis=-1).astype(jnp.uint8 if few else jnp.int32)
 
 
-def rows_of_a_step(count: int, batch_size: int, placement: Placement) -> int:
+def rows_of_a_step(count: int, batch_size: int, num_devices: int = 1) -> int:
     """Return the number of rows to which every batch is filled up.
 
     It is the batch size, or for fewer images the next power of two, times the number of devices:
-    images of every number are predicted by a few programs.
+    images of every number are predicted by a few programs. The devices divide it.
     """
-    size = placement.num_devices
+    size = num_devices
     while size < count:
         size *= 2
-    return min(size, batch_size)
+    return min(size, -(-batch_size // num_devices) * num_devices)
 
 
 def describe_outputs(

@@ -28,7 +28,7 @@ from jaxcnn.training.metrics import Metric
 from jaxcnn.training.optimizers import OPTIMIZERS, freeze_parameters, make_optimizer
 from jaxcnn.training.options import TrainingOptions
 from jaxcnn.training.output_activation import activation_of_loss, describe_double_activation
-from jaxcnn.training.placement import ONE_DEVICE, Placement
+from jaxcnn.training.placement import Devices, Placement
 from jaxcnn.training.resumption import Position
 from jaxcnn.training.schedules import check_steps
 from jaxcnn.training.state import TrainState, initial_state
@@ -58,12 +58,13 @@ class Task:
     augment: GivenAugment | None = None
     mix: Mix | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
-    placement: Placement = ONE_DEVICE
+    devices: Devices = "all"
     options: TrainingOptions = field(default_factory=TrainingOptions)
     activation: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Check that model, data and options go together."""
+        self.placement.check_batch_size(self.options.batch_size, parts=self.options.accumulate)
         check_steps(self.options.epochs, self.steps_per_epoch)
         _check_accumulate(self.options, self.data)
         _check_several_classes(self.data)
@@ -85,6 +86,11 @@ class Task:
             warnings.warn(warning, stacklevel=6)  # at the call of fit
         activation = activation_of_loss(self.loss, self.data.kind) if ending is None else "none"
         object.__setattr__(self, "activation", activation)
+
+    @cached_property
+    def placement(self) -> Placement:
+        """Where batches and states live."""
+        return Placement.over(self.devices, shard_parameters=self.options.shard_parameters)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -134,7 +140,12 @@ class Task:
             steps_per_epoch=self.steps_per_epoch,
             precision=self.options.precision,
             frozen=getattr(self.transformation, "frozen", ()),
+            batch_groups=self._batch_groups,
         )
+
+    @property
+    def _batch_groups(self) -> int:
+        return self.placement.num_devices if self.options.batch_norm == "device" else 1
 
     @cached_property
     def monitor(self) -> Monitor:
@@ -186,6 +197,8 @@ class Task:
             del described["epochs"]  # only the default learning rate depends on their number
         if self.freeze:  # older runs have no such option
             described["freeze"] = tuple(self.freeze)
+        if self._batch_groups > 1:
+            described["batch_norm"] = f"of each of {self._batch_groups} devices"
         model = describe_model(self.model)
         return model | {name: describe_option(value) for name, value in described.items()}
 

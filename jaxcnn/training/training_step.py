@@ -22,6 +22,7 @@ from jaxcnn.training.measurement import Loss, measure
 from jaxcnn.training.named_losses import resolve_loss
 from jaxcnn.training.optimizer_update import update_params
 from jaxcnn.training.options import StepOptions, show_options
+from jaxcnn.training.placement import ONE_DEVICE, Placement
 from jaxcnn.training.state import Metrics, TrainState, initial_state
 
 TrainStep: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
@@ -106,11 +107,19 @@ def make_training(
 
 
 def compile_step(
-    forward: Forward, optimizer: optax.GradientTransformation, loss: Loss, options: StepOptions
+    forward: Forward,
+    optimizer: optax.GradientTransformation,
+    loss: Loss,
+    options: StepOptions,
+    placement: Placement = ONE_DEVICE,
 ) -> TrainStep:
-    """Return the compiled step of :func:`make_training`."""
+    """Return the compiled step of :func:`make_training`, for states of a placement."""
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        after, metrics = take_step(state, batch)
+        return placement.keep_state(after), metrics
+
+    def take_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         _check_state(state, options)
         _check_divides(options.accumulate, batch)
         inputs, model_key = forward.inputs(state, batch)
