@@ -33,7 +33,7 @@ def export(
         typer.Option(help="The file.", show_default="network.onnx, …, in the folder of the run"),
     ] = None,
     any_size: Annotated[
-        bool, typer.Option("--any-size", help="Leave height and width free.")
+        bool, typer.Option("--any-size", help="Leave height, width and depth free.")
     ] = False,
     takes_float: Annotated[
         bool, typer.Option("--float", help="Take numbers in [0, 1] instead of pixels.")

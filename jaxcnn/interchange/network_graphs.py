@@ -16,6 +16,7 @@ from jaxcnn.interchange import (
     translated_resizing,
     translated_windows,
 )
+from jaxcnn.interchange.chosen_boxes import BoxChoice, choose_boxes
 from jaxcnn.interchange.graph_folding import fold
 from jaxcnn.interchange.operator_graph import Graph, UntranslatableError
 from jaxcnn.interchange.program_translation import Rule, mark, translate
@@ -32,7 +33,7 @@ RULES: dict[str, Rule] = (
     | translated_products.RULES
 )
 BATCH = "batch"
-_SIZES = ("height", "width")
+_SIZES = ("depth", "height", "width")
 # Free sizes are tried as they are, and then as multiples: of strides that halve an odd size, the
 # padding depends on it.
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
@@ -45,6 +46,7 @@ def network_graph(
     input_dtype: str,
     to_float: Callable[[Any], jax.Array],
     activation: str = "none",
+    boxes: BoxChoice | None = None,
     any_size: bool = False,
     one_example: bool = False,
     keeps_layers: bool = False,
@@ -57,7 +59,8 @@ def network_graph(
       input_dtype: ``"uint8"`` or ``"float32"``.
       to_float: Maps inputs to what the model takes.
       activation: ``"softmax"`` or ``"sigmoid"`` of the outputs, or ``"none"``.
-      any_size: Whether height and width are free.
+      boxes: The choice of boxes, for a detector that gives them.
+      any_size: Whether height, width and depth are free.
       one_example: Whether the batch is 1, instead of free.
       keeps_layers: Whether the output of every layer stays a value of the graph.
 
@@ -82,7 +85,8 @@ def network_graph(
                 "the model must return one array to be exported. "
                 f"Received: {type(outputs).__name__}"
             )
-        return outputs.astype(jnp.float32)
+        outputs = outputs.astype(jnp.float32)
+        return outputs if boxes is None else boxes.candidates(outputs)
 
     trace = functools.partial(_traced, infer, input_shape, input_dtype)
     if any_size:
@@ -93,8 +97,13 @@ def network_graph(
         graph = translate(
             trace([batch, *input_shape]), rules=RULES, variables=variables, labels=labels
         )
-    if activation != "none":
-        _activate(graph, activation)
+    if boxes is not None:
+        _finish(graph, "boxes", functools.partial(choose_boxes, choice=boxes))
+        graph.output_shape = (graph.output_shape[0], boxes.limit, len(boxes.nothing))
+    elif activation != "none":
+        axis = {"axis": -1} if activation == "softmax" else {}
+        operator = activation.capitalize()
+        _finish(graph, activation, lambda graph, outputs: graph.add(operator, outputs, **axis))
     fold(graph, keeps_layers=keeps_layers)
     return graph
 
@@ -108,7 +117,7 @@ def _traced(
 def _of_any_size(
     trace: Callable[..., Any], input_shape: Sequence[int], labels: dict[int, str]
 ) -> Graph:
-    """Return the graph with a free height and width: any, or multiples of a power of two."""
+    """Return the graph with free sizes: any, or multiples of a power of two."""
     names = _SIZES[-(len(input_shape) - 1) :]
     cause: Exception | None = None
     for multiple in _MULTIPLES:
@@ -129,15 +138,14 @@ def _of_any_size(
                 cause = error
     reason = f": {cause}" if isinstance(cause, UntranslatableError) else ""
     raise ValueError(
-        "any_size must be False for this model, as it needs its height and width, such as a dense "
-        f"layer after flatten does{reason}. Received: any_size=True"
+        "any_size must be False for this model, as it needs the sizes of its input, such as a "
+        f"dense layer after flatten does{reason}. Received: any_size=True"
     ) from cause
 
 
-def _activate(graph: Graph, activation: str) -> None:
-    logits = graph.new_name("logits")
-    graph.rename(graph.output, logits)
-    graph.path = activation
-    options = {"axis": -1} if activation == "softmax" else {}
-    made = graph.add(activation.capitalize(), logits, **options)
-    graph.rename(made, graph.output)
+def _finish(graph: Graph, path: str, add: Callable[[Graph, str], str]) -> None:
+    """Let what is added to the outputs of the network take their place."""
+    outputs = graph.new_name("logits")
+    graph.rename(graph.output, outputs)
+    graph.path = path
+    graph.rename(add(graph, outputs), graph.output)

@@ -79,7 +79,7 @@ class Graph:
     output: str = "outputs"
     path: str = ""
     _names: dict[str, int] = field(default_factory=dict)
-    _known: dict[Any, str] = field(default_factory=dict)
+    _known: dict[Any, Any] = field(default_factory=dict)
 
     def add(self, op: str, *inputs: Input, values: int = 0, **attributes: Any) -> str:
         """Append an operator of one output and return the output's name.
@@ -92,12 +92,19 @@ class Graph:
           values: Of a sum, the number of values of each.
           **attributes: Attributes of the operator.
         """
+        return self.add_several(1, op, *inputs, values=values, **attributes)[0]
+
+    def add_several(
+        self, count: int, op: str, *inputs: Input, values: int = 0, **attributes: Any
+    ) -> list[str]:
+        """Append an operator of `count` outputs, as :meth:`add` does, and return their names."""
         names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
         key = (op, *names, repr(sorted(attributes.items())))
         if key not in self._known:
-            self._known[key] = output = self.new_name(op.lower())
-            self.nodes.append(Node(op, names, [output], attributes, self.path, values))
-        return self._known[key]
+            self._known[key] = outputs = [self.new_name(op.lower()) for _ in range(count)]
+            self.nodes.append(Node(op, names, list(outputs), attributes, self.path, values))
+        found: list[str] = self._known[key]
+        return found
 
     def constant(self, array: np.ndarray, label: str = "") -> str:
         """Return the name of a constant; equal small constants without a label share one."""
@@ -106,7 +113,7 @@ class Graph:
         if array.size <= 64 and not label:
             key = (array.dtype.str, array.shape, array.tobytes())
             if key in self._known:
-                return self._known[key]
+                return str(self._known[key])
         name = self.new_name(label or "constant")
         self.constants[name] = array
         if key is not None:

@@ -31,7 +31,7 @@ from jaxcnn.interchange.signature import Signature
 from jaxcnn.runtime import plain_operations
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-# The least height and width where they are free: many networks reduce them to a 32nd.
+# The least size where sizes are free: many networks reduce them to a 32nd.
 SMALLEST = 32
 _PROGRAM, _SIGNATURE = "network.stablehlo", "signature.json"
 _AXES = "dhw"
@@ -63,7 +63,7 @@ def write_stablehlo(
 
     Raises:
       ImportError: the package flatbuffers is not installed.
-      ValueError: the function cannot be computed for every height and width.
+      ValueError: the function cannot be computed for every size.
     """
     _check_flatbuffers()
     program = _export(function, signature)
@@ -116,7 +116,7 @@ def _export(function: Callable[[jax.Array], jax.Array], signature: Signature) ->
         return _export_for(function, signature, SMALLEST)
     except _FIXED as error:
         raise ValueError(
-            "the network cannot be exported for every height and width: give it a size. "
+            "the network cannot be exported for every size: give it one. "
             f"Received: input_shape={sizes} ({first_line(error)})"
         ) from error
 

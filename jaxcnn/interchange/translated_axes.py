@@ -195,6 +195,23 @@ def _arg(
     return layouts.made(name, axes, result.shape, result.dtype)
 
 
+def _top_k(
+    layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any
+) -> list[Value]:
+    if inputs[0].name is None:
+        return NotImplemented
+    x, graph = layouts.whole(inputs[0]), layouts.graph
+    assert x.name is not None
+    axis = x.axes.index(params.get("axis", x.rank - 1))
+    count = layouts.shape([params["k"]])
+    values, at = graph.add_several(2, "TopK", x.name, count, axis=axis)
+    at = graph.add("Cast", at, to="int32")
+    return [
+        layouts.made(name, x.axes, result.shape, dtype)
+        for name, dtype in ((values, x.dtype), (at, np.int32))
+    ]
+
+
 def _iota(layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], result: Any) -> Value:
     if are_known(result.shape):
         return NotImplemented
@@ -242,6 +259,7 @@ RULES: dict[str, Rule] = {
     "iota": _iota,
     "dim_as_value": _dimension,
     "cumsum": _cumulative,
+    "top_k": _top_k,
     "argmax": functools.partial(_arg, "ArgMax"),
     "argmin": functools.partial(_arg, "ArgMin"),
     "reduce_and": functools.partial(_reduce_logical, "ReduceMin"),

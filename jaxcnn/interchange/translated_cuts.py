@@ -210,6 +210,25 @@ def _gather_elements(layouts: Layouts, x: Value, at: Value, how: Any, result: An
     return layouts.made(name, [place[each] for each in x.axes], result.shape, x.dtype)
 
 
+def _gather_rows(
+    layouts: Layouts, x: Value, at: Value, params: Mapping[str, Any], result: Any
+) -> Value:
+    """Return whole rows at positions that are computed, of each example by itself or of all."""
+    how, rank = params["dimension_numbers"], len(result.shape)
+    first = tuple(range(len(how.operand_batching_dims)))
+    inner = list(range(len(first) + 1, x.rank))
+    if (
+        (how.operand_batching_dims, how.start_indices_batching_dims) != (first, first)
+        or how.offset_dims != tuple(range(rank - len(inner), rank))
+        or any(params["slice_sizes"][axis] != x.shape[axis] for axis in inner)
+    ):
+        raise UntranslatableError("it reads positions that are computed, of a part of a row")
+    rows, index = (layouts.arranged(each, tuple(range(each.rank))) for each in (x, at))
+    index = layouts.graph.add("Cast", index, to="int64")
+    name = layouts.graph.add("GatherND", rows, index, batch_dims=len(first))
+    return layouts.made(name, range(rank), result.shape, result.dtype)
+
+
 def _is_largest(layouts: Layouts, index: str, value: str, axis: int) -> bool:
     """Return whether an index is the position of the largest value along an axis."""
     makers, waiting, found = layouts.graph.makers(), [index], False
@@ -239,6 +258,8 @@ def _gather(layouts: Layouts, inputs: list[Value], params: Mapping[str, Any], re
     batching = how.operand_batching_dims
     if len(batching) == x.rank - 1 and len(how.start_index_map) == 1 and not how.offset_dims:
         return _gather_elements(layouts, x, at, how, result)
+    if at.array is None and how.start_index_map == (len(batching),):
+        return _gather_rows(layouts, x, at, params, result)
     if at.array is None or len(how.start_index_map) != 1 or batching:
         raise UntranslatableError("it reads positions that are computed, or of several axes")
     (axis,) = how.start_index_map

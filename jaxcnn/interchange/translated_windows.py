@@ -76,9 +76,7 @@ def _pads(padding: Sequence[Any]) -> list[int]:
 
 def _check_padding(padding: Sequence[Any]) -> None:
     if not all(are_known(pair) for pair in padding):
-        raise UntranslatableError(
-            "its padding depends on the height or the width, which is free. Leave out any_size"
-        )
+        raise UntranslatableError("its padding depends on a size that is free. Leave out any_size")
 
 
 def _conv_transpose(
@@ -119,7 +117,7 @@ def _spread_out(
         natural = (sizes[axis] - 1) * stride + reach + 1 - low - high
         missing = windows.spatial[axis] - natural
         if not are_known([missing]):
-            raise UntranslatableError("its size depends on the height or the width, which is free")
+            raise UntranslatableError("its size depends on one that is free")
         # An operator adds fewer positions than its strides; the others hold zeros.
         missing -= min(high, 0)
         own.append(max(0, min(int(missing), stride - 1)))

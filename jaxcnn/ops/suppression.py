@@ -1,7 +1,7 @@
 """The suppression of boxes of the same thing: non-maximum suppression, hard and soft."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -66,16 +66,23 @@ def nms(
     limit = arguments.check_count("limit", limit)
     arguments.check_choice("method", method, NMS_METHODS)
 
-    # As torchvision compares float32 with the double that was given, of which 0.3 is below the
-    # float32 of 3 / 10.
-    bound = np.asarray(threshold, accumulator(boxes))
-    bound = np.nextafter(bound, -np.inf, dtype=bound.dtype) if float(bound) > threshold else bound
+    bound = overlap_bound(threshold, accumulator(boxes))
 
     def lower(left: jax.Array, shares: jax.Array) -> jax.Array:
         return jnp.where(shares > bound, jnp.asarray(-jnp.inf, left.dtype), left)
 
     indices, _, chosen = _choose(boxes, scores, classes, limit, method, lower)
     return indices, chosen
+
+
+def overlap_bound(threshold: float, dtype: Any) -> np.ndarray:
+    """Return the largest number of a dtype that is not above a threshold.
+
+    torchvision compares float32 with the double that was given, of which 0.3 is below the float32
+    of 3 / 10.
+    """
+    bound = np.asarray(threshold, dtype)
+    return np.nextafter(bound, -np.inf, dtype=bound.dtype) if float(bound) > threshold else bound
 
 
 def soft_nms(

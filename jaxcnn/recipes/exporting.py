@@ -21,6 +21,7 @@ from jaxcnn.interchange.signature import DTYPES, Signature
 from jaxcnn.interchange.stablehlo_files import SMALLEST, read_stablehlo, write_stablehlo
 from jaxcnn.interchange.web_files import write_web
 from jaxcnn.modules import call, check_module, in_mode
+from jaxcnn.recipes.exported_boxes import box_choice, difference_of_boxes
 from jaxcnn.training.forward import to_float
 from jaxcnn.training.output_activation import ACTIVATIONS, activation_of_outputs, known_activation
 from jaxcnn.training.prediction import describe_outputs, predict
@@ -35,7 +36,8 @@ FORMATS = {
 }
 TOLERANCE = 1e-4
 _RANDOM_IMAGES = 4
-_GROWTH = 64  # by which a free height and width are changed for the check, a multiple of 64
+# Free sizes are checked at the next multiple: every network that takes multiples takes these.
+_MULTIPLE = 64
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,8 @@ def export(
         means pixels, but numbers for series ``(steps, channels)``.
       activation: As for :func:`jaxcnn.predict`: ``"softmax"`` and ``"sigmoid"`` become a part of
         the file.
-      any_size: Whether height and width are free: from `input_shape` on, of networks that halve
-        odd sizes multiples of a power of two.
+      any_size: Whether height and width are free, and the depth of volumes and clips: from
+        `input_shape` on, of networks that halve odd sizes multiples of a power of two.
       class_names: Name of each class, for the file's signature.
       task: What the network learned, for the signature.
       framing: How a picture becomes an input, for the signature.
@@ -124,7 +126,9 @@ def export(
     arguments.check_flag("any_size", any_size)
     shape = _input_shape(model, input_shape)
     if any_size and len(shape) < 3:
-        raise ValueError(f"any_size is for images. Received: any_size=True, inputs of {shape}")
+        raise ValueError(
+            f"any_size is for images and volumes. Received: any_size=True, inputs of {shape}"
+        )
     dtype = input_dtype or ("uint8" if len(shape) > 2 else "float32")
     arguments.check_choice("input_dtype", dtype, DTYPES)
     given = _inputs(images, shape, dtype)
@@ -133,10 +137,15 @@ def export(
     )
     if any_size and name == "web":
         raise ValueError("format='web' takes one size of image. Received: any_size=True")
-    if applied == "boxes" and name in ("onnx", "web"):
+    if applied == "boxes" and name == "web":
         raise ValueError(
-            f"format={name!r} has no operator for the boxes of a detector: give "
-            "activation='none', its outputs at each location, or format='stablehlo'"
+            "format='web' has no operators for the boxes of a detector: give activation='none', "
+            "its outputs at each location, or format='onnx' or 'stablehlo'"
+        )
+    if applied == "boxes" and any_size:
+        raise ValueError(
+            "any_size must be False for the boxes of a detector: its locations are those of one "
+            "size. Received: any_size=True"
         )
     sizes = (*(None for _ in shape[:-1]), shape[-1]) if any_size else shape
     signature = Signature(sizes, dtype, applied, task, tuple(class_names), framing)
@@ -149,7 +158,7 @@ def export(
         run, operators = _WRITERS[name](request, partial)
         difference = _difference(model, run, given, applied)
         if any_size and name != "safetensors":
-            larger = [-(-size // _GROWTH) * _GROWTH + _GROWTH for size in shape[:-1]]
+            larger = [(size // _MULTIPLE + 1) * _MULTIPLE for size in shape[:-1]]
             other = _inputs(None, (*larger, shape[-1]), dtype)[:1]
             difference = max(difference, _difference(model, run, other, applied))
         if not difference <= tolerance:
@@ -202,12 +211,17 @@ class _Request:
         """Return the graph of operators; that for the page has one image and all layers."""
         import_onnx()
         import_onnxruntime()
+        boxes = None
+        if self.signature.activation == "boxes":
+            one = jax.ShapeDtypeStruct((1, *self.shape), self.signature.input_dtype)
+            boxes = box_choice(describe_outputs(self.model, one)[0][-1])
         return network_graph(
             self.model,
             self.shape,
             input_dtype=self.signature.input_dtype,
             to_float=to_float,
             activation=self.signature.activation,
+            boxes=boxes,
             any_size=self.any_size,
             one_example=is_for_page,
             keeps_layers=is_for_page,
@@ -238,7 +252,7 @@ def _write_stablehlo(request: _Request, path: Path) -> tuple[_Run, int]:
             if not request.any_size:
                 raise
             raise ValueError(
-                f"a StableHLO file of any size takes heights and widths from {SMALLEST} on, or "
+                f"a StableHLO file of any size takes sizes from {SMALLEST} on, or "
                 f"multiples of {SMALLEST} where the network needs it: leave out any_size, or train "
                 f"for such a size. Received: {images.shape[1:-1]}"
             ) from error
@@ -328,6 +342,8 @@ def _difference(
         raise ValueError(
             f"the exported file returns shape {found.shape}, and the model {expected.shape}"
         )
-    scale = max(1.0, float(np.abs(expected).max(initial=0)))
     pairs = [(found, expected), (run(images[:1]), expected[:1])]
+    if activation == "boxes":
+        return max(difference_of_boxes(*pair) for pair in pairs)
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
     return max(float(np.abs(one - other).max(initial=0)) for one, other in pairs) / scale

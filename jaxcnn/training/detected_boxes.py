@@ -8,14 +8,21 @@ import jax.numpy as jnp
 from jaxcnn import arguments, ops
 from jaxcnn.training.detection_loss import CENTERNESS, CLASSES, DISTANCES, check_outputs
 
+LIMIT = 100
+SCORE_THRESHOLD = 0.05
+IOU_THRESHOLD = 0.6
+CANDIDATES = 1000
+# A row that only fills up.
+NOTHING = (0, 0, 0, 0, 0, -1)
+
 
 def detections(
     outputs: jax.Array,
     *,
-    limit: int = 100,
-    score_threshold: float = 0.05,
-    iou_threshold: float = 0.6,
-    candidates: int = 1000,
+    limit: int = LIMIT,
+    score_threshold: float = SCORE_THRESHOLD,
+    iou_threshold: float = IOU_THRESHOLD,
+    candidates: int = CANDIDATES,
 ) -> jax.Array:
     """Return the boxes that a dense detector finds, those of the highest score first.
 
@@ -51,10 +58,32 @@ def detections(
     minimum = arguments.check_number("score_threshold", score_threshold, minimum=0, maximum=1)
     arguments.check_number("iou_threshold", iou_threshold, minimum=0, maximum=1)
     candidates = arguments.check_count("candidates", candidates)
+    if outputs.shape[0] == 0:
+        return jnp.zeros((0, limit, 6), jnp.float32)
+    found = candidate_boxes(outputs, candidates=candidates)
+    scores = jnp.where(found[..., 4] > minimum, found[..., 4], -jnp.inf)
+    suppress = functools.partial(ops.nms, threshold=iou_threshold, limit=limit)
+    kept, chosen = jax.vmap(lambda boxes, scores, label: suppress(boxes, scores, classes=label))(
+        found[..., :4], scores, found[..., 5].astype(jnp.int32)
+    )
+    found = jnp.take_along_axis(found, kept[..., None], axis=1)
+    nothing = jnp.array(NOTHING, jnp.float32)
+    return jnp.where(chosen[..., None], found, nothing)
+
+
+def candidate_boxes(outputs: jax.Array, *, candidates: int = CANDIDATES) -> jax.Array:
+    """Return the boxes of the highest scores before any suppression, those first.
+
+    Args:
+      outputs: As for :func:`detections`.
+      candidates: As for :func:`detections`.
+
+    Returns:
+      ``(batch, count, 6)`` float32: x1, y1, x2, y2, score, class; `count` is the smaller one of
+      `candidates` and the number of pairs of a location and a class.
+    """
     batch, locations, channels = outputs.shape
     classes = channels - CLASSES
-    if batch == 0:
-        return jnp.zeros((0, limit, 6), jnp.float32)
     centerness = jax.nn.sigmoid(outputs[..., CENTERNESS, None])
     scores = jnp.sqrt(jax.nn.sigmoid(outputs[..., CLASSES:]) * centerness)
     scores, index = jax.lax.top_k(
@@ -66,17 +95,9 @@ def detections(
     size = _picture_size(outputs)[:, None]
     low = jnp.clip(place - distances[..., :2], 0, size)
     high = jnp.clip(place + distances[..., 2:], 0, size)
-    boxes = jnp.concatenate([low, high], axis=-1)
-    suppress = functools.partial(ops.nms, threshold=iou_threshold, limit=limit)
-    kept, chosen = jax.vmap(lambda boxes, scores, label: suppress(boxes, scores, classes=label))(
-        boxes, jnp.where(scores > minimum, scores, -jnp.inf), label
+    return jnp.concatenate(
+        [low, high, scores[..., None], label[..., None].astype(jnp.float32)], axis=-1
     )
-    found = jnp.concatenate(
-        [boxes, scores[..., None], label[..., None].astype(jnp.float32)], axis=-1
-    )
-    found = jnp.take_along_axis(found, kept[..., None], axis=1)
-    nothing = jnp.array([0, 0, 0, 0, 0, -1], jnp.float32)
-    return jnp.where(chosen[..., None], found, nothing)
 
 
 def _picture_size(outputs: jax.Array) -> jax.Array:

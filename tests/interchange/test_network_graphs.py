@@ -233,6 +233,21 @@ def test_any_height_and_width(matrix):
         np.testing.assert_allclose(run(graph, images), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_any_depth_height_and_width(matrix):
+    network = cnn.serial(
+        cnn.conv(4, 3, strides=2, **same), relu, cnn.max_pool(2), cnn.conv_transpose(2, 2),
+    )  # fmt: skip
+    model = matrix.random_model(network, (8, 8, 8, 3))
+    graph = network_graph(
+        model, (8, 8, 8, 3), input_dtype="uint8", to_float=to_float, any_size=True
+    )
+    assert graph.input_shape == ("batch", "depth", "height", "width", 3)
+    for size in ((8, 8, 8), (16, 8, 24)):
+        images = RANDOM.integers(0, 256, (2, *size, 3), np.uint8)
+        expected = cnn.predict(model, images, activation="none")
+        np.testing.assert_allclose(run(graph, images), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_the_page_reads_every_layer(matrix, tmp_path):
     network = cnn.serial(
         cnn.conv(4, 3), cnn.batch_norm(), relu, cnn.residual(cnn.conv(4, 1)), cnn.flatten(),

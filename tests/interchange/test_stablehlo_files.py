@@ -87,7 +87,7 @@ def test_free_height_and_width(tmp_path):
     assert signature == free
     images = RANDOM.normal(size=(2, 35, 41, 3)).astype(np.float32)
     np.testing.assert_allclose(program(images), model(images), atol=1e-5)
-    with pytest.raises(ValueError, match="cannot be exported for every height and width"):
+    with pytest.raises(ValueError, match="cannot be exported for every size"):
         write_stablehlo(small(), free, path)
 
 

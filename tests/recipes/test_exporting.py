@@ -3,19 +3,27 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 from jax import lax
+from PIL import Image
 
 import jaxcnn as cnn
+from jaxcnn import serving
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.interchange.model_file import read_signature
 from jaxcnn.interchange.signature import Signature
+from jaxcnn.interchange.stablehlo_files import read_stablehlo
 from jaxcnn.recipes import exporting
+from jaxcnn.recipes.exported_boxes import difference_of_boxes
+from jaxcnn.serving import page_building
 from jaxcnn.training import run_folder
+from jaxcnn.training.detected_boxes import NOTHING, SCORE_THRESHOLD, candidate_boxes
 
 runtime = pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.implicit_promotion
@@ -92,7 +100,7 @@ def test_stablehlo_of_any_size(tmp_path):
     made = cnn.export(small(), tmp_path / "a.stablehlo", input_shape=(40, 36, 3), **options)
     assert made.signature.input_shape == (None, None, 3)
     assert made.difference < 1e-5
-    with pytest.raises(ValueError, match=r"heights and widths from 32 on.*Received: \(8, 8\)"):
+    with pytest.raises(ValueError, match=r"sizes from 32 on.*Received: \(8, 8\)"):
         cnn.export(small(), tmp_path / "b.stablehlo", **options)
     assert [each.name for each in tmp_path.iterdir()] == ["a.stablehlo"]
 
@@ -111,6 +119,59 @@ def test_any_size_and_numbers(tmp_path):
     (found,) = session.run(None, {"images": larger})
     expected = jax.nn.sigmoid(model(larger, train=False))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def cats():
+    """Parts of a photograph, and a picture of one color, in which a detector finds no box."""
+    folder = Path(page_building.__file__).parent / "page"
+    photo = np.asarray(Image.open(folder / "cat.jpg").convert("RGB"))
+    parts = [photo[:64, :96], photo[60:124, 100:196], photo[100:164, 200:296]]
+    return np.stack([*parts, np.zeros((64, 96, 3), np.uint8)])
+
+
+@pytest.fixture(scope="module")
+def detected():
+    """A detector, pictures and its boxes. Its scores are spread from 0 to 1."""
+    body = cnn.serial(cnn.conv(6, 8, strides=8), jax.nn.relu, last=cnn.conv(6, 2, strides=2))
+    head = cnn.conv(5 + 3, 3, padding=1)
+    net = cnn.detector(body, head, maps=("conv_1", "last"), features=8)
+    model = net.build((64, 96, 3), rngs=nnx.Rngs(3))
+    random = np.random.default_rng(3)
+    kernel = model.head.kernel
+    kernel[...] = random.normal(0, 0.6, kernel.shape).astype(np.float32)
+    model.head.bias[...] = jnp.array([0.5, 0.5, 0.5, 0.5, 3, -7, -7, -7], jnp.float32)
+    images = cats()
+    expected = cnn.predict(model, images, activation="boxes")
+    counts = (expected[..., 5] >= 0).sum(axis=1)
+    outputs = cnn.predict(model, images, activation="none")
+    candidates = np.asarray(jax.jit(candidate_boxes)(outputs))
+    likely = (candidates[..., 4] > SCORE_THRESHOLD).sum(axis=1)
+    assert (counts[:3] > 5).all()
+    assert (counts < likely)[:3].all()  # some are suppressed
+    assert set(expected[:3, :, 5].flat) == {0, 1, 2, -1}  # every class, and rows that fill up
+    assert counts[3] == 0
+    return model, images, expected
+
+
+@pytest.mark.parametrize("form", ["onnx", "stablehlo"])
+def test_boxes_are_those_of_predict(form, detected, tmp_path):
+    """The choice of the file, in its order, against the loop of :func:`cnn.ops.nms`."""
+    (model, images, expected), path = detected, tmp_path / f"boxes.{form}"
+    options = {"activation": "boxes", "task": "detect", "class_names": NAMES}
+    made = cnn.export(model, path, format=form, images=images, **options)
+    assert made.difference < 1e-5
+    program = serving.open_network(path).compute if form == "onnx" else read_stablehlo(path)[0]
+    np.testing.assert_allclose(program(images), expected, atol=1e-4, rtol=1e-5)
+
+
+def test_boxes_that_differ_are_found():
+    boxes = np.array([[[0, 0, 8, 8, 0.9, 1], [2, 0, 8, 8, 0.5, 0], NOTHING]])
+    assert difference_of_boxes(boxes[:, [1, 0, 2]], boxes) == 0
+    for column, other, expected in ((0, 1, 1 / 2), (3, 6, 2 / 8), (4, 0.8, 0.1), (5, 0, 1)):
+        changed = boxes.copy()
+        changed[0, 0, column] = other
+        assert difference_of_boxes(changed, boxes) == pytest.approx(expected)
+    assert difference_of_boxes(boxes[:, [0, 2, 2]], boxes) == 1  # a box is missing
 
 
 def test_a_difference_leaves_the_file_of_before(tmp_path, monkeypatch):
@@ -144,6 +205,13 @@ def test_what_cannot_be_exported(tmp_path):
         cnn.export(small(), path, images=IMAGES / np.float32(255))
     with pytest.raises(ValueError, match="format='web' takes one size"):
         cnn.export(small(), path, format="web", any_size=True)
+    boxes = {"activation": "boxes"}
+    with pytest.raises(ValueError, match="format='web' has no operators for the boxes"):
+        cnn.export(small(), path, format="web", **boxes)
+    with pytest.raises(ValueError, match="any_size must be False for the boxes of a detector"):
+        cnn.export(small(), path, any_size=True, **boxes)
+    with pytest.raises(ValueError, match=r"outputs must be \(batch, locations, 8 \+ classes\)"):
+        cnn.export(small(), path, **boxes)
     plain = nnx.Sequential(nnx.Linear(3, 2, rngs=nnx.Rngs(0)))
     with pytest.raises(ValueError, match="input_shape must be given"):
         cnn.export(plain, path)
