@@ -9,11 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.interchange.operator_graph import Graph, LayerValue, Node
+from jaxcnn.interchange.operator_graph import Graph, LayerValue, Node, UntranslatableError
 from jaxcnn.interchange.signature import Signature
 
 _FORMAT, _VERSION = "jaxcnn-web", 1
 _LAYOUTS = {(0, 3, 1, 2): "NCHW", (0, 1, 2, 3): "NHWC", (0, 1): "NC"}
+# The operators that the scripts of the page compute.
+_NAMES = """
+    Abs Add And AveragePool Cast Clip Concat Conv ConvTranspose Div Dropout Einsum Equal Erf
+    Exp Expand Flatten Floor Gather Gemm GlobalAveragePool GlobalMaxPool Greater
+    GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log
+    MatMul Max MaxPool Min Mul Neg Not Or Pad Pow Reciprocal ReduceMax ReduceMean ReduceMin
+    ReduceSum Relu Reshape Resize Shape Sigmoid Slice Softmax Softplus Sqrt Squeeze Sub Tanh
+    Transpose Unsqueeze Where
+"""
+PAGE_OPERATORS = frozenset(_NAMES.split())
 # Operators with a kernel, and a bias where they have a third input.
 _WITH_KERNEL = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
@@ -89,7 +99,14 @@ def write_web(graph: Graph, signature: Signature, path: Path) -> None:
 
     Raises:
       OSError: the file cannot be written.
+      UntranslatableError: the page has not all of the operators; the message has the layer's path.
     """
+    for node in graph.nodes:
+        if node.op not in PAGE_OPERATORS:
+            raise UntranslatableError(
+                f"the operator {node.op!r} of {node.path or 'the model itself'} cannot be exported "
+                "for the page: the page has no such operator"
+            )
     text = json.dumps(web_network(graph, signature), ensure_ascii=False, separators=(",", ":"))
     path.write_text(text, encoding="utf-8")
 

@@ -25,6 +25,7 @@ SCRIPTS = (
     "tensors.js",
     "window_operators.js",
     "operators.js",
+    "gathering_operators.js",
     "digit_canvas.js",
     "feature_maps.js",
     "value_detail.js",

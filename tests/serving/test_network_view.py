@@ -15,7 +15,7 @@ import pytest
 import jaxcnn as cnn
 
 PAGE = Path(str(resources.files("jaxcnn"))) / "serving" / "page"
-INTERPRETER = ("tensors.js", "window_operators.js", "operators.js")
+INTERPRETER = ("tensors.js", "window_operators.js", "operators.js", "gathering_operators.js")
 NODE = shutil.which("node")
 CHROMIUM = "/usr/bin/chromium"
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")

@@ -54,6 +54,13 @@
     Pow: binary((a, b) => Math.pow(a, b)),
     Max: binary((a, b) => (a > b ? a : b)),
     Min: binary((a, b) => (a < b ? a : b)),
+    Equal: binary((a, b) => Number(a === b)),
+    Less: binary((a, b) => Number(a < b)),
+    LessOrEqual: binary((a, b) => Number(a <= b)),
+    Greater: binary((a, b) => Number(a > b)),
+    GreaterOrEqual: binary((a, b) => Number(a >= b)),
+    And: binary((a, b) => Number(a && b)),
+    Or: binary((a, b) => Number(a || b)),
   });
 
   /* Error function by its series and, beyond 3, its continued fraction: 1e-7 everywhere. */
@@ -95,6 +102,9 @@
     Neg: unary((x) => -x),
     Abs: unary(Math.abs),
     Floor: unary(Math.floor),
+    Not: unary((x) => Number(!x)),
+    IsNaN: unary((x) => Number(Number.isNaN(x))),
+    IsInf: unary((x) => Number(Math.abs(x) === Infinity)),
   });
 
   operators.Clip = function ([x, low, high]) {
@@ -110,6 +120,7 @@
   operators.Dropout = operators.Identity;
 
   operators.Cast = function ([x], { to }) {
+    if (to === 'bool') return unary((value) => Number(value !== 0))([x], {});
     const whole = to !== 'float32' && to !== 1;
     return whole && !Array.isArray(x.data) ? unary(Math.trunc)([x], {}) : view(x, x.shape);
   };
