@@ -74,6 +74,11 @@ def export(
     if calibrate is not None and not int8:
         raise ValueError(f"--calibrate is for --int8. Received: --calibrate {calibrate}")
     described, trained = load_trained(run, model, weights)
+    if int8 and described.task == "detect" and activation in ("auto", "boxes"):
+        raise ValueError(
+            "--int8 compares outputs, not boxes: of a detector, give --activation none as well. "
+            f"Received: --activation {activation}"
+        )
     if out is None:
         folder = Path() if run is None else run
         out = folder / f"network{exporting.FORMATS[form]}"

@@ -58,14 +58,15 @@ def page_of_run(
     examples: list[dict[str, Any]] = []
     worst: list[dict[str, Any]] | None = None
     checked: np.ndarray | None = None
-    if _has_data(run):
+    has_data = _has_data(run)
+    if has_data:
         images = np.asarray(run.images[: 1 << 20])
         rows = _chosen(np.asarray(run.test.data.labels), len(images))
         checked = images[rows]
         examples = [_example(run, images, int(row)) for row in rows]
-        if run.described.kind == "class":
-            worst = _mistakes(run, images, run.results.errors, most)
-    network = _network(run, checked)
+    network = _network(run, checked)  # first, as it may be refused
+    if has_data and run.described.kind == "class":
+        worst = _mistakes(run, images, run.results.errors, most)
     name = run.folder.resolve().name if title is None else title
     return build_page(network, title=name, examples=examples, mistakes=worst)
 

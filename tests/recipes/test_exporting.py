@@ -234,6 +234,15 @@ def test_mistakes_on_the_command_line(run, call_cli, tmp_path):
         assert words in done.stderr
         assert done.stderr.count("\n") == 1
 
+    detector = tmp_path / "detector"
+    detector.mkdir()
+    described = json.loads((folder / "run.json").read_text("utf-8")) | {"task": "detect"}
+    (detector / "run.json").write_text(json.dumps(described), "utf-8")
+    (detector / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    done = call_cli("export", detector, "--int8")
+    assert done.returncode == 2
+    assert "of a detector, give --activation none as well" in done.stderr
+
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "run.json").write_bytes((folder / "run.json").read_bytes())
