@@ -52,8 +52,8 @@
     return { axes, d, h, w, kd, kh, kw, sz, sy, sx, dz, dy, dx, front, top, left, back, bottom, right };
   }
 
-  /* The windows of a convolution or a pool, with the size of their output. */
-  function placed(x, attributes, kernel) {
+  /* The windows of a convolution or a pool, and the size of their output. */
+  function outputWindows(x, attributes, kernel) {
     const g = windowsOf(x, attributes, kernel);
     const round = attributes.ceil_mode ? Math.ceil : Math.floor;
     const count = (side, pads, taps, dilation, stride) => round((side + pads - (taps - 1) * dilation - 1) / stride) + 1;
@@ -96,7 +96,7 @@
   operators.Conv = function ([x, kernel, bias], attributes) {
     const [n, c] = x.shape;
     const group = attributes.group || 1;
-    const g = placed(x, attributes, kernel.shape.slice(2));
+    const g = outputWindows(x, attributes, kernel.shape.slice(2));
     const m = kernel.shape[0];
     const [cg, mg] = [c / group, m / group];
     const k = cg * g.kd * g.kh * g.kw;
@@ -181,7 +181,7 @@
   function pool(start, step, finish) {
     return function ([x], attributes) {
       const [n, c] = x.shape;
-      const g = placed(x, attributes, attributes.kernel_shape);
+      const g = outputWindows(x, attributes, attributes.kernel_shape);
       const output = tensor(outputShape(n, c, g));
       const reduce = (from, z0, y0, x0) => {
         let value = start;
