@@ -91,9 +91,7 @@ def test_a_batch_size_that_devices_do_not_divide():
     three.check_batch_size(63)
     with pytest.raises(ValueError, match=r"by the 3 devices: 63 or 66\. Received: batch_size=64"):
         three.check_batch_size(64)
-    with pytest.raises(
-        ValueError, match=r"3 devices in 2 parts: 60 or 66\."
-    ):
+    with pytest.raises(ValueError, match=r"3 devices in 2 parts: 60 or 66\."):
         three.check_batch_size(64, parts=2)
     with pytest.raises(ValueError, match=r"by the 3 devices: 3\. Received: batch_size=2"):
         three.check_batch_size(2)
