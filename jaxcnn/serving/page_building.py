@@ -27,6 +27,7 @@ SCRIPTS = (
     "operators.js",
     "gathering_operators.js",
     "digit_canvas.js",
+    "framing.js",
     "feature_maps.js",
     "value_detail.js",
     "network_view.js",
@@ -43,6 +44,7 @@ def build_page(
     title: str = DEFAULT_TITLE,
     examples: Sequence[Mapping[str, Any]] = (),
     mistakes: Sequence[Mapping[str, Any]] | None = None,
+    absence: str | None = None,
 ) -> str:
     """Return the page of a network: an HTML file that loads nothing and works without a server.
 
@@ -61,6 +63,7 @@ def build_page(
       mistakes: Pictures that were predicted wrongly, the worst first: ``{"picture": data URI,
         "heat": data URI, "truth": name, "predicted": name, "probability": number,
         "truth_probability": number}``; ``None`` for no such section.
+      absence: Why the page has no network, which it says; ``None`` for no such section.
 
     Raises:
       ValueError: the network is not that of a web export, or data has a number that is not finite.
@@ -76,7 +79,7 @@ def build_page(
         "photograph": _photograph(),
         "examples": list(examples),
         "mistakes": None if mistakes is None else list(mistakes),
-        "framing": None if network is None else network["signature"]["framing"],
+        "absence": absence,
     }
     style = "\n".join(_texts(STYLES))
     script = "\n".join(_texts(SCRIPTS))

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import jaxcnn as cnn
+from jaxcnn.data.resizing import METHODS
 
 PAGE = Path(str(resources.files("jaxcnn"))) / "serving" / "page"
 INTERPRETER = ("tensors.js", "window_operators.js", "operators.js", "gathering_operators.js")
 NODE = shutil.which("node")
-CHROMIUM = "/usr/bin/chromium"
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
 RUN = """
@@ -34,25 +35,6 @@ try {
   console.log(JSON.stringify({ error: error.message }));
 }
 """
-
-
-# Frames in two seconds with another input each, in a second view on the same page.
-FRAMES = """(() => new Promise((resolve) => {
-  const root = document.createElement('div');
-  document.querySelector('#network .body').prepend(root);
-  const json = document.getElementById('network-data').textContent;
-  const view = Jaxcnn.startNetworkView(root, json);
-  root.scrollIntoView();
-  const start = performance.now();
-  const count = view.timing.frames;
-  const step = () => {
-    const passed = performance.now() - start;
-    if (passed > 2000) return resolve((view.timing.frames - count) * 1000 / passed);
-    view.show(Float32Array.from({ length: 784 }, () => 255 * Math.random()));
-    return requestAnimationFrame(step);
-  };
-  step();
-}))()"""
 
 
 def node(operator: str, inputs: str, output: str, **attributes: Any) -> dict[str, Any]:
@@ -151,6 +133,35 @@ def test_the_interpreter_computes_what_jaxcnn_does() -> None:
     np.testing.assert_allclose(result["outputs"], probabilities, atol=1e-5)
 
 
+RESIZE = """
+const fs = require('fs');
+globalThis.window = globalThis;
+const given = JSON.parse(fs.readFileSync(0, 'utf8'));
+eval.call(null, fs.readFileSync(given.file, 'utf8'));
+const resized = ([data, height, width, rows, columns, interpolation]) => Jaxcnn.resizePlane(
+  { data: Float32Array.from(data), height, width }, rows, columns, interpolation);
+console.log(JSON.stringify(given.cases.map((each) => Array.from(resized(each).data))));
+"""
+
+
+@needs_node
+def test_planes_are_resized_as_pillow_does() -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (9, 8)).astype(np.uint8)
+    sizes = [(28, 28), (9, 24), (4, 5), (3, 8)]
+    cases = [(method, size) for method in METHODS for size in sizes]
+    given = {
+        "file": str(PAGE / "framing.js"),
+        "cases": [[levels.ravel().tolist(), 9, 8, *size, method] for method, size in cases],
+    }
+    assert NODE is not None
+    run = subprocess.run(
+        [NODE, "-e", RESIZE], input=json.dumps(given), capture_output=True, text=True, check=True
+    )
+    for (method, size), found in zip(cases, json.loads(run.stdout), strict=True):
+        expected = Image.fromarray(levels).resize(size[::-1], METHODS[method])
+        np.testing.assert_allclose(np.reshape(found, size), np.asarray(expected), atol=1.01)
+
+
 @needs_node
 def test_an_unknown_operator_is_refused_with_its_layer() -> None:
     example = Example()
@@ -161,69 +172,57 @@ def test_an_unknown_operator_is_refused_with_its_layer() -> None:
 
 # The pixels that the network gets.
 SEEN = """(() => {
-  const context = document.querySelector('.nv-seen').getContext('2d');
-  return Array.from(context.getImageData(0, 0, 28, 28).data).filter((_, i) => i % 4 === 0);
+  const copy = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  copy.drawImage(document.querySelector('.nv-seen'), 0, 0);
+  return Array.from(copy.getImageData(0, 0, 28, 28).data).filter((_, i) => i % 4 === 0);
 })()"""
 
 
 @pytest.mark.long
-def test_the_view_follows_a_drawing(tmp_path: Path) -> None:
+def test_the_view_follows_a_drawing(open_address: Any, tmp_path: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     building = pytest.importorskip("jaxcnn.serving.page_building")
-    if not Path(CHROMIUM).exists():
-        pytest.skip("Chromium is not installed")
     example = Example()
     picture = {"pixels": base64.b64encode(example.pixels.tobytes()).decode(),
                "shape": [28, 28, 1], "label": "a"}  # fmt: skip
     page_file = tmp_path / "page.html"
     page_file.write_text(building.build_page(example.network, examples=[picture]))
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page(locale="en-US", viewport={"width": 1280, "height": 1000})
-        errors: list[str] = []
-        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(page_file.as_uri())
-        _, expected = example.values(example.pixels)
-        best = int(expected.argmax())
-        sync_api.expect(page.locator(".nv-answer")).not_to_be_empty()
-        name = example.network["signature"]["class_names"][best]
-        assert page.inner_text(".nv-answer") == f"{name}, {100 * expected[best]:.1f} %"
+    page = open_address(page_file.as_uri())
+    _, expected = example.values(example.pixels)
+    best = int(expected.argmax())
+    sync_api.expect(page.locator(".nv-answer")).not_to_be_empty()
+    name = example.network["signature"]["class_names"][best]
+    assert page.inner_text(".nv-answer") == f"{name}, {100 * expected[best]:.1f} %"
 
-        # A pixel of a map: its total is that of jaxcnn, and the products and the bias add to it.
-        strip = page.locator(".nv-strip canvas").first
-        strip.scroll_into_view_if_needed()
-        strip.click(position={"x": 80 + 3 + 36, "y": 3 + 36})
-        conv, _ = example.values(example.pixels)
-        place = page.inner_text(".nv-place")
-        row, column = map(
-            int, re.fullmatch(r"conv_1, map 2, row (\d+), column (\d+)", place).groups()
-        )
-        total = page.inner_text(".nv-total").replace("−", "-")
-        added, bias, value = (float(word) for word in total.split() if word[-1].isdigit())
-        assert value == pytest.approx(conv[row - 1, column - 1, 1], abs=1e-4)
-        assert added + bias == pytest.approx(value, abs=2e-4)
+    # A pixel of a map: its total is that of jaxcnn, and the products and the bias add to it.
+    strip = page.locator(".nv-strip canvas").first
+    strip.scroll_into_view_if_needed()
+    strip.click(position={"x": 80 + 3 + 36, "y": 3 + 36})
+    conv, _ = example.values(example.pixels)
+    place = page.inner_text(".nv-place")
+    row, column = map(int, re.fullmatch(r"conv_1, map 2, row (\d+), column (\d+)", place).groups())
+    total = page.inner_text(".nv-total").replace("−", "-")
+    added, bias, value = (float(word) for word in total.split() if word[-1].isdigit())
+    assert value == pytest.approx(conv[row - 1, column - 1, 1], abs=1e-4)
+    assert added + bias == pytest.approx(value, abs=2e-4)
 
-        def seen_pixels() -> list[int]:
-            values: list[int] = page.evaluate(SEEN)
-            return values
+    def seen_pixels() -> list[int]:
+        values: list[int] = page.evaluate(SEEN)
+        return values
 
-        board, before = page.locator(".nv-board"), seen_pixels()
-        board.hover(position={"x": 90, "y": 60})
-        page.mouse.down()
-        board.hover(position={"x": 140, "y": 140})
-        board.hover(position={"x": 190, "y": 220})
-        page.mouse.up()
-        page.wait_for_timeout(300)
-        seen = seen_pixels()
-        assert seen != before
-        _, expected = example.values(np.array(seen))
-        shares = page.locator(".nv-bars b").all_inner_texts()
-        found = [float(share.split()[0]) for share in shares]
-        np.testing.assert_allclose(found, 100 * expected, atol=0.06)
-        rate = page.evaluate(FRAMES)
-        print(f"{rate:.0f} frames/s")
-        assert not errors
-        browser.close()
+    board, before = page.locator(".nv-board"), seen_pixels()
+    board.hover(position={"x": 90, "y": 60})
+    page.mouse.down()
+    board.hover(position={"x": 140, "y": 140})
+    board.hover(position={"x": 190, "y": 220})
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    seen = seen_pixels()
+    assert seen != before
+    _, expected = example.values(np.array(seen))
+    shares = page.locator(".nv-bars b").all_inner_texts()
+    found = [float(share.split()[0]) for share in shares]
+    np.testing.assert_allclose(found, 100 * expected, atol=0.06)
+    # Names of classes are text.
+    assert "<i>c</i>" in page.inner_text(".nv-bars")
+    assert page.locator(".nv-bars i").count() == 3  # the bars themselves

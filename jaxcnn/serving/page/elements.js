@@ -2,19 +2,10 @@
 (function () {
   'use strict';
   const Jaxcnn = (window.Jaxcnn = window.Jaxcnn || {});
-  const namespace = 'http://www.w3.org/2000/svg';
 
   /** Return an element; `on…` entries are listeners, `text` is its text, others are attributes. */
   Jaxcnn.element = function (tag, attributes, ...children) {
-    return fill(document.createElement(tag), attributes, children);
-  };
-
-  /** Return an element of a drawing. */
-  Jaxcnn.drawn = function (tag, attributes, ...children) {
-    return fill(document.createElementNS(namespace, tag), attributes, children);
-  };
-
-  function fill(element, attributes, children) {
+    const element = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes || {})) {
       if (value === undefined || value === null || value === false) continue;
       if (name === 'text') element.textContent = value;
@@ -23,7 +14,7 @@
     }
     element.append(...children);
     return element;
-  }
+  };
 
   /** Return a group of radio buttons that look like one control: options are [value, word key]. */
   Jaxcnn.choice = function (name, labelKey, options, chosen, onChange) {
@@ -55,7 +46,43 @@
   /** Return a number with at most four digits after the point, and a true minus. */
   Jaxcnn.numberText = function (value) {
     const rounded = Math.round(value * 1e4) / 1e4;
-    return String(rounded === 0 ? 0 : rounded).replace('-', '−');
+    return String(rounded === 0 ? 0 : rounded).replace('-', '−').replace('Infinity', '∞');
+  };
+
+  /** Return the class of a number by its sign, as it is shown. */
+  Jaxcnn.signOf = function (value) {
+    if (Math.abs(value) < 5e-5) return 'zero';
+    return value < 0 ? 'negative' : 'positive';
+  };
+
+  /** Return a table of numbers, row by row, captioned by the word `key`; a cell has the color of its
+      sign, or background and text color as `colorsOf(value)` returns them. */
+  Jaxcnn.matrix = function (key, numbers, columns, { colorsOf, write = Jaxcnn.numberText } = {}) {
+    const { element } = Jaxcnn;
+    const rows = Array.from({ length: numbers.length / columns }, (_, row) => {
+      const cells = Array.from(numbers.slice(row * columns, (row + 1) * columns), (value) => {
+        const cell = element('td', { text: write(value) });
+        if (colorsOf) [cell.style.backgroundColor, cell.style.color] = colorsOf(value);
+        else cell.className = Jaxcnn.signOf(value);
+        return cell;
+      });
+      return element('tr', {}, ...cells);
+    });
+    return element('table', { class: `matrix ${key}${columns > 3 ? ' large' : ''}` },
+      element('caption', { text: Jaxcnn.word(key) }), element('tbody', {}, ...rows));
+  };
+
+  /** Return a table or a sum with the sign before it, which stay in one line. */
+  Jaxcnn.after = function (sign, part) {
+    const { element } = Jaxcnn;
+    return element('div', { class: 'worked-step' }, element('span', { class: 'symbol', text: sign }), part);
+  };
+
+  /** Return a captioned sum, and lines of what follows from it. */
+  Jaxcnn.total = function (caption, sum, ...lines) {
+    const { element } = Jaxcnn;
+    return element('div', { class: 'total' }, element('span', { class: 'caption', text: caption }),
+      element('span', { class: 'sum', text: Jaxcnn.numberText(sum) }), ...lines.map((text) => element('span', { text })));
   };
 
   /** Return the value of a text such as 0.5, −1 or 1/9; NaN if it is none. */

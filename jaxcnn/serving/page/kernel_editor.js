@@ -95,7 +95,7 @@
 
     function sign() {
       cells.forEach((cell, place) => {
-        cell.className = signOf(state.weights[place]);
+        cell.className = Jaxcnn.signOf(state.weights[place]);
       });
     }
 
@@ -122,11 +122,4 @@
     const heading = element('h3', { 'data-word': 'kernel' });
     return { presets, editor: element('div', { class: 'editor' }, heading, grid, warning, line, flip) };
   };
-
-  /** Return the class of a number in a table by its sign. */
-  function signOf(value) {
-    if (value === 0) return 'zero';
-    return value < 0 ? 'negative' : 'positive';
-  }
-  Jaxcnn.signOf = signOf;
 })();

@@ -33,45 +33,27 @@
 
   /* The way from input to output as one picture; a layer's box leads to its maps. */
   function wayOf(layers, inputShape, classes, onLayer) {
-    const { drawn, word } = Jaxcnn;
-    const [wide, high, gap] = [104, 56, 26];
+    const { element, word } = Jaxcnn;
+    const texts = (path, shape) => [element('span', { title: path }, element('bdi', { text: path })), element('small', { text: shapeText(shape) })];
     const boxes = [
-      { path: word('nv_input'), shape: inputShape }, ...layers, { path: word('nv_output'), shape: [classes] }];
-    const svg = drawn('svg', {
-      class: 'nv-way', width: boxes.length * (wide + gap) - gap + 4, height: high + 4, role: 'group', 'aria-label': word('nv_way') });
-    const groups = boxes.map((box, i) => {
-      const x = 2 + i * (wide + gap);
-      const isLayer = i > 0 && i < boxes.length - 1;
-      const group = drawn('g', isLayer ? {
-        class: 'nv-box', role: 'button', tabindex: 0, 'aria-label': `${box.path}, ${shapeText(box.shape)}`,
-        onclick: () => onLayer(i - 1),
-        onkeydown: (event) => {
-          if (event.key !== 'Enter' && event.key !== ' ') return;
-          event.preventDefault();
-          onLayer(i - 1);
-        },
-      } : { class: 'nv-box nv-end' },
-      drawn('rect', { x, y: 2, width: wide, height: high, rx: 8 }),
-      drawn('text', { x: x + wide / 2, y: 26, text: box.path.length > 14 ? `…${box.path.slice(-13)}` : box.path }),
-      drawn('text', { x: x + wide / 2, y: 45, class: 'nv-shape', text: shapeText(box.shape) }));
-      svg.append(group);
-      if (i) svg.append(drawn('path', { class: 'nv-arrow', d: `M${x - gap + 4} 30h${gap - 10}m-5-4 5 4-5 4` }));
-      return group;
-    });
-    return { svg, mark: (at) => groups.forEach((group, i) => group.classList.toggle('nv-chosen', i === at + 1)) };
+      element('div', { class: 'nv-box nv-end' }, ...texts(word('nv_input'), inputShape)),
+      ...layers.map(({ path, shape }, at) => element('button', { type: 'button', class: 'nv-box', onclick: () => onLayer(at) }, ...texts(path, shape))),
+      element('div', { class: 'nv-box nv-end' }, ...texts(word('nv_output'), [classes]))];
+    const list = element('ol', { class: 'nv-way', 'aria-label': word('nv_way') }, ...boxes.map((box) => element('li', {}, box)));
+    return { list, mark: (at) => boxes.forEach((box, i) => box.classList.toggle('nv-chosen', i === at + 1)) };
   }
 
-  /** Build the view of a network within `root`; returns {network, show(pixels), choose, timing}. */
-  Jaxcnn.startNetworkView = function (root, json, { examples = [], framing = null } = {}) {
+  /** Build the view of a network within `root`. */
+  Jaxcnn.startNetworkView = function (root, json, { examples = [] } = {}) {
     const { element, word } = Jaxcnn;
     const network = Jaxcnn.loadNetwork(json);
     const { signature, inputShape } = network;
-    const frame = framing || signature.framing;
+    const frame = signature.framing;
     const names = signature.class_names;
     // Dropout, which passes its input on, has no maps of its own.
     const layers = network.layers.filter((layer, at, all) => (
       network.value(layer.value) && (at === 0 || all[at - 1].value !== layer.value)));
-    const timing = { frames: 0, run: 0, paint: 0 };
+    let frames = 0;
     let pixels = new Float32Array(inputShape.reduce((a, b) => a * b, 1));
     let result = null;
     let colors = null;
@@ -81,7 +63,7 @@
     let announce = 0;
 
     const board = element('canvas', {
-      class: 'nv-board', width: 280, height: 280, role: 'img', 'data-word-label': 'nv_draw_label' });
+      class: 'nv-board', width: 280, height: 280, tabindex: 0, role: 'application', 'data-word-label': 'nv_draw_label' });
     const seen = element('canvas', { class: 'nv-seen', width: inputShape[1], height: inputShape[0], 'aria-hidden': 'true' });
     const video = element('video', { class: 'nv-video', hidden: true, muted: true, playsinline: true });
     const warning = element('p', { class: 'nv-warning', role: 'alert' });
@@ -90,7 +72,7 @@
     const rate = element('p', { class: 'nv-note' });
     const detail = element('div', { class: 'nv-detail', hidden: true });
     const strips = element('div', { class: 'nv-strips' });
-    const wayHolder = element('div', { class: 'nv-scroll' });
+    const wayHolder = element('div');
 
     const light = !frame || frame.background === null || frame.background === undefined || frame.background < 128;
     board.classList.add(light ? 'nv-light-ink' : 'nv-dark-ink');
@@ -116,10 +98,8 @@
       const computed = performance.now();
       paint();
       const end = performance.now();
-      timing.frames++;
-      timing.run += computed - start;
-      timing.paint += end - computed;
-      if (timing.frames % 10 === 1) {
+      frames += 1;
+      if (frames % 10 === 1) {
         rate.textContent = word('nv_rate', { run: (computed - start).toFixed(1), paint: (end - computed).toFixed(1) });
       }
     }
@@ -166,9 +146,11 @@
       const holder = element('div', { class: 'nv-scroll nv-strip', tabindex: 0, role: 'group' });
       const head = element('h4', {}, element('span', { text: layer.path }),
         element('small', { text: `${layer.kind} · ${shapeText(layer.shape)}` }));
+      const most = element('small');
+      head.append(most);
       const section = element('div', { class: 'nv-layer' }, head, holder);
       const strip = Jaxcnn.mapStrip(holder, layer, network.value(layer.value), (channel, y, x) => choose(at, channel, y, x));
-      const row = { layer, section, holder, head, strip, visible: false };
+      const row = { layer, section, holder, most, strip, visible: false };
       holder.addEventListener('scroll', () => result && strip.paint(colors, accent));
       strips.append(section);
       return row;
@@ -183,7 +165,7 @@
 
     /* The numbers behind one value, with the map enlarged to choose another pixel of it. */
     const large = element('canvas', { class: 'nv-large', tabindex: 0, role: 'img' });
-    const place = element('p', { class: 'nv-place' });
+    const place = element('p', { class: 'nv-place', 'aria-live': 'polite' });
     const worked = element('div', { class: 'nv-worked' });
     const close = element('button', { type: 'button', class: 'nv-button', 'data-word': 'nv_close', onclick: () => leave() });
     detail.append(element('div', { class: 'nv-map' }, large, close), element('div', {}, place, worked));
@@ -216,6 +198,7 @@
       const scale = Math.max(1, Math.floor(208 / Math.max(maps.width, maps.height)));
       [large.width, large.height] = [maps.width * scale, maps.height * scale];
       large.hidden = maps.flat;
+      detail.classList.toggle('nv-flat', maps.flat);
       const context = large.getContext('2d');
       const most = 255 / Jaxcnn.largest(maps.data);
       for (let row = 0; row < maps.height; row++) {
@@ -305,6 +288,7 @@
     const head = (key) => element('h3', { 'data-word': key });
     const stage = element('div', { class: 'nv-stage' },
       element('div', {}, head('nv_draw'), element('div', { class: 'nv-paper' }, board, video),
+        element('p', { class: 'nv-note', 'data-word': 'nv_draw_hint' }),
         element('div', { class: 'nv-buttons' }, clear, camera), warning),
       element('div', { class: 'nv-input' }, head('nv_sees'), seen,
         pictures.length ? element('div', {}, head('nv_examples'), element('div', { class: 'nv-examples' }, ...pictures.map((each) => each.button))) : ''),
@@ -319,9 +303,12 @@
         rows[at].section.scrollIntoView({ block: 'center' });
         rows[at].holder.focus({ preventScroll: true });
       });
-      wayHolder.replaceChildren(way.svg);
+      wayHolder.replaceChildren(way.list);
       if (chosen) way.mark(chosen.at);
-      for (const { layer, holder } of rows) holder.setAttribute('aria-label', word('nv_map_label', { path: layer.path }));
+      for (const { layer, holder, most, strip } of rows) {
+        holder.setAttribute('aria-label', word('nv_map_label', { path: layer.path }));
+        most.textContent = strip.count < strip.channels ? word('nv_most', { count: strip.count, all: strip.channels }) : '';
+      }
       for (const { example, button } of pictures) button.setAttribute('aria-label', word('nv_example', { label: example.label }));
       request();
     });
@@ -335,6 +322,5 @@
     new MutationObserver(theme).observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] });
     for (const row of rows) observer.observe(row.section);
     show(pictures.length ? Float32Array.from(pictures[0].values) : fromStrokes([]));
-    return { network, show, choose, timing };
   };
 })();

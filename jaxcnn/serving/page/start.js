@@ -7,15 +7,28 @@
   const network = data('network-data');
   const sections = {
     explorer: (root) => Jaxcnn.startExplorer(root, page.filters || [], page.photograph),
-    network: network && Jaxcnn.startNetworkView && ((root) => Jaxcnn.startNetworkView(
-      root, network, { examples: page.examples || [], framing: page.framing || null })),
+    network: network ? ((root) => Jaxcnn.startNetworkView(root, network, { examples: page.examples }))
+      : page.absence && ((root) => tellAbsence(root, page.absence)),
     errors: page.mistakes && ((root) => Jaxcnn.startErrors(root, page.mistakes)),
   };
+
+  function tellAbsence(root, reason) {
+    const { element, onLanguage, word } = Jaxcnn;
+    const text = element('p', { role: 'status' });
+    root.replaceChildren(text);
+    onLanguage(() => { text.textContent = word('nv_absent', { reason }); });
+  }
 
   for (const [name, start] of Object.entries(sections)) {
     const section = document.getElementById(name);
     if (start) {
-      start(section.querySelector('.body'));
+      const body = section.querySelector('.body');
+      try {
+        start(body);
+      } catch (error) {
+        if (name !== 'network') throw error;
+        tellAbsence(body, error.message); // such as an operator that the page does not have
+      }
     } else {
       section.remove();
       document.querySelector(`#contents a[href="#${name}"]`).parentElement.remove();
@@ -23,7 +36,7 @@
   }
   const links = document.querySelectorAll('#contents a');
   if (links.length < 2) document.getElementById('contents').remove();
-  if (!sections.network) document.getElementById('lead').dataset.word = 'lead_alone';
+  if (!network) document.getElementById('lead').dataset.word = 'lead_alone';
 
   const languages = document.querySelectorAll('[data-language]');
   for (const button of languages) {

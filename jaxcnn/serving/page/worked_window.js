@@ -22,16 +22,15 @@
 
   /** Show a worked window, and the pool that takes its output, in an element. */
   Jaxcnn.showWorked = function (root, state, worked) {
-    const { element, word } = Jaxcnn;
+    const { after, element, matrix, weightText, word } = Jaxcnn;
     const { size, channels } = worked;
     const names = CHANNELS[channels.length];
     const blocks = channels.map((channel, index) => {
       const title = channels.length > 1 ? [element('h4', { text: word(names[index]), class: names[index] })] : [];
       const line = element('div', { class: 'worked-line' },
-        matrix('values', channel.values, size, (value) => shade(value / state.white, names[index])),
-        symbol('×'), matrix('weights', worked.weights, size, null, Jaxcnn.weightText),
-        symbol('='), matrix('products', channel.products, size),
-        symbol('→'), total(state, channel));
+        matrix('values', channel.values, size, { colorsOf: (value) => shade(value / state.white, names[index]) }),
+        after('×', matrix('weights', worked.weights, size, { write: weightText })),
+        after('=', matrix('products', channel.products, size)), after('→', total(state, channel)));
       return element('div', { class: 'worked-channel' }, ...title, line);
     });
     root.replaceChildren(element('p', { class: 'place', text: placeText(state, worked) }),
@@ -65,46 +64,21 @@
     return [`rgb(${red} ${green} ${blue})`, isLight ? '#111' : '#fff'];
   }
 
-  function matrix(key, numbers, size, colorsOf, write) {
-    const { element } = Jaxcnn;
-    const rows = [];
-    for (let row = 0; row < size; row += 1) {
-      const cells = numbers.slice(row * size, (row + 1) * size).map((value) => {
-        const cell = element('td', { text: (write || Jaxcnn.numberText)(value) });
-        if (colorsOf) [cell.style.backgroundColor, cell.style.color] = colorsOf(value);
-        else cell.className = Jaxcnn.signOf(value);
-        return cell;
-      });
-      rows.push(element('tr', {}, ...cells));
-    }
-    return element('table', { class: `matrix ${key}${size > 3 ? ' large' : ''}` },
-      element('caption', { text: Jaxcnn.word(key) }), element('tbody', {}, ...rows));
-  }
-
-  function symbol(text) {
-    return Jaxcnn.element('span', { class: 'symbol', text });
-  }
-
   function total(state, channel) {
-    const { element, numberText } = Jaxcnn;
-    const lines = [element('span', { class: 'sum', text: numberText(channel.sum) })];
+    const { numberText } = Jaxcnn;
+    const lines = [];
     const withBias = channel.sum + state.bias;
     if (state.bias) {
       const sign = state.bias < 0 ? '−' : '+';
-      lines.push(element('span', {
-        text: `${numberText(channel.sum)} ${sign} ${numberText(Math.abs(state.bias))} = ${numberText(withBias)}`,
-      }));
+      lines.push(`${numberText(channel.sum)} ${sign} ${numberText(Math.abs(state.bias))} = ${numberText(withBias)}`);
     }
-    if (state.relu) {
-      lines.push(element('span', { text: `ReLU(${numberText(withBias)}) = ${numberText(channel.value)}` }));
-    }
-    return element('div', { class: 'total' },
-      element('span', { class: 'caption', text: Jaxcnn.word('sum') }), ...lines);
+    if (state.relu) lines.push(`ReLU(${numberText(withBias)}) = ${numberText(channel.value)}`);
+    return Jaxcnn.total(Jaxcnn.word('sum'), channel.sum, ...lines);
   }
 
   function poolOf(state, worked) {
     if (state.pool === 'none' || !state.pooled[0].rows) return [];
-    const { element } = Jaxcnn;
+    const { after, element, matrix } = Jaxcnn;
     const [row, column] = Jaxcnn.pooledPlace(state, [worked.row, worked.column]);
     const size = state.poolSize;
     const shown = state.convolved.map((plane, index) => {
@@ -114,9 +88,7 @@
       const result = state.pooled[index].data[row * state.pooled[index].columns + column];
       if (state.pool === 'max') cells[values.indexOf(Math.max(...values))].classList.add('chosen');
       const name = Jaxcnn.word(state.pool === 'max' ? 'pool_max' : 'pool_avg');
-      return element('div', { class: 'worked-line' }, table, symbol('→'), element('div', { class: 'total' },
-        element('span', { class: 'caption', text: name }),
-        element('span', { class: 'sum', text: Jaxcnn.numberText(result) })));
+      return element('div', { class: 'worked-line' }, table, after('→', Jaxcnn.total(name, result)));
     });
     return [element('div', { class: 'worked-pool' }, ...shown)];
   }
