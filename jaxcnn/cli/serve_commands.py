@@ -53,7 +53,8 @@ def serve(
     limits = Limits(max_batch, max_wait_ms, max_body_mb, max_pixels, max_concurrency, timeout_s)
     with take_port(host, port) as listening:  # first: a port in use is said at once
         opened = open_network(network)
-        application = create_app(opened, **asdict(limits), page=_page(network) if page else None)
+        shown = _page(network, opened.input_shape) if page else None
+        application = create_app(opened, **asdict(limits), page=shown)
         opened.warm_up(max_batch)
         address = address_of(listening)
         run_server(
@@ -64,14 +65,13 @@ def serve(
         )
 
 
-def _page(network: Path) -> str | None:
-    """Return the page of a run, or that of the kernels for a file; ``None`` where there is none."""
-    from jaxcnn.serving import build_page, page_of_run
+def _page(network: Path, input_shape: tuple[int, ...]) -> str:
+    """Return the page of a run or a file; one that says why where its network cannot be shown."""
+    from jaxcnn.serving import build_page
+    from jaxcnn.serving.run_pages import page_of_file, page_of_run
 
-    if network.is_file():
-        return build_page(title=network.stem)
     try:
-        return page_of_run(network)
+        return page_of_file(network, input_shape) if network.is_file() else page_of_run(network)
     except (ImportError, ValueError) as error:
-        print(f"without the page: {error}", file=sys.stderr)
-        return None
+        print(f"the page is without the network: {error}", file=sys.stderr)
+        return build_page(title=network.resolve().stem, absence=str(error))

@@ -1,4 +1,4 @@
-"""The page of a finished run: its network, held-out images, and its worst mistakes."""
+"""The page of a run: its network, held-out images and worst mistakes; or of an exported file."""
 
 import base64
 import io
@@ -12,8 +12,10 @@ import numpy as np
 from flax import nnx
 from PIL import Image
 
-from jaxcnn import arguments, training
+from jaxcnn import arguments, shapes, training
 from jaxcnn.insight import Errors, Mistake, grad_cam
+from jaxcnn.interchange.onnx_graphs import read_onnx
+from jaxcnn.interchange.web_files import web_network
 from jaxcnn.recipes.exporting import export_run
 from jaxcnn.recipes.reported_run import ReportedRun
 from jaxcnn.serving.page_building import build_page
@@ -69,6 +71,20 @@ def page_of_run(
         worst = _mistakes(run, images, run.results.errors, most)
     name = run.folder.resolve().name if title is None else title
     return build_page(network, title=name, examples=examples, mistakes=worst)
+
+
+def page_of_file(path: Path, input_shape: shapes.Shape) -> str:
+    """Return the page of an ONNX file, which has neither held-out images nor mistakes.
+
+    Args:
+      path: A file that ``jaxcnn export`` has written.
+      input_shape: ``(H, W, C)``.
+
+    Raises:
+      ImportError: onnx is not installed.
+      ValueError: it is not such a file.
+    """
+    return build_page(web_network(*read_onnx(path, input_shape)), title=path.stem)
 
 
 def _has_data(run: ReportedRun) -> bool:
