@@ -311,6 +311,10 @@ def test_the_camera_is_watched_and_ends(opened):
     wait_until(page, "document.querySelector('.nv-video').videoWidth > 0")
     settle(page)
     assert (seen(page) != before).any()
+    answer, best = page.evaluate(
+        "['.nv-answer', '.nv-best span'].map((e) => document.querySelector(e).textContent)"
+    )
+    assert answer.startswith(f"{best}, ")
     page.get_by_role("button", name="Stop the camera").click()
     assert page.evaluate("document.querySelector('.nv-video').srcObject") is None
     assert page.locator(".nv-video").is_hidden()

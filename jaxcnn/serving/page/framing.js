@@ -12,9 +12,9 @@
   // thin 1 has less ink than an 8, and is not widened without end.
   const [LENGTH, NARROW, WIDE] = [2.5, 0.75, 1.9];
   const HALVINGS = 6; // of the range of widths
-  // Subjects of a picture are thickened at this multiple of the set's resolution, and at most by two
-  // pixels of the set on each side; at most so many pixels wide.
-  const [DETAIL, MOST_DETAILED] = [8, 256];
+  // Subjects of a picture are thickened at this multiple of the set's resolution, by at most two pixels
+  // of the set on each side; a frame of the camera has time for a side of so many pixels.
+  const [DETAIL, MOST_DETAILED] = [8, 128];
   const LEAST_CONTRAST = 16;
   const SIDE = 160; // of the middle of a camera picture
 

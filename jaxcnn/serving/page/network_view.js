@@ -67,7 +67,9 @@
     const seen = element('canvas', { class: 'nv-seen', width: inputShape[1], height: inputShape[0], 'aria-hidden': 'true' });
     const video = element('video', { class: 'nv-video', hidden: true, muted: true, playsinline: true });
     const warning = element('p', { class: 'nv-warning', role: 'alert' });
-    const answer = element('p', { class: 'nv-answer', 'aria-live': 'polite' });
+    const answer = element('p', { class: 'nv-answer' });
+    // The answer is read out once it rests.
+    const spoken = element('p', { class: 'visually-hidden', 'aria-live': 'polite' });
     const bars = element('ol', { class: 'nv-bars' });
     const rate = element('p', { class: 'nv-note' });
     const detail = element('div', { class: 'nv-detail', hidden: true });
@@ -135,10 +137,9 @@
         share.textContent = text(values[shown[i]]);
         label.parentElement.classList.toggle('nv-best', shown[i] === best);
       });
+      answer.textContent = word('nv_answer', { name: name(best), share: text(values[best]) });
       clearTimeout(announce);
-      announce = setTimeout(() => {
-        answer.textContent = word('nv_answer', { name: name(best), share: text(values[best]) });
-      }, ANNOUNCE_AFTER);
+      announce = setTimeout(() => { spoken.textContent = answer.textContent; }, ANNOUNCE_AFTER);
     }
 
     /* Rows of maps: painted only while they are on the screen. */
@@ -292,7 +293,7 @@
         element('div', { class: 'nv-buttons' }, clear, camera), warning),
       element('div', { class: 'nv-input' }, head('nv_sees'), seen,
         pictures.length ? element('div', {}, head('nv_examples'), element('div', { class: 'nv-examples' }, ...pictures.map((each) => each.button))) : ''),
-      element('div', {}, head(signature.activation === 'none' && signature.task !== 'classify' ? 'nv_values' : 'nv_classes'), answer, bars));
+      element('div', {}, head(signature.activation === 'none' && signature.task !== 'classify' ? 'nv_values' : 'nv_classes'), answer, spoken, bars));
     root.classList.add('nv');
     root.append(element('p', { class: 'nv-lead', 'data-word': 'nv_lead' }), stage, head('nv_way'), wayHolder, head('nv_layers'), strips, rate);
     strips.append(detail);
