@@ -75,7 +75,10 @@ def _layers(graph: Graph, sizes: dict[str, tuple[int, ...]]) -> list[LayerValue]
     layouts: dict[str, tuple[int, ...]] = {graph.input: tuple(range(len(graph.input_shape)))}
     found: dict[str, LayerValue] = {}
     for node in graph.nodes:
-        value, axes = node.outputs[0], len(sizes.get(node.outputs[0], ()))
+        value = node.outputs[0]
+        axes = len(sizes.get(value, ()))
+        if not axes or 0 in sizes[value]:  # a size, or a value whose shape is not known
+            continue
         before = [layouts[name] for name in node.inputs if len(layouts.get(name, ())) == axes]
         if node.op in _CHANNELS_FIRST and axes > 2:
             layouts[value] = (0, axes - 1, *range(1, axes - 1))

@@ -80,3 +80,14 @@ def test_an_operator_with_an_array_is_refused(tmp_path):
     onnx.save(model, tmp_path / "array.onnx")
     with pytest.raises(ValueError, match="operator Constant has the attribute value, an array"):
         read_onnx(tmp_path / "array.onnx", (4, 4, 1))
+
+
+def test_a_file_of_any_size_is_read_at_one_size(tmp_path):
+    model = cnn.serial(cnn.conv(2, 3, padding="SAME"), cnn.global_avg_pool(), cnn.dense(3)).build(
+        (8, 8, 1), rngs=nnx.Rngs(0)
+    )
+    cnn.export(model, tmp_path / "any.onnx", any_size=True)
+    graph, _ = read_onnx(tmp_path / "any.onnx", (12, 8, 1))
+    assert graph.input_shape == (1, 12, 8, 1)
+    (conv,) = [layer for layer in graph.layers if layer.path == "conv_1"]
+    assert (conv.shape, conv.layout) == ((12, 8, 2), (0, 3, 1, 2))
