@@ -1,5 +1,6 @@
 """The command line: ``jaxcnn train | evaluate | predict | export | summary | data | …``."""
 
+import gc
 import io
 import os
 import sys
@@ -67,6 +68,9 @@ def main() -> None:
     except Exception as error:
         _end_if_out_of_memory(error)
         raise
+    finally:
+        # The collections at the end of the process would walk through all of JAX and Flax: 0.25 s.
+        gc.freeze()
     print("Error:", " ".join(map(str.strip, message.splitlines())), file=sys.stderr)
     sys.exit(2)
 
