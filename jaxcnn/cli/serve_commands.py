@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -53,9 +54,10 @@ def serve(
     limits = Limits(max_batch, max_wait_ms, max_body_mb, max_pixels, max_concurrency, timeout_s)
     with take_port(host, port) as listening:  # first: a port in use is said at once
         opened = open_network(network)
-        shown = _page(network, opened.input_shape) if page else None
+        # The page takes longer than the server's start.
+        shown = partial(_page, network, opened.input_shape) if page else None
         application = create_app(opened, **asdict(limits), page=shown)
-        opened.warm_up(max_batch)
+        opened.warm_up(max_batch)  # an error ends the command
         address = address_of(listening)
         run_server(
             application,

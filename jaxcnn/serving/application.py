@@ -47,7 +47,7 @@ def create_app(
     max_pixels: int = Limits.max_pixels,
     max_concurrency: int = Limits.max_concurrency,
     timeout_s: float = Limits.timeout_s,
-    page: str | None = None,
+    page: str | Callable[[], str | None] | None = None,
 ) -> "Starlette":
     """Return the ASGI application that serves a network.
 
@@ -72,7 +72,8 @@ def create_app(
       max_pixels: The most pixels of a picture, read from its header before it is decoded.
       max_concurrency: The most requests at a time, at least 1; others get 503.
       timeout_s: The longest time for a body to arrive, and for an answer, in seconds.
-      page: HTML of the route ``/``; ``None`` shows the documentation there.
+      page: HTML of the route ``/``, or a function that returns it, which is called once, in a
+        thread, when the page is asked for; ``None`` shows the documentation there.
 
     Raises:
       ImportError: Starlette or prometheus-client is not installed.
@@ -91,7 +92,12 @@ def create_app(
 class _Server:
     """The state of an application, and its routes."""
 
-    def __init__(self, network: ServedNetwork, limits: Limits, page: str | None) -> None:
+    def __init__(
+        self,
+        network: ServedNetwork,
+        limits: Limits,
+        page: str | Callable[[], str | None] | None,
+    ) -> None:
         from starlette.responses import Response
 
         self._network, self._limits = network, limits
@@ -109,7 +115,8 @@ class _Server:
         described = openapi(network, limits)
         self._openapi = json.dumps(described, ensure_ascii=False).encode()
         self._docs = docs_page(described)
-        self._page = self._docs if page is None else page
+        self._make_page = page if callable(page) else lambda: page
+        self._page: asyncio.Task[str | None] | None = None
 
     def application(self) -> "Starlette":
         from starlette.applications import Starlette
@@ -180,7 +187,9 @@ class _Server:
     # Routes
 
     async def _home(self, request: "Request") -> "Response":
-        return self._html(self._page)
+        if self._page is None:
+            self._page = asyncio.create_task(asyncio.to_thread(self._make_page))
+        return self._html(await self._page or self._docs)
 
     async def _documentation(self, request: "Request") -> "Response":
         return self._html(self._docs)

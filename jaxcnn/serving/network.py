@@ -1,7 +1,7 @@
 """The network that a server computes: of a run by JAX, or of an ONNX file by onnxruntime."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ class ServedNetwork:
     task: str = "classify"
     activation: str = "softmax"
     fills_batches: bool = False
+    _warm: set[int] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def predict(self, images: np.ndarray, most: int) -> np.ndarray:
         """Return the prediction for each image.
@@ -59,9 +60,12 @@ class ServedNetwork:
 
     def warm_up(self, most: int) -> None:
         """Compute every batch size once, so that no request waits for a compilation."""
+        if most in self._warm:  # a command does it before its server starts
+            return
         sizes = {rows_of_a_step(count, most) for count in range(1, most + 1)}
         for size in sorted(sizes) if self.fills_batches else (1, most):
             self.compute(np.zeros((size, *self.input_shape), np.uint8))
+        self._warm.add(most)
 
 
 def open_network(path: str | Path) -> ServedNetwork:

@@ -19,7 +19,7 @@ from test_requests import call, png
 import jaxcnn as cnn
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.interchange.signature import Signature
-from jaxcnn.serving import open_network
+from jaxcnn.serving import ServedNetwork, open_network
 from jaxcnn.training import run_folder
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 6, 6, 1)).astype(np.uint8)
@@ -104,6 +104,16 @@ def test_an_onnx_file_is_served(tmp_path, dtype, batch):
     light = IMAGES[:7].mean((1, 2, 3), dtype=np.float64) / 255
     found = network.predict(IMAGES[:7], most=8)
     np.testing.assert_allclose(found, np.stack([1 - light, light], 1), rtol=0, atol=1e-6)
+
+
+def test_a_network_warms_up_once():
+    sizes = []
+    network = ServedNetwork(
+        lambda images: sizes.append(len(images)), (4, 4, 1), Framing((4, 4, 1)), fills_batches=True
+    )
+    network.warm_up(6)
+    network.warm_up(6)
+    assert sizes == [1, 2, 4, 6]
 
 
 def test_files_that_cannot_be_served(tmp_path, run):
