@@ -52,7 +52,10 @@ class AnswerLines:
 
 @contextlib.contextmanager
 def opened(out: Path | None) -> Iterator[TextIO]:
-    """Open a file that appears as a whole at the end; ``None`` is the standard output."""
+    """Open a file that appears as a whole at the end; ``None`` is the standard output.
+
+    After an error ``FILE.partial`` keeps the answers so far, which may have taken hours.
+    """
     if out is None:
         yield sys.stdout
         return

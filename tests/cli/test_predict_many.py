@@ -1,5 +1,6 @@
 """``jaxcnn predict`` of folders, patterns, lists and videos, in each format."""
 
+import contextlib
 import csv
 import io
 import json
@@ -14,6 +15,7 @@ from flax import nnx
 from PIL import Image
 
 import jaxcnn as cnn
+from jaxcnn.cli.answer_lines import opened
 from jaxcnn.cli.predictions import picture_path
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.insight import embed
@@ -54,6 +56,16 @@ def good_files(folder):
 
 def pixels(files):
     return np.stack([np.asarray(Image.open(file)) for file in files])
+
+
+def test_an_error_leaves_the_answers_so_far_under_another_name(tmp_path):
+    out = tmp_path / "answers.csv"
+    out.write_text("of the last command")
+    with contextlib.suppress(KeyboardInterrupt), opened(out) as file:
+        file.write("file,class\n")
+        raise KeyboardInterrupt
+    assert out.read_text() == "of the last command"
+    assert (tmp_path / "answers.csv.partial").read_text() == "file,class\n"
 
 
 def test_a_folder_as_json_lines(folder, call_cli):
