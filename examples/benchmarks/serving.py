@@ -8,6 +8,7 @@ machine change less. The rounds of the servers alternate.
 import argparse
 import asyncio
 import base64
+import gc
 import io
 import json
 import os
@@ -60,7 +61,7 @@ def servers(run: str, litserve_python: str) -> list[Server]:
         Server("jaxcnn, no batches", [*own, "--max-batch", "1"]),
         Server("LitServe + PyTorch", [litserve_python, litserve, "PORT", "batched"]),
         Server("LitServe + PyTorch, no batches", [litserve_python, litserve, "PORT", "single"]),
-        Server("Starlette + PyTorch, no batches", [sys.executable, plain, "PORT"]),
+        Server("Starlette + PyTorch, no batches", [litserve_python, plain, "PORT"]),
     ]
 
 
@@ -215,6 +216,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--litserve-python", default=sys.executable)
     options = parser.parse_args()
+    gc.freeze()  # a collection that walks through all of JAX would count as a latency
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         write_run(run)
