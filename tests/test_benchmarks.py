@@ -104,6 +104,17 @@ def test_a_folder_of_pictures_is_measured(benchmark_files, capsys):
 
 
 @pytest.mark.long
+def test_streaming_is_measured(benchmark_files, monkeypatch, capsys):
+    streaming = benchmark_files("streaming")
+    monkeypatch.setattr(streaming, "ROUNDS", 1)
+    figures = streaming.run(80)
+    assert all(figure > 0 for figure in figures.values())
+    assert_goals(capsys.readouterr().out, "at least 0.9 of Pillow alone")
+    early, late = streaming.run_memory(400)
+    assert 0 < late < early + 100
+
+
+@pytest.mark.long
 def test_costs_of_insight_are_measured(benchmark_files, monkeypatch, capsys):
     costs = benchmark_files("insight_costs")
     small = [costs.Case("mnist_cnn", (28, 28, 1), 2)]

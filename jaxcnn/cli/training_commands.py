@@ -77,6 +77,14 @@ def train(
     on_error: OnError | None = None,
     data_dir: DataDir = None,
     cache_dir: CacheDir = None,
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--cache",
+            help="Decode training pictures as they come, or once.",
+            show_default="by the free space of the disk",
+        ),
+    ] = None,
 ) -> None:
     """Train a model, and keep the run in a folder.
 
@@ -94,6 +102,7 @@ def train(
         "--data": ("data.source", data),
         "--data-dir": ("data.data_dir", data_dir and str(data_dir)),
         "--cache-dir": ("data.cache_dir", cache_dir and str(cache_dir)),
+        "--stream" if stream else "--cache": ("data.stream", stream),
         "--image-size": ("data.image_size", size),
         "--frames": ("data.frames", frames),
         "--aspect": ("data.aspect", aspect),

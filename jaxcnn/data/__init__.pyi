@@ -1,7 +1,6 @@
 # The public names, by the file that holds them; each is imported at its first use.
 
 from .batching import (
-    Batch,
     batches,
     prefetch,
     steps_per_epoch,
@@ -21,6 +20,10 @@ from .description import (
     Description,
     describe,
 )
+from .drawing import (
+    Batch,
+    balanced_order,
+)
 from .loading import (
     load,
 )
@@ -31,17 +34,28 @@ from .preparation import (
     available,
     prepare,
 )
+from .random_crop import (
+    RandomCrop,
+)
 from .sampling import (
-    balanced_order,
     class_weights,
     k_fold,
     stratified_split,
+)
+from .streaming import (
+    GivenBatches,
+    OrderedStream,
+    Stream,
 )
 
 __all__ = [
     "Batch",
     "Dataset",
     "Description",
+    "GivenBatches",
+    "OrderedStream",
+    "RandomCrop",
+    "Stream",
     "available",
     "balanced_order",
     "batches",

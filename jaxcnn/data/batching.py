@@ -1,40 +1,43 @@
 """Batches of a data set: seeded, of one shape, sent to the device ahead of time."""
 
-import functools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn import arguments
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.object_boxes import BOX, to_rows
-from jaxcnn.data.sampling import balanced_order
+from jaxcnn.data.drawing import Batch, Draw, Drawn
+from jaxcnn.data.streaming import GivenBatches, OrderedStream, Stream
 
 
-class Batch(NamedTuple):
-    """The images and labels of one step.
+class BatchSource(Protocol):
+    """Labeled images of which batches are drawn: a :class:`Dataset`, or a stream."""
 
-    Attributes:
-      image: ``(batch, H, W, C)``, uint8 or floating point.
-      label: ``(batch,)`` int32 class numbers; or another kind of labels of
-        :class:`jaxcnn.data.Dataset`: ``(batch, *spatial)`` int32, ``(batch, classes)``
-        bool, ``(batch, …)`` float32; boxes are ``(batch, M, 6)`` float32: x1, y1, x2, y2, class
-        and crowd, of class -1 in rows that only fill up.
-      mask: ``(batch,)`` bool; False marks rows that only fill up the last batch.
-    """
+    @property
+    def sample(self) -> Dataset:
+        """Some of the images and labels, in memory; of a data set all."""
 
-    image: jax.Array | np.ndarray
-    label: jax.Array | np.ndarray
-    mask: jax.Array | np.ndarray
+    @property
+    def num_examples(self) -> int | None:
+        """Number of images; ``None`` if only reading them would tell, or they have no end."""
+
+    @property
+    def fixed_batch_size(self) -> int | None:
+        """Rows of a batch, where the source decides them."""
+
+    def draw(self, draw: Draw) -> Drawn:
+        """Return the batches of a pass over the images."""
+
+    def fingerprint(self) -> str:
+        """Return a short hash of the contents that is stable across processes."""
 
 
 def batches(
-    data: Dataset,
+    data: BatchSource,
     batch_size: int,
     *,
     seed: int | None = None,
@@ -43,23 +46,24 @@ def batches(
     shard: int = 0,
     num_shards: int = 1,
     balanced: bool = False,
-) -> Iterator[Batch]:
+    state: Any = None,
+) -> Drawn:
     """Yield every image once, in batches of one shape.
 
     A batch is a function of ``(seed, epoch)`` and its number, not of the batches before it or the
     number of processes. A run therefore resumes from its number of steps alone:
     ``epoch, start = divmod(step, steps_per_epoch(data, batch_size))``.
 
-    A batch is one fancy index into the images; collecting record by record takes a hundred times
-    longer. The last batch is filled up with images from the first batch, masked out, so that
-    statistics over a batch are those of real images.
+    A batch of a data set is one fancy index into the images; collecting record by record takes a
+    hundred times longer. The last batch is filled up with images from the first batch, masked out,
+    so that statistics over a batch are those of real images.
 
     >>> data = Dataset(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5))
     >>> [(batch.label.tolist(), batch.mask.tolist()) for batch in batches(data, 3)]
     [([0, 1, 2], [True, True, True]), ([3, 4, 0], [True, True, False])]
 
     Args:
-      data: The images and labels.
+      data: The images and labels: a data set or a stream.
       batch_size: Rows of a batch over all shards, at least 1.
       seed: Seed of the order, at least 0; ``None`` keeps the order of the set.
       epoch: Number of the pass over the data, at least 0; each has a different order.
@@ -69,53 +73,29 @@ def batches(
       num_shards: Number of processes that share each batch, a divisor of ``batch_size``.
       balanced: Whether every class appears equally often, in the order of
         :func:`~jaxcnn.data.balanced_order`; requires a seed, and one class per image.
+      state: ``state`` of the iterator that an earlier call returned, to go on after its last batch;
+        only of streams that are read in order.
 
     Raises:
       TypeError: A number is not an integer.
       ValueError: A number is outside the range above, or ``balanced`` is set without a seed or
         one class per image.
     """
-    size = arguments.check_integer("batch_size", batch_size, minimum=1)
-    epoch = arguments.check_integer("epoch", epoch, minimum=0)
-    steps = steps_per_epoch(data, size)
-    if arguments.check_integer("start", start, minimum=0) > steps:
-        raise ValueError(f"start must be at most the number of batches, {steps}. Received: {start}")
-    if size % arguments.check_integer("num_shards", num_shards, minimum=1):
-        raise ValueError(
-            "num_shards must divide batch_size. "
-            f"Received: num_shards={num_shards} for batch_size={size}"
+    return data.draw(
+        Draw(
+            batch_size=batch_size,
+            seed=seed,
+            epoch=epoch,
+            start=start,
+            shard=shard,
+            num_shards=num_shards,
+            balanced=balanced,
+            state=state,
         )
-    if arguments.check_integer("shard", shard, minimum=0) >= num_shards:
-        raise ValueError(
-            f"shard must be below num_shards. Received: shard={shard}, num_shards={num_shards}"
-        )
-    order = np.arange(len(data))
-    if seed is not None:
-        random = np.random.default_rng((arguments.check_integer("seed", seed, minimum=0), epoch))
-        order = balanced_order(data.labels, random) if balanced else random.permutation(order)
-    elif balanced:
-        raise ValueError("balanced needs a seed, because it draws images. Received: seed=None")
-    part = slice(shard * size // num_shards, (shard + 1) * size // num_shards)
-    rows = np.resize(order, (steps, size))[start:, part]
-    masks = (np.arange(steps * size) < len(order)).reshape(steps, size)[start:, part]
-    take = _take_on_device if isinstance(data.images, jax.Array) else np.take
-    return (
-        Batch(take(data.images, row, axis=0), _labels(data, row), mask)
-        for row, mask in zip(rows, masks, strict=True)
     )
 
 
-def _labels(data: Dataset, rows: np.ndarray) -> np.ndarray:
-    labels = data.labels[rows]
-    if labels.dtype == BOX:
-        return to_rows(labels)
-    return labels.astype(np.int32) if labels.dtype == np.uint8 else labels
-
-
-_take_on_device = jax.jit(functools.partial(jnp.take, mode="clip"), static_argnames="axis")
-
-
-def steps_per_epoch(data: Dataset, batch_size: int) -> int:
+def steps_per_epoch(data: BatchSource, batch_size: int) -> int:
     """Return the number of batches of a pass over the data, including a partly filled one.
 
     >>> steps_per_epoch(Dataset(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5)), 3)
@@ -124,8 +104,42 @@ def steps_per_epoch(data: Dataset, batch_size: int) -> int:
     Args:
       data: The images.
       batch_size: Rows of a batch, at least 1.
+
+    Raises:
+      ValueError: The number of images is not known.
     """
-    return -(-len(data) // arguments.check_integer("batch_size", batch_size, minimum=1))
+    if data.num_examples is None:
+        raise ValueError(
+            "data without a known number of examples needs steps_per_epoch, the number of batches "
+            f"that count as an epoch. Received: steps_per_epoch=None for {data!r}"
+        )
+    return -(-data.num_examples // arguments.check_integer("batch_size", batch_size, minimum=1))
+
+
+def as_batch_source(name: str, data: Any, class_names: Sequence[str] = ()) -> BatchSource:
+    """Return a data set or a stream, the data set of a pair, or a source of given batches.
+
+    Args:
+      name: Name of the argument, for the error.
+      data: A data set, a stream, a pair ``(images, labels)``, or batches as
+        :class:`jaxcnn.data.streaming.GivenBatches` takes them.
+      class_names: The class names of a pair or of batches; by default those among the labels.
+
+    Raises:
+      TypeError: It is none of these.
+      ValueError: The pair, or the first batch, does not make a data set.
+    """
+    if isinstance(data, Dataset | Stream | OrderedStream | GivenBatches):
+        return data
+    if isinstance(data, tuple | list) and len(data) == 2:
+        images, labels = data
+        return Dataset(images, labels, tuple(class_names))
+    if callable(data) or (isinstance(data, Iterable) and not isinstance(data, str | Mapping)):
+        return GivenBatches(data, tuple(class_names))
+    raise TypeError(
+        f"{name} must be a Dataset or a stream, as cnn.data.load returns, (images, labels), or "
+        f"batches of such pairs. Received: {name} of type {type(data).__name__}"
+    )
 
 
 def prefetch(

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
 from jaxcnn import arguments, shapes
 from jaxcnn.data.array_blocks import blocks
+from jaxcnn.data.drawing import Batch, Draw, Drawn
 from jaxcnn.data.images import Images, check_images, series_lengths
 from jaxcnn.data.labels import TASKS, LabelKind, LabelTask, check_labels, label_kind
+from jaxcnn.data.object_boxes import BOX, to_rows
 from jaxcnn.data.resizing import SQUASH, Resizing
 from jaxcnn.other_names import Explained
 
@@ -123,6 +126,33 @@ class Dataset(Explained):
         """
         return series_lengths(self.images)
 
+    @property
+    def sample(self) -> "Dataset":
+        """The set itself; of a stream, some of its images."""
+        return self
+
+    @property
+    def fixed_batch_size(self) -> None:
+        """``None``: batches have any size."""
+
+    @property
+    def num_examples(self) -> int:
+        """Number of images, as ``len``."""
+        return len(self)
+
+    def draw(self, draw: Draw) -> Drawn:
+        """Return batches, as :func:`jaxcnn.data.batches` does.
+
+        Raises:
+          ValueError: There are fewer batches than the number of the first.
+        """
+        rows, masks = draw.rows(len(self), self.labels)
+        take = _take_on_device if isinstance(self.images, jax.Array) else np.take
+        return Drawn(
+            Batch(take(self.images, row, axis=0), _labels_of_batch(self.labels[row]), mask)
+            for row, mask in zip(rows, masks, strict=True)
+        )
+
     def fingerprint(self) -> str:
         """Return a short hash of the contents that is stable across processes.
 
@@ -213,27 +243,13 @@ class Dataset(Explained):
         return Dataset(images, labels, self.class_names, resizing)
 
 
-def as_dataset(name: str, data: Any, class_names: Sequence[str] = ()) -> Dataset:
-    """Return a data set, or that of a pair ``(images, labels)``.
+def _labels_of_batch(labels: np.ndarray) -> np.ndarray:
+    if labels.dtype == BOX:
+        return to_rows(labels)
+    return labels.astype(np.int32) if labels.dtype == np.uint8 else labels
 
-    Args:
-      name: Name of the argument, for the error.
-      data: A data set or a pair.
-      class_names: The class names of a pair; by default those among its labels.
 
-    Raises:
-      TypeError: It is neither.
-      ValueError: The pair does not make a data set.
-    """
-    if isinstance(data, Dataset):
-        return data
-    if isinstance(data, tuple | list) and len(data) == 2:
-        images, labels = data
-        return Dataset(images, labels, tuple(class_names))
-    raise TypeError(
-        f"{name} must be a Dataset, as cnn.Dataset(images, labels) and cnn.data.load return, or "
-        f"(images, labels). Received: {name} of type {type(data).__name__}"
-    )
+_take_on_device = jax.jit(functools.partial(jnp.take, mode="clip"), static_argnames="axis")
 
 
 def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -1,20 +1,22 @@
 """Loading of a data set from its name, path or contents."""
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn import arguments, shapes
+from jaxcnn import arguments
 from jaxcnn.data import splits
 from jaxcnn.data.dataset import Dataset
-from jaxcnn.data.decoding.clips import ClipSampling
 from jaxcnn.data.decoding.undecoded import FileNames, Form, Undecoded
-from jaxcnn.data.resizing import Resizing
-from jaxcnn.data.series_length import check_series_options, with_length
+from jaxcnn.data.load_options import form_of
+from jaxcnn.data.series_length import with_length
 from jaxcnn.data.sources.clip_folder import open_clips
 from jaxcnn.data.sources.series_folder import SeriesFiles
 from jaxcnn.data.sources.switch import find_source
+from jaxcnn.data.streaming.opening import is_too_large, open_stream
+from jaxcnn.data.streaming.ordered_opening import is_ordered, open_ordered
 from jaxcnn.other_names import explained
 
 
@@ -37,7 +39,10 @@ def load(
     frames: int | None = None,
     frame_step: int | None = None,
     clips: int = 1,
-) -> Dataset:
+    stream: bool | None = None,
+    random_crop: Sequence[float] | None = None,
+    class_names: Sequence[str] = (),
+) -> Dataset | Any:
     """Load a data set.
 
     >>> train, test = load("digits", image_size=28), load("digits", image_size=28, split="test")
@@ -56,9 +61,9 @@ def load(
     (``.NAME.jaxcnn-cache``), or in ``$XDG_CACHE_HOME/jaxcnn/data`` if that cannot be written, until
     the name, size or modification time of a file changes. The folder is safe to delete.
 
-    All splits of a folder are decoded together, because only all of them determine the classes and
-    whether any picture has color. The same holds for other sets, unless they name their classes
-    and ``channels`` is given or known.
+    All splits are decoded together, because only all of them determine the classes and whether any
+    picture has color, unless the source names the classes, as a folder does, and ``channels`` is
+    given or known.
 
     Args:
       source: One of
@@ -102,6 +107,10 @@ def load(
           source or a Grain ``MapDataset``. An image is an array, a Pillow image, the path of a
           picture or its bytes. Several threads read records at the same time. A transform of a
           Hugging Face set is applied once, before the images are kept;
+        - records that are read in order, a ``grain.IterDataset`` or a Hugging Face
+          ``IterableDataset``: a stream, shuffled within a window of 1,000 records;
+        - tar files in the layout of WebDataset, ``"shards/train-{000..127}.tar"`` or
+          ``"shards/*.tar"``: a picture and its class in ``.cls``;
         - a mapping of splits to records, such as a Hugging Face ``DatasetDict``.
 
         Labels are class numbers, or class names, which are then sorted; in arrays and archives
@@ -145,15 +154,28 @@ def load(
       clips: Clips of each video, evenly spaced, one after the other along the time of an image,
         ``(N, clips · frames, H, W, C)``: evaluate them by :func:`jaxcnn.training.over_clips`, or
         train on them with :func:`jaxcnn.augment.random_clip`. A single one is the center.
+      stream: Whether to decode pictures as they come, each time they are needed, instead of once:
+        the result is a :class:`Stream`, or an :class:`OrderedStream` of records that are read in
+        order. ``None`` does so, with a warning, where the decoded images would take more than half
+        of the free space of their disk, and with `random_crop`.
+      random_crop: Least and largest share of its area of a random part that is taken of each
+        picture, anew in each epoch, and resized to `image_size`: ImageNet's is ``(0.08, 1)``
+        (:class:`jaxcnn.data.RandomCrop`). Only of a stream.
+      class_names: One per class, where the source does not tell them; a stream needs them, because
+        its labels are not read before.
+
+    Returns:
+      A :class:`Dataset`, or a stream.
 
     Raises:
-      ImportError: The package that reads videos or sounds, PyAV or soundfile, is not installed.
+      ImportError: The package that reads videos, sounds or streams, PyAV, soundfile or Grain, is
+        not installed.
       OSError: The decoded images cannot be written.
       TypeError: The source is none of these, or images or labels have the wrong type.
       ValueError: There is no such set, split or file, it is not prepared, or its contents do
         not make a data set; the message gives the fix.
     """
-    form = _form(
+    form = form_of(
         image_size=image_size,
         aspect=aspect,
         interpolation=interpolation,
@@ -167,10 +189,30 @@ def load(
         frame_step=frame_step,
         clips=clips,
         cache_dir=cache_dir,
+        random_crop=random_crop,
+        class_names=class_names,
     )
+    _check_stream(stream, form)
+    if is_ordered(source):
+        if stream is False:
+            raise ValueError(
+                "records that are read in order are streamed, not decoded once. "
+                f"Received: stream=False for {type(source).__name__}"
+            )
+        return open_ordered(source, split, form)
     opened = _open(source, data_dir, form)
     if isinstance(opened, Undecoded):
+        if stream is None and form.crop is None and (reason := is_too_large(opened, form)):
+            warnings.warn(f"{reason}. Choose by stream=True or stream=False", stacklevel=3)
+            stream = True
+        if stream or form.crop is not None:
+            return open_stream(opened, split, form)
         return opened.decode(split, form)
+    if stream or form.crop is not None:
+        raise ValueError(
+            "only pictures and records are streamed, and arrays are in memory or mapped. "
+            f"Received: {arguments.shown(source)}"
+        )
     divided = isinstance(source, str | Path) or isinstance(opened, splits.Divided)
     default = "train" if divided else "all"
     return _convert(splits.cut(opened, split or default), form)
@@ -189,7 +231,7 @@ def load_named(
       data_dir: As for :func:`load`.
       **options: The other options of :func:`load`.
     """
-    form = _form(**options)
+    form = form_of(**options)
     opened = _open(source, data_dir, form)
     if isinstance(opened, Undecoded):
         return opened.decode_named(split, form)
@@ -217,7 +259,7 @@ def examples(
       TypeError: As for :func:`load`.
       ValueError: As for :func:`load`.
     """
-    form = _form(image_size=image_size, on_error=on_error)
+    form = form_of(image_size=image_size, on_error=on_error)
     opened = _open(source, data_dir, form)
     if isinstance(opened, Undecoded):
         return opened.decode_first(count, form)
@@ -232,7 +274,7 @@ def _open(
     """Return the whole data set, without decoding a picture or a clip; series are read."""
     if form.sampling is not None:
         return open_clips(source, form.sampling)
-    opened = find_source(source, data_dir).open_source(source, data_dir)
+    opened = _name_classes(find_source(source, data_dir).open_source(source, data_dir), form)
     if isinstance(opened, SeriesFiles):
         return opened.read(sample_rate=form.sample_rate, channels=form.channels)
     if form.sample_rate is not None:
@@ -243,54 +285,29 @@ def _open(
     return opened
 
 
-def _check_sampling(frames: Any, frame_step: Any, clips: Any) -> ClipSampling | None:
-    if frames is not None:
-        return ClipSampling(frames, frame_step, clips)
-    if frame_step is not None or clips != 1:
+def _check_stream(stream: Any, form: Form) -> None:
+    if stream is not None:
+        arguments.check_flag("stream", stream)
+    if stream is False and form.crop is not None:
         raise ValueError(
-            "frame_step and clips need frames, the number of frames of a clip. "
-            f"Received: frame_step={frame_step}, clips={clips}, frames=None"
+            "random_crop needs pictures that are decoded as they come. "
+            f"Received: random_crop={form.crop.scale}, stream=False"
         )
-    return None
 
 
-def _form(
-    *,
-    image_size: int | Sequence[int] | None = None,
-    aspect: str = "squash",
-    interpolation: str = "bilinear",
-    crop_share: float = 1.0,
-    channels: int | None = None,
-    on_error: str = "raise",
-    value_range: Sequence[float] | None = None,
-    sample_rate: int | None = None,
-    length: int | None = None,
-    frames: int | None = None,
-    frame_step: int | None = None,
-    clips: int = 1,
-    cache_dir: str | Path | None = None,
-) -> Form:
-    """Return the form in which a set is wanted, from the options of :func:`load`, checked."""
-    resizing = Resizing(aspect, interpolation, crop_share)
-    sampling = _check_sampling(frames, frame_step, clips)
-    size = None
-    if image_size is not None:
-        height, width = shapes.per_axis("image_size", image_size, 2)
-        size = (height, width)
-    if channels not in (None, 1, 3):
-        raise ValueError(
-            f"channels must be 1, 3 or None. Received: channels={arguments.shown(channels)}"
-        )
-    skip = arguments.check_choice("on_error", on_error, ("raise", "skip")) == "skip"
-    if value_range is not None:
-        value_range = arguments.check_interval("value_range", value_range)
-        if value_range[0] == value_range[1]:
-            raise ValueError(
-                f"value_range must have low below high. "
-                f"Received: value_range={arguments.shown(value_range)}"
-            )
-    series = check_series_options(sample_rate, length)
-    return Form(size, resizing, channels, skip, value_range, cache_dir, sampling, **series)
+def _name_classes(opened: Any, form: Form) -> Any:
+    """Return a set whose classes have the names that the user gives."""
+    if not form.class_names:
+        return opened
+    if isinstance(opened, Undecoded) and opened.class_names in ((), form.class_names):
+        return dataclasses.replace(opened, class_names=form.class_names)
+    if isinstance(opened, Dataset):
+        return dataclasses.replace(opened, class_names=form.class_names)
+    raise ValueError(
+        "class_names are those of a source that does not tell them. "
+        f"Received: class_names={arguments.shown(list(form.class_names))} for "
+        f"{type(opened).__name__}"
+    )
 
 
 def _convert(data: Dataset, form: Form) -> Dataset:

@@ -18,6 +18,9 @@ METHODS = {
     "lanczos": Image.Resampling.LANCZOS,
     "nearest": Image.Resampling.NEAREST,
 }
+# A JPEG is decoded at no less than this multiple of the size that is wanted, so that the resizing
+# that follows still averages.
+_DRAFT = 2
 # Only the middle of a longer strip is resized: 1 × 1,000,000 pixels would take gigabytes.
 _LONGEST_STRIP = 64
 
@@ -62,6 +65,16 @@ class Resizing:
         """Return the size of which `size` is the part that is kept."""
         height, width = (math.floor(side / self.crop_share) for side in size)
         return height, width
+
+    def least(self, stored: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """Return the height and width at which a picture may be decoded for a size.
+
+        Args:
+          stored: Height and width of the picture.
+          size: Height and width that are wanted.
+        """
+        side = _DRAFT * max(self.covering(size))
+        return side, side
 
     def picture(self, picture: Image.Image, size: tuple[int, int]) -> Image.Image:
         """Return a picture of mode L or RGB at `size`, ``(height, width)``."""

@@ -9,9 +9,10 @@ from jaxcnn.augment.positions import VOID
 from jaxcnn.data.array_blocks import blocks
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.labels import check_class_per_image, strata
+from jaxcnn.data.streaming import Stream
 
 
-def class_weights(data: Dataset) -> np.ndarray:
+def class_weights(data: Dataset | Stream) -> np.ndarray:
     """Return the weight of each class with which all classes count equally in a mean loss.
 
     weight = N / (classes · N_class), so that the mean weight of all images is 1. With labels at
@@ -24,7 +25,7 @@ def class_weights(data: Dataset) -> np.ndarray:
     Pass them to a loss as ``functools.partial(cross_entropy, class_weights=class_weights(data))``.
 
     Args:
-      data: A set with a class per image, or at each position.
+      data: A set with a class per image, or at each position; or a stream that knows its labels.
 
     Returns:
       ``(classes,)`` float32, above 0.
@@ -32,46 +33,23 @@ def class_weights(data: Dataset) -> np.ndarray:
     Raises:
       ValueError: A class has no image, or the labels are of another kind.
     """
-    if data.kind != "positions":
-        check_class_per_image(data.labels, "class_weights")
-    classes = len(data.class_names)
+    labels, class_names = data.labels, data.sample.class_names
+    if labels is None:
+        raise ValueError(
+            f"class_weights needs labels that are known without reading. Received: {data!r}"
+        )
+    if data.sample.kind != "positions":
+        check_class_per_image(labels, "class_weights")
+    classes = len(class_names)
     length = max(classes, VOID + 1)
-    in_blocks = [np.bincount(block.ravel(), minlength=length) for _, block in blocks(data.labels)]
+    in_blocks = [np.bincount(block.ravel(), minlength=length) for _, block in blocks(labels)]
     counts = np.sum(in_blocks, axis=0)[:classes]
     if not counts.all():
-        empty = [data.class_names[number] for number in np.flatnonzero(counts == 0)]
+        empty = [class_names[number] for number in np.flatnonzero(counts == 0)]
         raise ValueError(
             f"every class must have an image. Received: none of {arguments.shown(empty)}"
         )
     return (counts.sum() / (classes * counts)).astype(np.float32)
-
-
-def balanced_order(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return ``N`` rows in which every class appears equally often.
-
-    The counts of two classes differ by at most 1. Within a class every image appears once before
-    any appears again.
-
-    >>> order = balanced_order(np.array([0, 0, 0, 0, 1, 1]), np.random.default_rng(0))
-    >>> np.sort(np.array([0, 0, 0, 0, 1, 1])[order]).tolist()
-    [0, 0, 0, 1, 1, 1]
-
-    Args:
-      labels: ``(N,)`` class numbers.
-      random: Generator that draws the images and their order.
-
-    Raises:
-      ValueError: The labels are of another kind.
-    """
-    check_class_per_image(labels, "a balanced order")
-    classes = random.permutation(np.unique(labels))
-    rows = []
-    for place, label in enumerate(classes):
-        members = np.flatnonzero(labels == label)
-        count = len(range(place, len(labels), len(classes)))
-        rounds = [random.permutation(members) for _ in range(-(-count // len(members)))]
-        rows.append(np.concatenate(rounds)[:count] if count else members[:0])
-    return random.permutation(np.concatenate(rows))
 
 
 def stratified_split(data: Dataset, share: float, *, seed: int = 0) -> tuple[Dataset, Dataset]:

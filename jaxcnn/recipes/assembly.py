@@ -12,7 +12,7 @@ from flax import nnx
 from jaxcnn import augment as augmentations
 from jaxcnn import data as datasets
 from jaxcnn import models
-from jaxcnn.data import Dataset, Description
+from jaxcnn.data import Dataset, Description, Stream
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.labels import LabelTask
 from jaxcnn.layers import Layer
@@ -78,13 +78,14 @@ def assemble(recipe: Recipe, *, resumes: bool = False, devices: Devices = "all")
     first = FirstWeights() if resumes else FirstWeights.of(recipe.model)
     recipe = _decide(recipe, known, first)
     stored, train, validation, test = _load(recipe.data, known, _channels(recipe.model.options))
-    recipe = _decide_task(recipe, train)
+    sample = train.sample
+    recipe = _decide_task(recipe, sample)
     training = recipe.training
-    recipe = _respect_padding(recipe, train)
-    options = options_for(recipe.model.name, recipe.model.options, _outputs(train))
+    recipe = _respect_padding(recipe, sample)
+    options = options_for(recipe.model.name, recipe.model.options, _outputs(sample))
     network = first.network(recipe.model.name, options)
-    model = network.build(train.image_shape, rngs=nnx.Rngs(training.seed))
-    model = models.prepare(recipe.model.name, model, train.images)
+    model = network.build(sample.image_shape, rngs=nnx.Rngs(training.seed))
+    model = models.prepare(recipe.model.name, model, sample.images)
     model, fresh = first.load(network, model)
     weights = datasets.class_weights(train).tolist() if recipe.loss.balance else None
     task = Task(
@@ -93,7 +94,8 @@ def assemble(recipe: Recipe, *, resumes: bool = False, devices: Devices = "all")
         validation=validation,
         optimizer=recipe.optimizer.make(
             epochs=training.epochs,
-            steps_per_epoch=datasets.steps_per_epoch(train, training.batch_size),
+            steps_per_epoch=training.steps_per_epoch
+            or datasets.steps_per_epoch(train, training.batch_size),
             freeze=recipe.model.freeze,
         ),
         loss=recipe.loss.make(weights),
@@ -105,7 +107,7 @@ def assemble(recipe: Recipe, *, resumes: bool = False, devices: Devices = "all")
     )
     framing = Framing.measure(
         stored,
-        any_size=known.image_shape is None,
+        any_size=known.image_shape is None or train is not sample,
         value_range=recipe.data.value_range,
         resizing=recipe.data.resizing,
     )
@@ -202,10 +204,11 @@ def _absolute(path: str) -> str:
 
 def _load(
     given: DataOptions, known: Description, channels: int | None
-) -> tuple[Dataset, Dataset, Dataset, Dataset]:
+) -> tuple[Dataset, Dataset | Stream, Dataset, Dataset]:
     """Return the training images as they are stored, and all sets at the recipe's size.
 
-    The third set is the fourth one with a single clip of each video.
+    The first set of a stream is its sample. The third set is the fourth one with a single clip of
+    each video.
     """
     size = given.image_size
     resizing = dataclasses.asdict(given.resizing)
@@ -213,19 +216,30 @@ def _load(
         datasets.load,
         given.source,
         **resizing,
-        channels=channels,
         on_error=given.on_error,
         value_range=given.value_range,
         data_dir=given.data_dir,
         cache_dir=given.cache_dir,
         **given.forms(),
     )
+    streamed: dict[str, Any] = {
+        "stream": given.stream,
+        "random_crop": given.random_crop,
+        "channels": channels,
+    }
     # Framing is measured on images as they are stored; pictures of several sizes are stored at one.
-    stored = load(split=given.train, image_size=size if known.image_shape is None else None)
-    test = load(split=given.test, image_size=size)
-    resized = stored
-    if known.image_shape is not None and size is not None:
+    at_once = known.image_shape is None or given.stream or given.random_crop is not None
+    train = load(split=given.train, image_size=size if at_once else None, **streamed)
+    stored, resized = train.sample, train
+    if train is not stored:
+        channels = stored.image_shape[-1]  # so that the test images alone are decoded
+        if not at_once:
+            resized = load(split=given.train, image_size=size, **streamed | {"stream": True})
+            stored = resized.sample
+    elif not at_once and size is not None:
         resized = stored.resize(size, **resizing)
+    load = functools.partial(load, stream=False, channels=channels)
+    test = load(split=given.test, image_size=size)
     validation = datasets.match_classes(test, stored.class_names)
     if given.clips == 1:
         return stored, resized, validation, validation

@@ -190,11 +190,13 @@ def _run(
     """Train to the end, from the last checkpoint if there is one, and finish the run."""
     recipe, task, test = assembly.recipe, assembly.task, assembly.test
     say = _say if progress else (lambda text: None)
-    say(summarize(assembly.network, task.data.image_shape))
+    say(summarize(assembly.network, task.data.sample.image_shape))
     if assembly.fresh:
         say(f"\nNot from {recipe.model.weights}: {', '.join(assembly.fresh)}")
     source = recipe.data.source
-    say(f"\nTraining on {len(task.data):,} images of {source}, testing on {len(test):,}\n")
+    way = "" if task.data is task.data.sample else ", decoded as they come"
+    count = f"{task.images_per_epoch:,}"
+    say(f"\nTraining on {count} images of {source}{way}, testing on {len(test):,}\n")
     if recipe.training.tensorboard:
         callbacks = [*callbacks, training.tensorboard(folder / run_folder.TENSORBOARD)]
     try:
@@ -212,8 +214,8 @@ def _run(
     run = Run(
         model=recipe.model.name,
         options=dict(assembly.options),
-        input_shape=task.data.image_shape,
-        class_names=task.data.class_names,
+        input_shape=task.data.sample.image_shape,
+        class_names=task.data.sample.class_names,
         framing=assembly.framing,
         data={
             "source": source,
@@ -229,7 +231,7 @@ def _run(
         loss=loss_to_json(task.loss),
         measures=name_metrics(task.metrics),
         epoch=result.epoch,
-        task=task.data.task,
+        task=task.data.sample.task,
     )
     run_folder.finish_run(folder, run, result.model)
     say("Drawing plots")

@@ -72,6 +72,11 @@ class DataOptions:
       value_range: Values of gray pictures of 16 or 32 bits that become 0 and 255, such as
         ``[0, 4095]``; ``None`` means the whole range of 16 bits.
       on_error: Treatment of a picture that cannot be read: ``"raise"`` or ``"skip"``.
+      stream: Whether training pictures are decoded as they come; ``False`` decodes them once, and
+        ``None`` decides by the free space of the disk, as :func:`jaxcnn.data.load` does. Test
+        pictures are decoded once.
+      random_crop: Least and largest share of its area of a random part that is taken of each
+        training picture; for ImageNet ``[0.08, 1.0]``. It streams them.
       augment: An augmentation policy of :func:`jaxcnn.augment.names`, such as ``"none"``;
         ``"auto"`` means the one that suits the set, :func:`jaxcnn.augment.default_name`.
       mix: ``"none"``, ``"mixup"`` or ``"cutmix"``.
@@ -94,6 +99,8 @@ class DataOptions:
     length: int | None = None
     value_range: tuple[float, float] | None = None
     on_error: Literal["raise", "skip"] = "raise"
+    stream: bool | None = None
+    random_crop: tuple[float, float] | None = None
     augment: str = "auto"
     mix: Literal["none", "mixup", "cutmix"] = "none"
     alpha: float | None = None
@@ -107,6 +114,8 @@ class DataOptions:
             arguments.check_integer("image_size", size, minimum=1)
         if self.value_range is not None:
             arguments.check_interval("value_range", self.value_range)
+        if self.random_crop is not None:
+            arguments.check_interval("random_crop", self.random_crop, above=0, maximum=1)
         if self.aspect is not None or self.crop_share is None:  # else weights may say the aspect
             _ = self.resizing  # checks its options
         if self.alpha is not None and self.mix == "none":

@@ -12,8 +12,10 @@ from flax import nnx
 
 from jaxcnn import arguments, modules
 from jaxcnn.augment.positions import VOID
-from jaxcnn.data.dataset import Dataset, as_dataset
+from jaxcnn.data.batching import BatchSource, as_batch_source
+from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.images import Images
+from jaxcnn.data.streaming import Batches
 from jaxcnn.other_names import explained
 from jaxcnn.training.detection_loss import CLASSES
 from jaxcnn.training.evaluation_step import MeasuringStep, make_eval_step
@@ -52,7 +54,7 @@ class Evaluation:
 @explained
 def evaluate(
     model: nnx.Module,
-    data: Dataset | tuple[Images, np.ndarray],
+    data: BatchSource | tuple[Images, np.ndarray] | Batches,
     *,
     batch_size: int = 256,
     loss: Loss | str | None = None,
@@ -63,7 +65,9 @@ def evaluate(
 
     Args:
       model: As for :func:`fit`.
-      data: Images and labels to evaluate on; a pair is made a :class:`jaxcnn.Dataset`.
+      data: Images and labels to evaluate on: a :class:`jaxcnn.Dataset`, a pair, which is made one,
+        or a stream
+        or batches that end.
       batch_size: Images per step, at least 1; the result does not depend on it. Fewer images are
         filled up as by :func:`predict`.
       loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
@@ -76,18 +80,22 @@ def evaluate(
       ValueError: ``batch_size`` is below 1, or the model does not fit the data.
     """
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
-    data = as_dataset("data", data)
+    source = as_batch_source("data", data)
+    sample = source.sample
     resolved = resolve_metrics(metrics)
-    loss = resolve_loss(loss_of_labels(data) if loss is None else loss)
+    loss = resolve_loss(loss_of_labels(sample) if loss is None else loss)
     step = make_eval_step(model, loss=loss, metrics=resolved)
-    if warning := describe_double_activation(loss, check_fits(model, data)):
+    if warning := describe_double_activation(loss, check_fits(model, sample)):
         warnings.warn(warning, stacklevel=3)  # at the call of evaluate
     placement = Placement.over(devices)
-    size = rows_of_a_step(len(data), batch_size, placement.num_devices)
+    count = source.num_examples
+    size = source.fixed_batch_size or batch_size
+    if count is not None and source.fixed_batch_size is None:
+        size = rows_of_a_step(count, batch_size, placement.num_devices)
     with advise_on_memory(batch_size, trains=False):
         state = placement.put_state(inference_state(model))
         return evaluate_state(
-            step, state, data, batch_size=size, metrics=resolved, placement=placement
+            step, state, source, batch_size=size, metrics=resolved, placement=placement
         )
 
 
@@ -163,7 +171,7 @@ def _widened(array: np.ndarray) -> np.ndarray:
 def evaluate_state(
     step: MeasuringStep,
     state: TrainState,
-    data: Dataset,
+    data: BatchSource,
     *,
     batch_size: int,
     metrics: Mapping[str, Metric],
@@ -178,6 +186,11 @@ def evaluate_state(
         sums.add((whole, measured))
     for _ in sums.rest():
         pass
+    if sums.total is None:
+        raise ValueError(
+            f"data must give a batch in each evaluation, not only in the first one. Received: none "
+            f"from {data!r}"
+        )
     total, measured = sums.total
     measured |= jax.tree.map(lambda *parts: np.concatenate(parts), *jax.device_get(gathered))
     losses, correct, examples = total.loss_sum, total.correct, total.examples

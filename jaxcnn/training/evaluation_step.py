@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxcnn.data.batching import Batch
+from jaxcnn.data.drawing import Batch
 from jaxcnn.modules import call, in_mode, pool_before_relu
 from jaxcnn.modules.parameter_tree import ArrayTree
 from jaxcnn.training.forward import to_float

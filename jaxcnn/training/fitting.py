@@ -15,9 +15,10 @@ from flax import nnx
 from jaxcnn import arguments
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import GivenAugment
-from jaxcnn.data.dataset import Dataset, as_dataset
+from jaxcnn.data.batching import BatchSource, as_batch_source
 from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.images import Images
+from jaxcnn.data.streaming import Batches, GivenBatches
 from jaxcnn.other_names import explained
 from jaxcnn.training.callbacks import history_csv
 from jaxcnn.training.early_stopping import Monitor
@@ -33,6 +34,7 @@ from jaxcnn.training.options import TrainingOptions, show_options
 from jaxcnn.training.out_of_memory import advise_on_memory
 from jaxcnn.training.output_activation import remember_activation
 from jaxcnn.training.placement import Devices
+from jaxcnn.training.prediction import describe_outputs
 from jaxcnn.training.progress_bar import Progress
 from jaxcnn.training.resumption import Position, open_checkpoints
 from jaxcnn.training.run_description import Run
@@ -64,9 +66,9 @@ class FitResult:
 @show_options(TrainingOptions)
 def fit(
     model: nnx.Module,
-    data: Dataset | tuple[Images, np.ndarray],
+    data: BatchSource | tuple[Images, np.ndarray] | Batches,
     *,
-    validation: Dataset | tuple[Images, np.ndarray] | None = None,
+    validation: BatchSource | tuple[Images, np.ndarray] | Batches | None = None,
     optimizer: optax.GradientTransformation | str | None = None,
     learning_rate: float | optax.Schedule | None = None,
     freeze: Sequence[str] = (),
@@ -91,8 +93,11 @@ def fit(
       model: Any ``nnx.Module`` called as ``model(x)`` or ``model(x, *, train, key)`` that maps
         ``(batch, H, W, C)`` to outputs that fit the labels: logits ``(batch, classes)`` or
         ``(batch, *spatial, classes)``, or numbers of the labels' own shape.
-      data: Training images and labels; a pair is made a :class:`jaxcnn.Dataset`.
-      validation: Images and labels to evaluate on after each epoch, also as a pair.
+      data: Training images and labels: a :class:`jaxcnn.Dataset`, a pair, which is made one, a
+        stream, as ``load(…, stream=True)`` returns, or batches ``(images, labels)`` as
+        :class:`jaxcnn.data.GivenBatches` takes them: an iterable, a generator or a function of the
+        number of the epoch, with ``steps_per_epoch`` unless they have a length.
+      validation: Images and labels to evaluate on after each epoch, in one of these forms.
       optimizer: Any Optax transformation, or a name of :func:`make_optimizer`, such as ``"sgd"``.
         One given by name, and Adam, which ``None`` means, have a one-cycle learning rate
         (Smith and Topin, 2018), which rises to its peak and falls to nearly 0 by the last step.
@@ -128,9 +133,10 @@ def fit(
         `batch_size`, which counts the images of all. Their number changes no value but by
         rounding, and a run may be resumed with another.
       **options: The fields of :class:`~jaxcnn.training.TrainingOptions`: ``epochs``,
-        ``batch_size``, ``seed``, ``precision``, ``accumulate``, ``ema``, ``on_nan``, ``balanced``,
-        ``monitor``, ``better``, ``patience``, ``min_improvement``, ``restore_best``,
-        ``checkpoint_every``, ``keep_best``, ``shard_parameters`` and ``batch_norm``.
+        ``batch_size``, ``steps_per_epoch``, ``seed``, ``precision``, ``accumulate``, ``ema``,
+        ``on_nan``, ``balanced``, ``monitor``, ``better``, ``patience``, ``min_improvement``,
+        ``restore_best``, ``checkpoint_every``, ``keep_best``, ``shard_parameters`` and
+        ``batch_norm``.
 
     Returns:
       The trained model, the history, and the last state.
@@ -143,17 +149,16 @@ def fit(
         data; `run` was started with other arguments, is damaged, or is in use.
     """
     chosen = TrainingOptions(**options)
-    data = as_dataset("data", data)
-    if validation is not None:
-        validation = as_dataset("validation", validation, data.class_names)
+    source, held_out = _sources(model, data, validation)
+    sample = source.sample
     task = Task(
         model=model,
-        data=data,
-        validation=validation,
+        data=source,
+        validation=held_out,
         optimizer=optimizer,
         learning_rate=learning_rate,
         freeze=freeze,
-        loss=resolve_loss(loss_of_labels(data) if loss is None else loss),
+        loss=resolve_loss(loss_of_labels(sample) if loss is None else loss),
         augment=augment,
         mix=mix,
         metrics=resolve_metrics(metrics),
@@ -212,24 +217,49 @@ def run_task(
         return FitResult(trained, position.history, position.state, epoch)
 
 
+def _sources(
+    model: nnx.Module, data: Any, validation: Any
+) -> tuple[BatchSource, BatchSource | None]:
+    """Return the sources of the batches to train and to validate on, of the same classes.
+
+    The first of given batches need not have every class: those of the validation count, or else
+    the numbers of the model's outputs.
+    """
+    source, held_out = as_batch_source("data", data), None
+    if validation is not None:
+        names = () if isinstance(source, GivenBatches) else source.sample.class_names
+        held_out = as_batch_source("validation", validation, names)
+    if isinstance(source, GivenBatches) and source.sample.kind == "class":
+        if isinstance(held_out, GivenBatches | None):
+            shape, _ = describe_outputs(model, source.sample.images)
+            names = tuple(map(str, range(shape[-1])))
+        else:
+            names = held_out.sample.class_names
+        for given in (source, held_out):
+            if isinstance(given, GivenBatches):
+                given.name_classes(names)
+    return source, held_out
+
+
 def _describe(task: Task, result: FitResult) -> Run:
     """Return the description of a run that `fit` made."""
+    data = task.data.sample
     kept = result.history[result.epoch - 1].numbers()
     seconds = sum(row.seconds for row in result.history)
     return Run(
         model=None,
         options={},
-        input_shape=task.data.image_shape,
-        class_names=task.data.class_names,
+        input_shape=data.image_shape,
+        class_names=data.class_names,
         # load may have resized pictures
-        framing=Framing.measure(task.data, any_size=True, resizing=task.data.resizing),
+        framing=Framing.measure(data, any_size=True, resizing=data.resizing),
         data=None,
         metrics={name: kept[name] for name in kept if name != "epoch"} | {"seconds": seconds},
         activation=task.activation,
         loss=loss_to_json(task.loss),
         measures=name_metrics(task.metrics),
         epoch=result.epoch,
-        task=task.data.task,
+        task=data.task,
     )
 
 

@@ -14,7 +14,7 @@ from jaxcnn.augment.composition import Augment, apply
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import GivenAugment, resolve_augment
 from jaxcnn.augment.positions import are_at_positions, are_boxes
-from jaxcnn.data.batching import Batch
+from jaxcnn.data.drawing import Batch
 from jaxcnn.modules import call, check_module, in_mode, pool_before_relu
 from jaxcnn.modules.ensemble import Members
 from jaxcnn.modules.normalization import normalize_in_groups

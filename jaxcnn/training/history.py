@@ -24,6 +24,7 @@ class Epoch:
         The default, one given by name or made by ``make_optimizer``, and one of
         ``optax.inject_hyperparams`` tell it.
       gradient_norm: Mean over the steps of the global norm of the gradient, before any clipping.
+      input_seconds: Part of the duration in which the next step waited for its batch.
       skipped: Number of updates left out so far because a number was not finite.
       metrics: Results of further metrics on the validation images, by name.
     """
@@ -39,6 +40,7 @@ class Epoch:
     ema_accuracy: float | None = None
     learning_rate: float | None = None
     gradient_norm: float | None = None
+    input_seconds: float | None = None
     skipped: int = 0
     metrics: Mapping[str, Any] = field(default_factory=dict)
 

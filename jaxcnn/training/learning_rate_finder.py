@@ -13,9 +13,10 @@ from flax import nnx
 
 from jaxcnn import arguments
 from jaxcnn.augment.named_policies import GivenAugment
-from jaxcnn.data.batching import Batch, steps_per_epoch
-from jaxcnn.data.dataset import Dataset, as_dataset
+from jaxcnn.data.batching import BatchSource, as_batch_source, steps_per_epoch
+from jaxcnn.data.drawing import Batch
 from jaxcnn.data.images import Images
+from jaxcnn.data.streaming import Batches
 from jaxcnn.other_names import explained
 from jaxcnn.training.measurement import Loss
 from jaxcnn.training.named_losses import loss_of_labels
@@ -52,7 +53,7 @@ class LearningRateSearch(NamedTuple):
 @explained
 def find_learning_rate(
     model: nnx.Module,
-    data: Dataset | tuple[Images, np.ndarray],
+    data: BatchSource | tuple[Images, np.ndarray] | Batches,
     *,
     optimizer: str | MakeOptimizer = "sgd",
     loss: Loss | str | None = None,
@@ -112,23 +113,26 @@ def find_learning_rate(
     rates = _rates(lowest, highest, steps)
     seed = arguments.check_count("seed", seed, minimum=0, maximum=2**63 - 1)
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
-    data = as_dataset("data", data)
-    placement = Placement.over(devices)
+    source = as_batch_source("data", data)
+    placement, count = Placement.over(devices), source.num_examples
+    if source.fixed_batch_size is not None:
+        batch_size = source.fixed_batch_size
     placement.check_batch_size(batch_size)
-    batch_size = min(batch_size, -(-len(data) // placement.num_devices) * placement.num_devices)
+    if source.fixed_batch_size is None and count is not None:
+        batch_size = min(batch_size, -(-count // placement.num_devices) * placement.num_devices)
     transformation = _optimizer(optimizer, rates)
     init, step = make_training(
         model,
         transformation,
-        loss=loss_of_labels(data) if loss is None else loss,
+        loss=loss_of_labels(source.sample) if loss is None else loss,
         augment=augment,
-        steps_per_epoch=steps_per_epoch(data, batch_size),
+        steps_per_epoch=steps if count is None else steps_per_epoch(source, batch_size),
         on_nan="ignore",
     )
     state = placement.put_state(init(jax.random.key(seed)))
     losses: list[float] = []
     average, smoothed = 0.0, []
-    for batch in itertools.islice(_endless(placement, data, batch_size, seed), steps):
+    for batch in itertools.islice(_endless(placement, source, batch_size, seed), steps):
         state, metrics = step(state, batch)
         value = float(metrics.loss)
         if not math.isfinite(value):
@@ -173,7 +177,9 @@ def _optimizer(optimizer: str | MakeOptimizer, rates: np.ndarray) -> optax.Gradi
     return optimizer(learning_rate=schedule)
 
 
-def _endless(placement: Placement, data: Dataset, batch_size: int, seed: int) -> Iterator[Batch]:
+def _endless(
+    placement: Placement, data: BatchSource, batch_size: int, seed: int
+) -> Iterator[Batch]:
     for epoch in itertools.count():
         yield from placement.batches(data, batch_size, seed=seed, epoch=epoch)
 

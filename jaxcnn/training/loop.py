@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from jaxcnn.data.drawing import Batch, Drawn
 from jaxcnn.training.evaluation import Evaluation, Sums, evaluate_state
 from jaxcnn.training.evaluation_step import MeasuringStep
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
@@ -64,23 +66,37 @@ class Loop:
     def _epoch(self, position: Position) -> Position:
         """Train to the end of the current epoch and validate; return the position after it."""
         state, sums = position.state, Sums(position.total)
-        began, done = time.monotonic() - position.seconds, position.step
+        began, waited, done = time.monotonic() - position.seconds, position.waited, position.step
+        steps, taken = self.task.steps_per_epoch, position.step
+        batches = self.task.batches(position)
+        in_flight: deque[Batch] = deque()
 
         def note(measured: Metrics | None) -> None:
             nonlocal done
             if measured is not None:
                 done += 1
-                self._note(measured, position, done, state)
+                self._note(measured, position, done, state, in_flight.popleft())
 
-        for step, batch in enumerate(self.task.batches(position), position.step + 1):
+        while taken < steps:
+            asked = time.monotonic()
+            batch = self._next(batches, position, taken)
+            waited += time.monotonic() - asked
+            in_flight.append(batch)
             state, measured = self.train_step(state, batch)
+            taken += 1
             note(sums.add(measured))
-            if step < self.task.steps_per_epoch and self._is_checkpoint_due(step):
+            if taken < steps and self._is_checkpoint_due(taken):
                 for earlier in sums.rest():
                     note(earlier)
                 seconds = time.monotonic() - began
                 within = replace(
-                    position, state=state, step=step, total=sums.total, seconds=seconds
+                    position,
+                    state=state,
+                    step=taken,
+                    total=sums.total,
+                    seconds=seconds,
+                    waited=waited,
+                    source=batches.state,
                 )
                 self._save(within, now=True)
         for earlier in sums.rest():
@@ -91,20 +107,33 @@ class Loop:
             epoch=len(position.history) + 1,
             loss=float(losses / examples) if examples else math.nan,
             accuracy=float(correct / examples) if examples else math.nan,
-            images_per_second=len(self.task.data) / seconds,
+            images_per_second=self.task.images_per_epoch / seconds,
             seconds=seconds,
             learning_rate=learning_rate_of(self.task.transformation, state),
-            gradient_norm=float(norms / self.task.steps_per_epoch),
+            gradient_norm=float(norms / steps),
             skipped=0 if state.skipped is None else int(state.skipped),
+            input_seconds=waited,
         )
-        return Position(state, (*position.history, self._validate(row, state)))
+        history = (*position.history, self._validate(row, state))
+        return Position(state, history, source=batches.state)
 
-    def _note(self, measured: Metrics, position: Position, done: int, state: TrainState) -> None:
+    def _next(self, batches: Drawn, position: Position, taken: int) -> Batch:
+        """Return the next batch, or raise an error if the data has ended."""
+        batch = next(batches, None)
+        if batch is None:
+            raise ValueError(
+                f"data must give {self.task.steps_per_epoch} batches in each epoch. Received: the "
+                f"end after {taken} batches of epoch {len(position.history) + 1}"
+            )
+        return batch
+
+    def _note(
+        self, measured: Metrics, position: Position, done: int, state: TrainState, batch: Batch
+    ) -> None:
         """Report the `done`-th step of the epoch, or raise if a number in it is not finite."""
         number = len(position.history) * self.task.steps_per_epoch + done
         if self.task.options.on_nan == "raise" and not measured.finite:
             # The state is still the one before that step.
-            batch = next(self.task.batches(position.at(done - 1)))
             cause = first_bad_value(self.task, state, batch)
             kept = "" if self.checkpoints is None else f". {self.checkpoints.describe_newest()}"
             raise FloatingPointError(
@@ -145,7 +174,7 @@ class Loop:
             self.eval_step,
             state,
             task.validation,
-            batch_size=task.batch_size,
+            batch_size=task.validation.fixed_batch_size or task.batch_size,
             metrics=metrics,
             placement=task.placement,
         )

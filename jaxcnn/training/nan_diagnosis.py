@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jaxcnn.data.batching import Batch
+from jaxcnn.data.drawing import Batch
 from jaxcnn.training.checkpoints import leaf_names
 from jaxcnn.training.forward import Inputs
 from jaxcnn.training.measurement import losses_of

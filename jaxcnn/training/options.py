@@ -76,6 +76,8 @@ class TrainingOptions(StepOptions):
       epochs: Passes over the data, at least 1.
       batch_size: Images per step, at least 1; `accumulate` divides it. A smaller data set is one
         step.
+      steps_per_epoch: Batches that count as an epoch, at least 1; ``None`` means all of the data.
+        Data without a known number of images needs it.
       seed: Seed of the order of the images and of all randomness of the training, at least 0.
       balanced: Whether an epoch shows every class equally often, as
         :func:`jaxcnn.data.balanced_order` draws them.
@@ -103,6 +105,7 @@ class TrainingOptions(StepOptions):
 
     epochs: int = 20
     batch_size: int = 64
+    steps_per_epoch: int | None = None
     seed: int = 0
     balanced: bool = False
     monitor: str | None = None
@@ -118,7 +121,8 @@ class TrainingOptions(StepOptions):
     def __post_init__(self) -> None:
         """Check every option, and those that depend on one another."""
         super().__post_init__()
-        self._check_integers("epochs", "batch_size", "patience", "checkpoint_every", "keep_best")
+        self._check_integers("epochs", "batch_size", "steps_per_epoch", "patience")
+        self._check_integers("checkpoint_every", "keep_best")
         self._check_integers("seed", minimum=0, maximum=2**63 - 1)  # as jax.random.key takes
         arguments.check_flag("balanced", self.balanced)
         arguments.check_flag("restore_best", self.restore_best)

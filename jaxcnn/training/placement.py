@@ -6,7 +6,6 @@ of one device, whatever the number.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -16,8 +15,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 
 from jaxcnn import arguments
-from jaxcnn.data.batching import Batch, batches
-from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.batching import BatchSource, batches
+from jaxcnn.data.drawing import Drawn
 from jaxcnn.modules.parameter_tree import from_numbers, numbers_of
 
 T = TypeVar("T")
@@ -152,20 +151,21 @@ class Placement:
 
     def batches(
         self,
-        data: Dataset,
+        data: BatchSource,
         batch_size: int,
         *,
         seed: int | None = None,
         epoch: int = 0,
         start: int = 0,
         balanced: bool = False,
-    ) -> Iterator[Batch]:
-        """Yield the batches of :func:`jaxcnn.data.batches`, where batches live.
+        state: Any = None,
+    ) -> Drawn:
+        """Return the batches of :func:`jaxcnn.data.batches`, where batches live.
 
         Each of several processes reads its own share of each batch.
         """
         shard, num_shards = self._share_of_this_process()
-        for batch in batches(
+        drawn = batches(
             data,
             batch_size,
             seed=seed,
@@ -174,8 +174,9 @@ class Placement:
             balanced=balanced,
             shard=shard,
             num_shards=num_shards,
-        ):
-            yield self.put_rows(batch)
+            state=state,
+        )
+        return drawn.map(self.put_rows)
 
     def _share_of_this_process(self) -> tuple[int, int]:
         """Return the number of this process's share of each batch, and the number of shares."""

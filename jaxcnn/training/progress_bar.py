@@ -11,6 +11,8 @@ from jaxcnn.training.history import Epoch
 # A few times a second, not every step.
 _SECONDS_BETWEEN_UPDATES = 0.25
 _SECONDS_BETWEEN_LINES = 10.0
+# A line tells how long the steps of an epoch waited for images from so much on.
+_WAITED_SECONDS, _WAITED_SHARE = 1.0, 0.1
 
 
 class Progress:
@@ -123,4 +125,7 @@ def _line(row: Epoch, epochs: int) -> str:
             text += "" if math.isnan(accuracy) else f"  accuracy {accuracy:.2%}"
     for name, value in row.metrics.items():
         text += f"  {name} {value:.4f}" if isinstance(value, float) else ""
+    waited = row.input_seconds or 0.0
+    if waited > max(_WAITED_SECONDS, _WAITED_SHARE * row.seconds):
+        text += f"  waited {waited:,.1f} of {row.seconds:,.1f} s for images"
     return text + (f"  {row.skipped} updates skipped" if row.skipped else "")

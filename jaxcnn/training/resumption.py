@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class Position:
       step: Number of steps taken in the current epoch.
       total: Sums of metrics over them, in float64.
       seconds: Time that they took.
+      waited: Part of that time in which they waited for batches.
+      source: ``state`` of the batches after the last step, see :class:`jaxcnn.data.drawing.Drawn`.
     """
 
     state: TrainState
@@ -34,10 +36,8 @@ class Position:
     step: int = 0
     total: Metrics | None = None
     seconds: float = 0.0
-
-    def at(self, step: int) -> "Position":
-        """Return this position at another step of the current epoch."""
-        return replace(self, step=step)
+    waited: float = 0.0
+    source: Any = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,10 @@ class RunCheckpoints:
         older = {"gradient_norm": np.float64(0)}  # checkpoints of which have no norms
         total = Metrics(**older | sums) if sums else None
         history = tuple(Epoch(**row) for row in progress["history"])
-        return Position(newest.state, history, progress["step"], total, progress["seconds"])
+        # Older checkpoints do not have the last two.
+        waited, source = progress.get("waited", 0.0), progress.get("source")
+        seconds, step = progress["seconds"], progress["step"]
+        return Position(newest.state, history, step, total, seconds, waited, source)
 
     def save(self, position: Position, *, now: bool = False) -> None:
         """Queue a checkpoint; the caller may reuse the state as soon as this returns.
@@ -106,6 +109,8 @@ class RunCheckpoints:
             "step": position.step,
             "total": total,
             "seconds": position.seconds,
+            "waited": position.waited,
+            "source": position.source,
         }
         step = len(history) * self.steps_per_epoch + position.step
         best = self.monitor.best_first(history)[: self.keep_best]

@@ -1,7 +1,7 @@
 """A training task: a model, data and options, checked against one another before any long work."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,8 +14,9 @@ from flax import nnx
 from jaxcnn import arguments
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import GivenAugment
-from jaxcnn.data.batching import Batch, steps_per_epoch
+from jaxcnn.data.batching import BatchSource, steps_per_epoch
 from jaxcnn.data.dataset import Dataset
+from jaxcnn.data.drawing import Drawn
 from jaxcnn.data.labels import check_class_per_image, label_kind
 from jaxcnn.training.early_stopping import Monitor, should_stop
 from jaxcnn.training.evaluation import check_fits
@@ -49,8 +50,8 @@ class Task:
     """
 
     model: nnx.Module
-    data: Dataset
-    validation: Dataset | None = None
+    data: BatchSource
+    validation: BatchSource | None = None
     optimizer: optax.GradientTransformation | str | None = None
     learning_rate: float | optax.Schedule | None = None
     freeze: Sequence[str] = ()
@@ -64,27 +65,31 @@ class Task:
 
     def __post_init__(self) -> None:
         """Check that model, data and options go together."""
-        self.placement.check_batch_size(self.options.batch_size, parts=self.options.accumulate)
+        sample, fixed = self.data.sample, self.data.fixed_batch_size
+        rows = self.options.batch_size if fixed is None else fixed
+        self.placement.check_batch_size(rows, parts=self.options.accumulate)
+        _check_accumulate(self.options, self.data.num_examples)
         check_steps(self.options.epochs, self.steps_per_epoch)
-        _check_accumulate(self.options, self.data)
-        _check_several_classes(self.data)
+        _check_several_classes(sample)
         _check_metric_names(self.metrics, self.validation)
         self.monitor  # noqa: B018  # its rules are checked when it is made
         _check_stopping(self.options, self.validation)
         _check_optimizer(self.optimizer, self.learning_rate)
-        self._check_ending(check_fits(self.model, self.data))
+        self._check_ending(check_fits(self.model, sample))
         if self.validation is not None:
-            check_fits(self.model, self.validation)
-            _check_classes(self.data, self.validation)
+            check_fits(self.model, self.validation.sample)
+            _check_classes(sample, self.validation.sample)
         if self.mix is not None:
-            check_class_per_image(self.data.labels, "mix")
-        _check_default_loss(self.loss, self.data)
+            check_class_per_image(sample.labels, "mix")
+        _check_default_loss(self.loss, sample)
 
     def _check_ending(self, ending: str | None) -> None:
         """Warn of a softmax before a loss that contains one, and note what predictions need."""
         if warning := describe_double_activation(self.loss, ending):
             warnings.warn(warning, stacklevel=6)  # at the call of fit
-        activation = activation_of_loss(self.loss, self.data.kind) if ending is None else "none"
+        activation = (
+            activation_of_loss(self.loss, self.data.sample.kind) if ending is None else "none"
+        )
         object.__setattr__(self, "activation", activation)
 
     @cached_property
@@ -95,13 +100,32 @@ class Task:
     @property
     def steps_per_epoch(self) -> int:
         """Number of steps of an epoch."""
-        return steps_per_epoch(self.data, self.batch_size)
+        given = self.options.steps_per_epoch
+        if given is not None and self.data.num_examples is None:
+            return given
+        most = steps_per_epoch(self.data, self.batch_size)
+        if given is not None and given > most:
+            raise ValueError(
+                f"steps_per_epoch must be at most the number of batches, {most}. "
+                f"Received: steps_per_epoch={given}"
+            )
+        return given or most
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Number of images of an epoch."""
+        drawn, count = self.steps_per_epoch * self.batch_size, self.data.num_examples
+        return drawn if count is None else min(drawn, count)
 
     @property
     def batch_size(self) -> int:
         """Images per step: of fewer images all, filled up to equal parts and devices."""
         parts = self.options.accumulate * self.placement.num_devices
-        return min(self.options.batch_size, -(-len(self.data) // parts) * parts)
+        count, fixed = self.data.num_examples, self.data.fixed_batch_size
+        if fixed is not None:
+            return fixed
+        given = self.options.batch_size
+        return given if count is None else min(given, -(-count // parts) * parts)
 
     @cached_property
     def transformation(self) -> optax.GradientTransformation:
@@ -158,8 +182,8 @@ class Task:
         state = initial_state(self.model, self.transformation, key, self.options)
         return self.placement.put_state(state)
 
-    def batches(self, position: Position) -> Iterator[Batch]:
-        """Yield the remaining batches of the epoch of a position, where batches live."""
+    def batches(self, position: Position) -> Drawn:
+        """Return the remaining batches of the epoch of a position, where batches live."""
         options = self.options
         return self.placement.batches(
             self.data,
@@ -168,6 +192,7 @@ class Task:
             epoch=len(position.history),
             start=position.step,
             balanced=options.balanced,
+            state=position.source,
         )
 
     def has_ended(self, history: tuple[Epoch, ...]) -> bool:
@@ -195,7 +220,9 @@ class Task:
         }
         if described["optimizer"] == "given" or callable(self.learning_rate):
             del described["epochs"]  # only the default learning rate depends on their number
-        if self.freeze:  # older runs have no such option
+        if described["steps_per_epoch"] is None:  # older runs have no such option
+            del described["steps_per_epoch"]
+        if self.freeze:  # nor this one
             described["freeze"] = tuple(self.freeze)
         if self._batch_groups > 1:
             described["batch_norm"] = f"of each of {self._batch_groups} devices"
@@ -203,11 +230,11 @@ class Task:
         return model | {name: describe_option(value) for name, value in described.items()}
 
 
-def _check_accumulate(options: TrainingOptions, data: Dataset) -> None:
-    if options.accumulate > len(data):
+def _check_accumulate(options: TrainingOptions, count: int | None) -> None:
+    if count is not None and options.accumulate > count:
         raise ValueError(
             "accumulate must be at most the number of images. "
-            f"Received: accumulate={options.accumulate} for {len(data)} images"
+            f"Received: accumulate={options.accumulate} for {count} images"
         )
 
 
@@ -246,7 +273,7 @@ def _check_default_loss(loss: Callable[..., jax.Array], data: Dataset) -> None:
         )
 
 
-def _check_metric_names(metrics: Mapping[str, Metric], validation: Dataset | None) -> None:
+def _check_metric_names(metrics: Mapping[str, Metric], validation: BatchSource | None) -> None:
     if metrics and validation is None:
         raise ValueError(
             f"metrics are measured on the validation images: give validation. "
@@ -280,7 +307,7 @@ def _choose_monitor(
     return Monitor.of(options.monitor, options.better)
 
 
-def _check_stopping(options: TrainingOptions, validation: Dataset | None) -> None:
+def _check_stopping(options: TrainingOptions, validation: BatchSource | None) -> None:
     if (
         (options.patience is not None or options.restore_best)
         and options.monitor is None

@@ -11,7 +11,7 @@ from flax import nnx
 
 from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import GivenAugment
-from jaxcnn.data.batching import Batch
+from jaxcnn.data.drawing import Batch
 from jaxcnn.modules.parameter_tree import ArrayTree
 from jaxcnn.other_names import explained
 from jaxcnn.runtime import training_options

@@ -135,7 +135,7 @@ def test_tensorboard_reads_what_was_measured(tmp_path):
         "loss/step", "loss/training", "loss/validation", "loss/ema", "accuracy/training",
         "accuracy/validation", "accuracy/ema", "metrics/top-2", "training/skipped",
         "training/seconds", "training/images_per_second", "training/gradient_norm",
-        "training/learning_rate",
+        "training/learning_rate", "training/input_seconds",
     }  # fmt: skip
     assert [step for step, _ in scalars["loss/step"]] == [2, 4, 6]
     np.testing.assert_allclose([value for _, value in scalars["loss/step"]], steps[1::2], rtol=1e-6)

@@ -1,5 +1,6 @@
 """Framing: size, position and contrast of the subjects in a data set's images."""
 
+import functools
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -130,8 +131,13 @@ class Framing:
           UnreadablePicture: There is no such file, or it is not a readable picture.
         """
         height, width, *_ = self.shape
-        size = self.resizing.covering((height, width)) if self.any_size else None
-        return read_picture(file, name=name, value_range=self.value_range, size=size)
+        least = functools.partial(self.resizing.least, size=(height, width))
+        return read_picture(
+            file,
+            name=name,
+            value_range=self.value_range,
+            least=least if self.any_size else None,
+        )
 
     def misfit(self, picture: Image.Image) -> str | None:
         """Return why a picture cannot be one of the data set; ``None`` if it can.

@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -19,9 +19,10 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 # The values of a deep picture that become black and white.
 ValueRange: TypeAlias = Sequence[float] | None
-# A JPEG is decoded at no less than this multiple of the size that is wanted, so that the resizing
-# that follows still averages.
-_DRAFT = 2
+# From the height and width of a picture to those below which it is not decoded.
+Least: TypeAlias = Callable[[tuple[int, int]], tuple[int, int]]
+# The EXIF orientations that exchange height and width.
+_TURNED = (5, 6, 7, 8)
 
 
 class UnreadablePicture(ValueError):
@@ -33,7 +34,7 @@ def read_picture(
     *,
     name: str | None = None,
     value_range: ValueRange = None,
-    size: tuple[int, int] | None = None,
+    least: Least | None = None,
 ) -> Image.Image:
     """Return the picture in a file, converted by :func:`plain`; of an animation the first frame.
 
@@ -41,9 +42,8 @@ def read_picture(
       file: A path or an open file of one of `FORMATS`, or an opened Pillow image.
       name: Name of the picture in errors; ``None`` means its path.
       value_range: As for :func:`plain`.
-      size: ``(height, width)`` to which the caller resizes the picture. A JPEG of more than four
-        times that size is decoded at a half, a quarter or an eighth of its size, not below twice
-        what is asked for.
+      least: Return the height and width below which the picture need not be decoded, from its own:
+        a JPEG is decoded at a half, a quarter or an eighth of its size where that is not below.
 
     Raises:
       MemoryError: The picture does not fit into memory.
@@ -69,9 +69,12 @@ def read_picture(
                 file = io.BytesIO(opened.readall())
         with Image.open(file, formats=FORMATS) as picture:
             _check_pixels(picture)
-            if size is not None:
-                side = _DRAFT * max(size)  # of either axis, as EXIF may turn the picture
-                picture.draft(None, (side, side))  # changes a JPEG alone
+            if least is not None:
+                turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+                width, height = picture.size[::-1] if turned else picture.size
+                height, width = least((height, width))
+                # Changes a JPEG alone.
+                picture.draft(None, (height, width) if turned else (width, height))
             return plain(picture, value_range)
     except FileNotFoundError:
         raise UnreadablePicture(f"there is no file {name}") from None

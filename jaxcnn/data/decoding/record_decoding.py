@@ -1,5 +1,6 @@
 """Decoding of records with pictures, on all cores, into blocks of one shape."""
 
+import functools
 import hashlib
 import io
 import os
@@ -17,7 +18,8 @@ from jaxcnn import arguments
 from jaxcnn.data.decoding.clips import Clip, read_clip
 from jaxcnn.data.decoding.picture_boxes import as_picture_boxes
 from jaxcnn.data.decoding.picture_masks import PictureMask
-from jaxcnn.data.decoding.pictures import UnreadablePicture, ValueRange, read_picture
+from jaxcnn.data.decoding.pictures import Least, UnreadablePicture, ValueRange, read_picture
+from jaxcnn.data.random_crop import Crop
 from jaxcnn.data.resizing import SQUASH, Resizing
 
 # Largest size of a block in bytes, unless it is a single image, and in images: large enough that
@@ -91,7 +93,7 @@ class Records:
     source: RecordSequence
     name: str
     image_size: tuple[int, int] | None = None
-    resizing: Resizing = SQUASH
+    resizing: Resizing | Crop = SQUASH
     channels: int | None = None
     skip: bool = False
     value_range: ValueRange = None
@@ -121,7 +123,7 @@ class Records:
         """
         example, named = self._example()
         size = min(max(_BLOCK_BYTES // max(example.nbytes, 1), 1), _BLOCK_IMAGES)
-        workers = _cores()
+        workers = usable_cores()
         waiting: deque[Future[Block]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             for start in range(0, len(self.source), size):
@@ -145,14 +147,17 @@ class Records:
                 yield f"{label} {array.shape} {hashlib.sha256(array.data).hexdigest()}"
 
     def read(self, row: int) -> Record:
-        """Return the record with this number.
+        """Return the record with this number, as :meth:`parse`."""
+        return self.parse(self.source[row], row)
+
+    def parse(self, record: Any, row: int) -> Record:
+        """Return a record of the source, which has this number, with its picture read.
 
         Raises:
           TypeError: It is not a mapping with ``image`` and ``label``, or a pair of both.
           UnreadablePicture: Its picture cannot be read.
           ValueError: Its label is not one number or name.
         """
-        record = self.source[row]
         if record is None:  # as Grain's filter leaves
             raise UnreadablePicture(f"record {row} of {self.name} is None, as a filter leaves")
         if isinstance(record, tuple | list) and len(record) == 2:  # as PyTorch's data sets return
@@ -166,6 +171,7 @@ class Records:
         image, label = record["image"], record["label"]
         path = _path_of(image)
         name = f"record {row} of {self.name}" if path is None else arguments.shown(path)
+        name = record.get("name", name)
         marks = label if isinstance(label, PictureMask) else as_picture_boxes(label)
         if marks is None and ((scalar := np.asarray(label)).ndim or scalar.dtype == object):
             raise ValueError(
@@ -174,11 +180,13 @@ class Records:
             )
         if isinstance(image, Clip):
             return Record(read_clip(image, self._fit, self.value_range), label, name, fits=True)
-        size = self.image_size
-        draft = self.draft and marks is None  # boxes and masks are of the whole picture's pixels
-        size = self.resizing.covering(size) if draft and size is not None else None
-        read = read_record(image, name, self.value_range, size)
+        least = None
+        # Boxes and masks are of the whole picture's pixels.
+        if self.draft and marks is None and self.image_size is not None:
+            least = functools.partial(self.resizing.least, size=self.image_size)
+        read = read_record(image, name, self.value_range, least)
         if marks is not None:
+            assert isinstance(self.resizing, Resizing)  # random crops are of images of one class
             label = marks.placed(read, self.image_size, self.resizing, name)
         return Record(read, label, name)
 
@@ -209,7 +217,7 @@ class Records:
             record = self._read_or_skip(row)
             if isinstance(record, Record):
                 channels = self.channels or _channels(record.image)
-                return self._pixels(record, channels), record.name
+                return self.pixels(record, channels), record.name
         raise ValueError(f"{self.name} must have an image that can be read. Received: none")
 
     def _decode(self, rows: range, example: np.ndarray, named: str) -> Block:
@@ -223,7 +231,7 @@ class Records:
                 continue
             if (self.channels, channels, _channels(record.image)) == (None, 1, 3):
                 raise MixedChannels
-            image = self._pixels(record, channels)
+            image = self.pixels(record, channels)
             if image.shape != example.shape or image.dtype != example.dtype:
                 raise ValueError(
                     f"the images of {self.name} must have one size, or be resized to one by "
@@ -237,13 +245,13 @@ class Records:
                 block.largest.append(record.image.info["largest"])
         return replace(block, images=images[: len(block.rows)])
 
-    def _pixels(self, record: Record, channels: int | None) -> np.ndarray:
+    def pixels(self, record: Record, channels: int | None) -> np.ndarray:
         """Return the image as an array in the requested form."""
         image, size = record.image, None if record.fits else self.image_size
         if isinstance(image, np.ndarray) and image.ndim == 4 and _channels(image) is not None:
             if size is None and image.shape[-1] == channels:
                 return image
-            frames = [self._pixels(record._replace(image=frame), channels) for frame in image]
+            frames = [self.pixels(record._replace(image=frame), channels) for frame in image]
             return np.stack(frames)
         if isinstance(image, np.ndarray):
             if _channels(image) is None:
@@ -279,7 +287,7 @@ def read_record(
     image: Any,
     name: str,
     value_range: ValueRange = None,
-    size: tuple[int, int] | None = None,
+    least: Least | None = None,
 ) -> Any:
     """Return the image of a record: a picture of mode L or RGB, or an array.
 
@@ -288,7 +296,7 @@ def read_record(
         has not decoded.
       name: Name of the record in errors.
       value_range: As for :func:`read_picture`.
-      size: As for :func:`read_picture`.
+      least: As for :func:`read_picture`.
 
     Raises:
       UnreadablePicture: It is none of these, or cannot be read.
@@ -298,7 +306,7 @@ def read_record(
     if isinstance(image, bytes):
         image = io.BytesIO(image)
     if isinstance(image, str | Path | io.BytesIO | Image.Image):
-        return read_picture(image, name=name, value_range=value_range, size=size)
+        return read_picture(image, name=name, value_range=value_range, least=least)
     try:
         array = np.asarray(image)
     except ValueError as error:  # rows of several lengths
@@ -323,7 +331,7 @@ def _channels(image: Image.Image | np.ndarray) -> int | None:
     return image.shape[-1] if picture else None
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -26,17 +26,17 @@ class Joined(Sequence[Any]):
         return self._sources[place][row - self._stops[place] + len(self._sources[place])]
 
 
-class First(Sequence[Any]):
-    """The first records of a record sequence."""
+class Picked(Sequence[Any]):
+    """Some records of a record sequence, in any order."""
 
-    def __init__(self, source: RecordSequence, most: int) -> None:
-        """Keep the sequence."""
-        self._source, self._size = source, min(len(source), most)
+    def __init__(self, source: RecordSequence, rows: Sequence[int]) -> None:
+        """Keep the sequence, and the numbers of the records."""
+        self._source, self._rows = source, rows
 
     def __len__(self) -> int:
         """Return the number of records."""
-        return self._size
+        return len(self._rows)
 
     def __getitem__(self, row: Any) -> Any:
         """Return the record with this number."""
-        return self._source[row]
+        return self._source[int(self._rows[row])]

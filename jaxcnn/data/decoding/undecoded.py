@@ -15,8 +15,9 @@ from jaxcnn.data.decoding import cache
 from jaxcnn.data.decoding.clips import ClipSampling
 from jaxcnn.data.decoding.pictures import ValueRange
 from jaxcnn.data.decoding.record_decoding import Records, RecordSequence, unreadable
-from jaxcnn.data.decoding.record_sequences import First, Joined
+from jaxcnn.data.decoding.record_sequences import Joined, Picked
 from jaxcnn.data.labels import LabelTask
+from jaxcnn.data.random_crop import RandomCrop
 from jaxcnn.data.resizing import SQUASH, Resizing
 
 # The file name of an image by its row.
@@ -39,6 +40,8 @@ class Form:
       sampling: The frames that are taken of each video; ``None`` where pictures are meant.
       sample_rate: Steps per second to which sounds are resampled; ``None`` means as the first.
       length: Steps to which series are cut or padded; ``None`` means the longest.
+      class_names: One per class, where the source does not tell them.
+      crop: The random part that a stream takes of each picture; ``None`` takes the whole.
     """
 
     image_size: tuple[int, int] | None = None
@@ -50,6 +53,8 @@ class Form:
     sampling: ClipSampling | None = None
     sample_rate: int | None = None
     length: int | None = None
+    crop: RandomCrop | None = None
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,8 @@ class Undecoded:
           ValueError: The split is empty, or a picture cannot be read.
         """
         split = "train" if "train" in self.sizes else next(iter(self.sizes))
-        first = First(self.open_split(split), count)
+        records = self.open_split(split)
+        first = Picked(records, range(min(len(records), count)))
         few = Undecoded(self.name, {split: len(first)}, lambda split: first, self.class_names)
         return few._decode([splits.Part(split)], form)[0]
 

@@ -92,7 +92,7 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
     return open_class_folders(
         source,
         picture_files,
-        f"picture in it: no file that ends in {', '.join(sorted(_suffixes()))}",
+        f"picture in it: no file that ends in {', '.join(sorted(picture_suffixes()))}",
     )
 
 
@@ -134,7 +134,6 @@ def open_class_folders(source: str | Path, find: Find, missing: str) -> Undecode
         names,
         folder=root,
         content=digest.hexdigest()[:16],
-        whole=True,
     )
 
 
@@ -257,11 +256,12 @@ def _holds_classes(folder: os.DirEntry[str]) -> bool:
 
 def is_picture(entry: os.DirEntry[str]) -> bool:
     """Return whether the name of a file ends as that of a picture."""
-    return entry.name.rpartition(".")[2].lower() in _suffixes()
+    return entry.name.rpartition(".")[2].lower() in picture_suffixes()
 
 
 @functools.cache
-def _suffixes() -> frozenset[str]:
+def picture_suffixes() -> frozenset[str]:
+    """Return the suffixes of pictures, in lower case and without the dot."""
     readable = {"avif"} if ".avif" in Image.registered_extensions() else set()
     return frozenset(readable.union(_SUFFIXES))
 

@@ -45,9 +45,8 @@ def _open_records(source: Any) -> tuple[RecordSequence, tuple[str, ...]]:
     if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
         raise TypeError(
             "source must be a name, a path, (images, labels), or records that have a length and "
-            "are read by number. For a Grain IterDataset pass the MapDataset before "
-            "to_iter_dataset(), of a PyTorch DataLoader its dataset, and load a Hugging Face set "
-            "without streaming=True. "
+            "are read by number, or a Grain IterDataset or streamed Hugging Face set. Of a PyTorch "
+            "DataLoader pass its dataset. "
             f"Received: {type(source).__name__}"
         )
     if len(source) >= sys.maxsize:
@@ -70,16 +69,7 @@ def _open_table(table: Any, features: Mapping[str, Any]) -> tuple[RecordSequence
     form = getattr(table, "format", None) or {}
     if not form.get("output_all_columns"):
         features = {name: features[name] for name in form.get("columns", features)}
-    columns = []
-    for name, kind in (("image", "Image"), ("label", "ClassLabel")):
-        fitting = [each for each, feature in features.items() if type(feature).__name__ == kind]
-        if name not in features and len(fitting) != 1:
-            raise ValueError(
-                f"the table must have a column {name!r}, or one column of type {kind}: use "
-                f"rename_column(…, {name!r}). Received: {arguments.shown(features)}"
-            )
-        columns.append(name if name in features else fitting[0])
-    image, label = columns
+    columns = image, label = find_columns(features)
     class_names = tuple(getattr(features[label], "names", None) or ())
     if form.get("type") == "custom":
         return Renamed(table, image, label), class_names
@@ -90,11 +80,30 @@ def _open_table(table: Any, features: Mapping[str, Any]) -> tuple[RecordSequence
         )
     dtype = _array_dtype(features[image])
     mode = getattr(features[image], "mode", None)
-    table = table.select_columns(columns)
+    table = table.select_columns([*columns])
     table = table.with_format("numpy", dtype=dtype) if dtype else table.with_format(None)
     if type(features[image]).__name__ == "Image":
         table = table.cast_column(image, type(features[image])(decode=False))
     return Renamed(table, image, label, _check_mode(mode)), class_names
+
+
+def find_columns(features: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the names of the columns of images and labels in a Hugging Face table.
+
+    Raises:
+      ValueError: There is no such column.
+    """
+    columns = []
+    for name, kind in (("image", "Image"), ("label", "ClassLabel")):
+        fitting = [each for each, feature in features.items() if type(feature).__name__ == kind]
+        if name not in features and len(fitting) != 1:
+            raise ValueError(
+                f"the table must have a column {name!r}, or one column of type {kind}: use "
+                f"rename_column(…, {name!r}). Received: {arguments.shown(features)}"
+            )
+        columns.append(name if name in features else fitting[0])
+    image, label = columns
+    return image, label
 
 
 class Renamed(Sequence[Any]):

@@ -20,6 +20,7 @@ from jaxcnn.data.sources import (
     records,
     series_archive,
     series_folder,
+    tar_shards,
 )
 from jaxcnn.data.sources.series_folder import SeriesFiles
 from jaxcnn.data.splits import Divided
@@ -34,7 +35,6 @@ _OTHER_FILES = {
     ".parquet": "a table, which datasets.load_dataset('parquet', data_files=…) reads",
     ".tfrecord": "TensorFlow's format, which tensorflow_datasets reads",
     ".zip": "packed: unpack it and pass the folder",
-    ".tar": "packed: unpack it and pass the folder",
     ".gz": "packed: unpack it and pass the folder",
 }
 
@@ -94,6 +94,8 @@ def find_source(source: Any, data_dir: str | Path | None = None) -> Source:
             return picture_folder
         case str() if prepared.is_known(source, data_dir):
             return prepared
+        case str() | Path() if tar_shards.is_shards(source):
+            return tar_shards
         case str() | Path() if os.path.isfile(os.path.expanduser(source)):
             raise _other_file(source)
         case str() | Path():
