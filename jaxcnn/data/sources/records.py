@@ -84,7 +84,7 @@ def _open_table(table: Any, features: Mapping[str, Any]) -> tuple[RecordSequence
     table = table.with_format("numpy", dtype=dtype) if dtype else table.with_format(None)
     if type(features[image]).__name__ == "Image":
         table = table.cast_column(image, type(features[image])(decode=False))
-    return Renamed(table, image, label, _check_mode(mode)), class_names
+    return Renamed(table, image, label, check_mode(mode)), class_names
 
 
 def find_columns(features: Mapping[str, Any]) -> tuple[str, str]:
@@ -129,7 +129,12 @@ class Renamed(Sequence[Any]):
         return record
 
 
-def _check_mode(mode: str | None) -> str | None:
+def check_mode(mode: str | None) -> str | None:
+    """Return the mode of the pictures of a Hugging Face table, which must be gray or RGB.
+
+    Raises:
+      ValueError: It is another.
+    """
     if mode not in (None, "L", "RGB"):
         raise ValueError(
             "the pictures of a table become gray or RGB: its feature must be Image(mode='L'), "

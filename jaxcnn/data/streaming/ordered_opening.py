@@ -7,7 +7,7 @@ from typing import Any
 from jaxcnn import arguments
 from jaxcnn.data.decoding.record_decoding import Records
 from jaxcnn.data.decoding.undecoded import Form
-from jaxcnn.data.sources.records import find_columns
+from jaxcnn.data.sources.records import check_mode, find_columns
 from jaxcnn.data.streaming.decoder import Decoder
 from jaxcnn.data.streaming.opening import SAMPLE, decode_sample
 from jaxcnn.data.streaming.ordered_stream import OrderedStream
@@ -51,19 +51,27 @@ def open_ordered(source: Any, split: str | None, form: Form) -> OrderedStream:
             f"Received: split={arguments.shown(split)}"
         )
     name, class_names, records = type(source).__name__, form.class_names, source
+    channels = form.channels
     if hasattr(source, "state_dict"):
         from jaxcnn.data.streaming.table_records import TableRecords
 
         if source.features is not None:
+            channels = channels or _channels(source.features)
             source, known = _undecoded(source)
             class_names = class_names or known
         records = TableRecords(source)
     first = list(itertools.islice(records, SAMPLE))
     if not first:
         raise ValueError(f"{name} must have a record. Received: none")
-    options = form.image_size, form.resizing, form.channels, form.skip, form.value_range, True
+    options = form.image_size, form.resizing, channels, form.skip, form.value_range, True
     sample = decode_sample(Records(first, name, *options), class_names)
     return OrderedStream(Decoder(Records((), name, *options), sample, form.crop), records, _WINDOW)
+
+
+def _channels(features: Mapping[str, Any]) -> int | None:
+    """Return the channels of the pictures of a table, where it tells them."""
+    mode = check_mode(getattr(features[find_columns(features)[0]], "mode", None))
+    return None if mode is None else {"L": 1, "RGB": 3}[mode]
 
 
 def _undecoded(table: Any) -> tuple[Any, tuple[str, ...]]:

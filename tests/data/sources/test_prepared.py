@@ -8,7 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from jaxcnn.data import Dataset, load, prepare
+from jaxcnn.data import Dataset, batches, load, prepare
 
 
 def rows(data):
@@ -166,3 +166,16 @@ def test_tfds_images_of_several_sizes(no_tensorflow, tmp_path, prepare_tfds):
     prepare_tfds("cats_vs_dogs", "4.0.1", {"train": examples}, features, tmp_path)
     with pytest.raises(ValueError, match=r"the images .* must have one size.*\(9, 8, 3\)"):
         load("cats_vs_dogs", data_dir=tmp_path)
+
+
+def test_a_prepared_set_is_streamed(no_tensorflow, tiny_mnist):
+    """From its ArrayRecord files, with the batches of the mapped set."""
+    folder, _ = tiny_mnist
+    for options in ({}, {"image_size": 14, "split": "train[2:]"}):
+        mapped = load("mnist", data_dir=folder, **options)
+        stream = load("mnist", data_dir=folder, stream=True, **options)
+        pairs = list(zip(batches(mapped, 3, seed=1), batches(stream, 3, seed=1), strict=True))
+        assert len(pairs) == -(-len(mapped) // 3)
+        for first, second in pairs:
+            assert np.array_equal(first.image, second.image)
+            assert np.array_equal(first.label, second.label)

@@ -1,10 +1,13 @@
 """Pictures that are decoded as they come: the batches of the same set, decoded once."""
 
+import io
 import shutil
 from collections import namedtuple
 
+import grain
 import numpy as np
 import pytest
+from array_record.python.array_record_module import ArrayRecordWriter
 from flax import nnx
 from PIL import Image
 
@@ -172,3 +175,24 @@ def test_a_crop_is_a_part_of_the_picture_at_any_of_its_sizes():
     np.testing.assert_allclose(np.asarray(crop.picture(half, (10, 10)), float), pixels, atol=2)
     whole = RandomCrop((1, 1), ratio=(1, 1)).at(0, 0, 0)  # which does not fit: the center
     assert whole.box(200, 240) == (20, 0, 220, 200)
+
+
+def test_array_records_are_streamed_by_grain(tmp_path):
+    """Each an encoded picture after its class; global order, read at any place."""
+    path = str(tmp_path / "pictures.array_record")
+    writer = ArrayRecordWriter(path, "group_size:1")
+    for number in range(21):
+        buffer = io.BytesIO()
+        Image.new("L", (6, 5), number).save(buffer, "png")
+        writer.write(bytes([number % 3]) + buffer.getvalue())
+    writer.close()
+    files = grain.sources.ArrayRecordDataSource([path])
+    records = grain.MapDataset.source(files).map(lambda record: (record[1:], record[0]))
+    stream = load(records, class_names=["a", "b", "c"], stream=True)
+    drawn = list(batches(stream, 4, seed=5, epoch=1))
+    order = np.random.default_rng((5, 1)).permutation(21)
+    seen = np.concatenate([batch.image[batch.mask, 0, 0, 0] for batch in drawn])
+    assert seen.tolist() == order.tolist()
+    assert np.concatenate([batch.label[batch.mask] for batch in drawn]).tolist() == [
+        number % 3 for number in order
+    ]
