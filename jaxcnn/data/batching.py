@@ -131,14 +131,16 @@ def as_batch_source(name: str, data: Any, class_names: Sequence[str] = ()) -> Ba
     """
     if isinstance(data, Dataset | Stream | OrderedStream | GivenBatches):
         return data
-    if isinstance(data, tuple | list) and len(data) == 2:
+    batched = isinstance(data, list) and bool(data) and isinstance(data[0], tuple)
+    if isinstance(data, tuple | list) and len(data) == 2 and not batched:
         images, labels = data
         return Dataset(images, labels, tuple(class_names))
-    if callable(data) or (isinstance(data, Iterable) and not isinstance(data, str | Mapping)):
+    iterable = isinstance(data, Iterable) and not isinstance(data, tuple | str | Mapping)
+    if callable(data) or (iterable and not hasattr(data, "dtype")):
         return GivenBatches(data, tuple(class_names))
     raise TypeError(
-        f"{name} must be a Dataset or a stream, as cnn.data.load returns, (images, labels), or "
-        f"batches of such pairs. Received: {name} of type {type(data).__name__}"
+        f"{name} must be a Dataset, as cnn.Dataset(images, labels) and cnn.data.load return, a "
+        f"stream, batches, or (images, labels). Received: {name} of type {type(data).__name__}"
     )
 
 

@@ -81,7 +81,8 @@ class Crop:
         else:
             wide, high = min(width, height * widest), min(height, width / narrowest)
             left, top = (width - wide) / 2, (height - high) / 2
-        return float(left), float(top), min(left + wide, width), min(top + high, height)
+        right, bottom = min(left + wide, width), min(top + high, height)
+        return float(left), float(top), float(right), float(bottom)
 
     def keeps(self, old: tuple[int, ...], size: tuple[int, int]) -> bool:
         """Return False: no picture stays as it is."""

@@ -104,6 +104,7 @@ def test_the_fingerprint_leaves_out_only_what_may_change():
     own = Task(model=model, data=data, optimizer=optax.sgd(0.1), options=options).fingerprint()
     default = Task(model=model, data=data, options=options).fingerprint()
     changeable = {"restore_best", "checkpoint_every", "keep_best", "steps_per_epoch"}
+    changeable |= {"shard_parameters", "batch_norm"}
     assert FIELDS.keys() - default.keys() == changeable
     assert default.keys() - own.keys() == {"epochs"}
     assert default["optimizer"] == "Adam(0.003)"

@@ -99,7 +99,8 @@ def test_other_options_are_kept_beside(root, decoded):
         assert load(root, channels=3).image_shape == (3, 4, 3)
         assert load(root, split="test").image_shape == (3, 4, 1)
     assert len(kept(root)) == 3
-    assert len(decoded) == 3 * (10 + 1)  # and the first of each once more
+    # With known channels the split alone; and the first of each once more.
+    assert len(decoded) == (10 + 1) + (8 + 1) + (10 + 1)
 
 
 def test_all_splits_are_kept_as_one(root, decoded):
