@@ -154,6 +154,7 @@ def _times(run: ReportedRun) -> list[Part]:
         "All epochs": f"{sum(seconds):.1f} s",
         "Median epoch": f"{float(np.median(seconds)):.2f} s",
         "First epoch, with compilation": f"{seconds[0]:.2f} s",
+        "Waiting for images": f"{sum(row.input_seconds or 0 for row in run.history):.1f} s",
         "Median speed": f"{speed:,.0f} images/s",
         "This report was made on": device_name(),
     }
