@@ -38,15 +38,18 @@ class AnswerLines:
                         self._table.writeheader()
                     self._table.writerow(cells)
         elif self._form == "jsonl":
-            for found in answers:
-                self._file.write(json.dumps(found.record, ensure_ascii=False) + "\n")
+            lines = [json.dumps(found.record, ensure_ascii=False) for found in answers]
+            self._file.write("".join(f"{line}\n" for line in lines))
         else:
             names = [found.record["file"] for found in answers]
             self._width = max([self._width, *map(len, names)])  # earlier lines are printed already
-            for name, found in zip(names, answers, strict=True):
-                lists_boxes = "boxes" in found.record  # their text is a JSON object with the name
-                start = "" if lists_boxes else f"{name:<{self._width}}  "
-                self._file.write(f"{start}{found.text}\n")
+            lines = [
+                found.text  # of boxes it is a JSON object with the name
+                if "boxes" in found.record
+                else f"{name:<{self._width}}  {found.text}"
+                for name, found in zip(names, answers, strict=True)
+            ]
+            self._file.write("".join(f"{line}\n" for line in lines))
         self._file.flush()
 
 

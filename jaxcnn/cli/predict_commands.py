@@ -68,7 +68,7 @@ def predict(
     ] = 1,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Inputs per batch.", show_default="by their size, at most 256"),
+        typer.Option(min=1, help="Inputs per batch.", show_default="by their size, at most 64"),
     ] = None,
     out: Annotated[
         Path | None,

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxcnn.cli.run_table import answer
 from jaxcnn.data.labels import LabelTask
 from jaxcnn.recipes.named_outputs import named_boxes, output_names
 from jaxcnn.recipes.run_inputs import Input
@@ -106,44 +105,67 @@ def check_answers(described: Run, options: AnswerOptions) -> None:
 
 
 def _of_classes(described: Run, batch: Batch, options: AnswerOptions) -> list[Answer]:
-    names = described.class_names
+    names, predicted = described.class_names, batch.predicted.reshape(len(batch.rows), -1)
+    if len(names) > predicted.shape[1]:
+        return _of_yes_or_no(batch, predicted)
+    words = output_names(names or tuple(map(str, range(predicted.shape[1]))), predicted.shape[1])
     sigmoid = "sigmoid" in (options.activation, described.activation)
     shows_all = sigmoid and options.activation != "softmax" and options.top is None
     most = options.top or options.most
     word = "probability" if batch.activation in ("softmax", "sigmoid") else "score"
+    # The whole batch at once: a call of NumPy for each picture takes as long as its answer.
+    order = np.argsort(-predicted, axis=1, kind="stable")
+    order = order if shows_all or options.probabilities else order[:, :most]
+    ordered = np.take_along_axis(predicted, order, axis=1).tolist()
     answers = []
-    for given, row in zip(batch.rows, batch.predicted, strict=True):
-        row = np.atleast_1d(row)
-        count = len(row) if options.probabilities else most
-        everything = shows_all and not options.probabilities
-        text = answer(row, names, shows_all=everything, top=count)
-        text += "" if given.note is None else f"  ({given.note})"
-        record: dict[str, Any] = {"file": given.name}
-        cells: dict[str, Any] = {"file": given.name}
-        numbers = _short(row)
-        if len(names) > len(row):  # a yes or no
-            record["outputs"] = numbers
-            cells |= {f"output_{n}": number for n, number in enumerate(numbers)}
+    for given, row, places, numbers in zip(
+        batch.rows, predicted, order.tolist(), ordered, strict=True
+    ):
+        ranked = [(words[n], number) for n, number in zip(places, numbers, strict=True)]
+        chosen = [each for each in ranked if each[1] > 0.5] if shows_all else ranked[:most]
+        if not names:
+            text = _plain(row)
+        elif shows_all and not options.probabilities:
+            text = "  ".join(f"{name} {number:.1%}" for name, number in chosen) or "none"
         else:
-            known = names or tuple(map(str, range(len(row))))
-            words = output_names(known, len(row))
-            order = np.argsort(-row, kind="stable")
-            chosen = [n for n in order if row[n] > 0.5] if shows_all else order[:most]
-            record["classes"] = [{"class": words[n], word: numbers[n]} for n in chosen]
-            if shows_all:
-                cells["classes"] = ";".join(words[n] for n in chosen)
-            else:
-                for place, n in enumerate(chosen):
-                    rank = f"_{place + 1}" if place else ""
-                    cells |= {f"class{rank}": words[n], f"{word}{rank}": numbers[n]}
-            if options.probabilities:
-                all_numbers = dict(zip(words, numbers, strict=True))
-                record["probabilities"] = all_numbers
-                cells |= {f"{word} {name}": number for name, number in all_numbers.items()}
-        if given.note is not None:
-            record["note"] = given.note
-        answers.append(Answer(text, record, [cells]))
+            text = "  ".join(f"{name}  {number:.1%}" for name, number in ranked)
+        classes = [{"class": name, word: _digits(number)} for name, number in chosen]
+        record: dict[str, Any] = {"file": given.name, "classes": classes}
+        cells: dict[str, Any] = {"file": given.name}
+        if shows_all:
+            cells["classes"] = ";".join(name for name, _ in chosen)
+        else:
+            for place, found in enumerate(classes):
+                rank = f"_{place + 1}" if place else ""
+                cells |= {f"{key}{rank}": value for key, value in found.items()}
+        if options.probabilities:
+            record["probabilities"] = dict(zip(words, _short(row), strict=True))
+            cells |= {f"{word} {key}": value for key, value in record["probabilities"].items()}
+        answers.append(_noted(given, text, record, cells))
     return answers
+
+
+def _of_yes_or_no(batch: Batch, predicted: np.ndarray) -> list[Answer]:
+    """Answer with the outputs of a network that has fewer than its data has classes."""
+    answers = []
+    for given, row in zip(batch.rows, predicted, strict=True):
+        numbers = _short(row)
+        cells = {"file": given.name} | {f"output_{n}": number for n, number in enumerate(numbers)}
+        record = {"file": given.name, "outputs": numbers}
+        answers.append(_noted(given, _plain(row), record, cells))
+    return answers
+
+
+def _noted(given: Input, text: str, record: dict[str, Any], cells: dict[str, Any]) -> Answer:
+    """Return an answer with the line about how the input was read, if there is one."""
+    if given.note is not None:
+        text += f"  ({given.note})"
+        record["note"] = given.note
+    return Answer(text, record, [cells])
+
+
+def _plain(row: np.ndarray) -> str:
+    return "  ".join(f"{value:.4g}" for value in row)
 
 
 def _of_numbers(described: Run, batch: Batch, options: AnswerOptions) -> list[Answer]:
@@ -262,7 +284,11 @@ def _palette() -> list[int]:
 
 def _short(values: np.ndarray) -> list[float]:
     """Return numbers with six significant digits."""
-    return [float(f"{value:.6g}") for value in values.tolist()]
+    return [_digits(value) for value in values.tolist()]
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 _ANSWERS: Mapping[LabelTask, Callable[[Run, Batch, AnswerOptions], list[Answer]]] = {

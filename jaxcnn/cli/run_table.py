@@ -6,34 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxcnn import recipes
 from jaxcnn.cli.tables import flatten_tables
-from jaxcnn.recipes.named_outputs import output_names
 from jaxcnn.training import run_folder
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.history_file import read_history
-
-
-def answer(row: np.ndarray, names: tuple[str, ...], *, shows_all: bool, top: int = 1) -> str:
-    """Return the prediction for one picture as text.
-
-    Args:
-      row: Outputs for the picture.
-      names: Names of the classes.
-      shows_all: Whether every class above one half is shown, in place of the likeliest.
-      top: Number of the likeliest classes.
-    """
-    row = np.atleast_1d(row)
-    if len(names) > len(row) or not names:  # a regression, or classes that have no names
-        return "  ".join(f"{value:.4g}" for value in row)
-    names = output_names(names, len(row))
-    likeliest = np.argsort(-row, kind="stable")
-    if not shows_all:
-        return "  ".join(f"{names[index]}  {row[index]:.1%}" for index in likeliest[:top])
-    found = [index for index in likeliest if row[index] > 0.5]
-    return "  ".join(f"{names[index]} {row[index]:.1%}" for index in found) or "none"
 
 
 def result_of(folder: Path, history: tuple[Epoch, ...]) -> dict[str, float]:

@@ -78,13 +78,13 @@ def _expanded(path: Path, axes: int) -> Iterator[Path]:
             return
         videos = {entry.name for entry in animations}
     for entry in entries:
-        inside, suffix = Path(entry.path), Path(entry.name).suffix.lower()
         taken = entry.name in videos
         if axes == 3:
             taken = taken or is_picture(entry)
         elif axes == 2:
+            suffix = Path(entry.name).suffix.lower()
             taken = suffix in READERS or suffix in SOUNDS or suffix in TABLES
         if entry.is_dir():
-            yield from _expanded(inside, axes)
+            yield from _expanded(Path(entry.path), axes)
         elif taken:
-            yield inside
+            yield Path(entry.path)
