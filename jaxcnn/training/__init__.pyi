@@ -42,6 +42,7 @@ from .regression_metrics import mean_absolute_error, r2
 from .run_folder import load
 from .saving import save
 from .schedules import make_schedule
+from .several_processes import join_processes
 from .state import Metrics, TrainState
 from .tiled_prediction import predict_tiles
 from .training_step import Training, make_training
@@ -86,6 +87,7 @@ __all__ = [
     "history_csv",
     "huber",
     "iou",
+    "join_processes",
     "load",
     "make_eval_step",
     "make_optimizer",

@@ -180,7 +180,8 @@ class Checkpoints:
         partial = folder.with_name(folder.name + _PARTIAL)
         try:
             partial.mkdir()
-            _save(partial / ARRAYS, checkpoint.state)
+            with _open_orbax() as checkpointer:
+                checkpointer.save((partial / ARRAYS).absolute(), checkpoint.state)
             text = json.dumps(checkpoint.progress, ensure_ascii=False)
             (partial / PROGRESS).write_text(text, encoding="utf-8")
             (partial / _MANIFEST).write_text(_manifest(partial), encoding="utf-8")
@@ -279,23 +280,26 @@ def _to_arrays(state: Any) -> NamedArrays:
     }
 
 
-def _save(folder: Path, arrays: NamedArrays) -> None:
+def _open_orbax() -> Any:
+    """Return a checkpointer that waits for no other process: one alone writes and reads."""
     import orbax.checkpoint as ocp  # half a second
 
-    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-        checkpointer.save(folder.absolute(), arrays)
+    number = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=number, active_processes={number}, barrier_sync_key_prefix=f"process_{number}"
+    )
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _restore(folder: Path, like: Any) -> Any:
-    import orbax.checkpoint as ocp  # half a second
-
     expected = {name: _stored(leaf) for name, leaf in leaf_names(like).items() if leaf.size}
-    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+    with _open_orbax() as checkpointer:
         metadata = checkpointer.metadata(folder.absolute()).item_metadata
         saved = {name: _text(leaf) for name, leaf in metadata.items()}
         given = {name: _text(leaf) for name, leaf in expected.items()}
         check_same("model and optimizer", saved, given)
-        arrays = checkpointer.restore(folder.absolute(), args=ocp.args.StandardRestore(expected))
+        arrays = checkpointer.restore(folder.absolute(), expected)
 
     def placed(path: Any, leaf: jax.Array) -> jax.Array:
         return _placed(arrays[_name(path)], leaf) if leaf.size else leaf

@@ -20,10 +20,12 @@ from jaxcnn.data.decoding.framing import Framing
 from jaxcnn.data.images import Images
 from jaxcnn.data.streaming import Batches, GivenBatches
 from jaxcnn.other_names import explained
+from jaxcnn.training.agreement import check_agreement
 from jaxcnn.training.callbacks import history_csv
 from jaxcnn.training.early_stopping import Monitor
 from jaxcnn.training.evaluation_step import make_eval_step
 from jaxcnn.training.events import Callback, EpochEnded, Event
+from jaxcnn.training.fingerprint import describe_option
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.interruption import Interruption
 from jaxcnn.training.loop import Loop
@@ -39,6 +41,7 @@ from jaxcnn.training.progress_bar import Progress
 from jaxcnn.training.resumption import Position, open_checkpoints
 from jaxcnn.training.run_description import Run
 from jaxcnn.training.run_folder import HISTORY, finish_run
+from jaxcnn.training.several_processes import remember_folder
 from jaxcnn.training.state import TrainState
 from jaxcnn.training.task import Task
 from jaxcnn.training.training_step import compile_step
@@ -167,7 +170,7 @@ def fit(
     )
     folder = None if run is None else Path(run)
     result = run_task(task, folder, callbacks=callbacks, progress=progress)
-    if folder is not None:
+    if folder is not None and task.placement.leads:
         finish_run(folder, _describe(task, result), result.model)
     return result
 
@@ -178,10 +181,13 @@ def run_task(
     """Train a task to its end, from its last checkpoint if `folder` has one."""
     _check_saving(task.options, folder)
     _check_callbacks(callbacks)
-    options = task.options
+    options, leads = task.options, task.placement.leads
+    if task.placement.processes > 1:
+        given = {name: describe_option(value) for name, value in vars(options).items()}
+        check_agreement(given | task.fingerprint())
     train_step = compile_step(task.forward, task.transformation, task.loss, options, task.placement)
     first = Position(task.first_state())
-    listeners: list[Callback] = [*callbacks, *([Progress()] if progress else [])]
+    listeners: list[Callback] = [*callbacks, *([Progress()] if progress and leads else [])]
     best = _BestInMemory(task.monitor)
     if options.restore_best and folder is None:
         listeners.append(best)
@@ -191,14 +197,17 @@ def run_task(
             checkpoints = opened.enter_context(
                 open_checkpoints(
                     folder,
+                    placement=task.placement,
                     fingerprint=task.fingerprint(),
                     steps_per_epoch=task.steps_per_epoch,
                     monitor=task.monitor,
                     keep_best=options.keep_best or 1,
                 )
             )
+            remember_folder(folder)
             opened.enter_context(interruption.listen())
-            listeners.insert(0, history_csv(folder / HISTORY))
+            if leads:
+                listeners.insert(0, history_csv(folder / HISTORY))
         loop = Loop(
             task,
             train_step,

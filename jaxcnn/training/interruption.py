@@ -2,9 +2,14 @@
 
 import signal
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+import jax
+
+from jaxcnn.training.placement import Placement
 
 # Windows has no SIGHUP, which a terminal sends when it is closed.
 _SIGNALS = tuple(
@@ -22,6 +27,7 @@ class Interruption:
     def __init__(self) -> None:
         """Start without a signal."""
         self.received: signal.Signals | None = None
+        self._asked: deque[jax.Array] = deque()
 
     @contextmanager
     def listen(self) -> Iterator[None]:
@@ -48,6 +54,25 @@ class Interruption:
                 signal.signal(number, handler)
         if self.received is not None:
             self.end("the training has ended, and is saved")
+
+    def is_agreed(self, placement: Placement, *, ahead: int = 0) -> bool:
+        """Return whether the training is to be saved and ended, as all its processes agree.
+
+        Each of several calls it after the same steps, and all learn of a signal that any received.
+
+        Args:
+          placement: Where the training's states live.
+          ahead: Number of the last calls whose answers are not waited for.
+        """
+        if placement.processes == 1:
+            return self.received is not None
+        self._asked.append(placement.largest(self.received or 0))
+        agreed = 0
+        while len(self._asked) > ahead:
+            agreed = max(agreed, int(self._asked.popleft()))
+        if agreed:
+            self.received = signal.Signals(agreed)
+        return agreed > 0
 
     def end(self, message: str) -> None:
         """End the program as the signal asks, with exit code 130, 143 or 129.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jaxcnn.data.drawing import Batch, Drawn
-from jaxcnn.training.evaluation import Evaluation, Sums, evaluate_state
+from jaxcnn.training.evaluation import STEPS_AHEAD, Evaluation, Sums, evaluate_state
 from jaxcnn.training.evaluation_step import MeasuringStep
 from jaxcnn.training.events import Callback, Ended, EpochEnded, Event, Started, Stepped
 from jaxcnn.training.history import Epoch
@@ -134,7 +134,8 @@ class Loop:
         number = len(position.history) * self.task.steps_per_epoch + done
         if self.task.options.on_nan == "raise" and not measured.finite:
             # The state is still the one before that step.
-            cause = first_bad_value(self.task, state, batch)
+            placement = self.task.placement
+            cause = first_bad_value(self.task, placement.take(state), placement.take(batch))
             kept = "" if self.checkpoints is None else f". {self.checkpoints.describe_newest()}"
             raise FloatingPointError(
                 f"step {number} (epoch {len(position.history) + 1}, batch {done}) gave a loss or "
@@ -143,13 +144,16 @@ class Loop:
         self._send(Stepped(number, measured))
 
     def _is_checkpoint_due(self, step: int) -> bool:
+        if self.checkpoints is None:
+            return False
         every = self.task.options.checkpoint_every
-        return (every is not None and step % every == 0) or self.interruption.received is not None
+        is_ending = self.interruption.is_agreed(self.task.placement, ahead=STEPS_AHEAD)
+        return (every is not None and step % every == 0) or is_ending
 
     def _save(self, position: Position, *, now: bool) -> None:
         """Save a position, and end the program if a signal asked for it."""
         if self.checkpoints is not None:
-            is_ending = self.interruption.received is not None
+            is_ending = self.interruption.is_agreed(self.task.placement)
             self.checkpoints.save(position, now=now or is_ending)
             if is_ending:
                 folder = str(self.checkpoints.folder)

@@ -6,6 +6,7 @@ of one device, whatever the number.
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -86,6 +87,18 @@ class Placement:
         """Number of devices that share the rows of a batch."""
         return 1 if self.mesh is None else self.mesh.shape[self.axis]
 
+    @property
+    def processes(self) -> int:
+        """Number of processes that have a part of the devices."""
+        if self.mesh is None or self._sharding().is_fully_addressable:
+            return 1
+        return jax.process_count()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes files and prints: number 0, or alone."""
+        return self.processes == 1 or jax.process_index() == 0
+
     def check_batch_size(self, batch_size: int, *, parts: int = 1) -> None:
         """Check that the devices divide each of the equal parts of a batch.
 
@@ -145,7 +158,7 @@ class Placement:
 
     def gather(self, tree: T) -> T:
         """Return arrays that every process can read, such as outputs of the rows of a batch."""
-        if self.mesh is None or self._sharding().is_fully_addressable:
+        if self.processes == 1:
             return tree
         return jax.jit(lambda tree: tree, out_shardings=self._sharding())(tree)
 
@@ -164,7 +177,7 @@ class Placement:
 
         Each of several processes reads its own share of each batch.
         """
-        shard, num_shards = self._share_of_this_process()
+        shard = jax.process_index() if self.processes > 1 else 0
         drawn = batches(
             data,
             batch_size,
@@ -173,16 +186,15 @@ class Placement:
             start=start,
             balanced=balanced,
             shard=shard,
-            num_shards=num_shards,
+            num_shards=self.processes,
             state=state,
         )
         return drawn.map(self.put_rows)
 
-    def _share_of_this_process(self) -> tuple[int, int]:
-        """Return the number of this process's share of each batch, and the number of shares."""
-        if self.mesh is None or self._sharding().is_fully_addressable:
-            return 0, 1
-        return jax.process_index(), jax.process_count()
+    def largest(self, number: int) -> jax.Array:
+        """Return the largest of the numbers with which the processes call this at a time."""
+        own = np.full(self.num_devices // self.processes, number, np.int32)
+        return _largest(self.put_rows(own))
 
     def _sharding(self, *axes: str | None) -> NamedSharding:
         assert self.mesh is not None
@@ -201,6 +213,11 @@ class Placement:
 def _choose(devices: Any, found: list[jax.Device]) -> list[jax.Device]:
     """Return the devices of a number or a word, those of each process side by side."""
     found = sorted(found, key=lambda device: (device.process_index, device.id))
+    counts = Counter(device.process_index for device in found)
+    processes = len(counts)
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{count} on process {number}" for number, count in counts.items())
+        raise ValueError(f"all processes must have the same number of devices. Received: {listed}")
     if isinstance(devices, str):
         arguments.check_choice("devices", devices, ("all",))
         return found
@@ -213,7 +230,6 @@ def _choose(devices: Any, found: list[jax.Device]) -> list[jax.Device]:
             f"devices must be at least 1 and at most the number of devices, {len(found)}. "
             f"Received: devices={devices}"
         )
-    processes = len({device.process_index for device in found})
     if processes > 1 and devices != len(found):
         raise ValueError(
             f"devices must be 'all' where {processes} processes train together. "
@@ -231,4 +247,5 @@ def place(array: jax.Array, sharding: Sharding) -> jax.Array:
     return from_numbers(placed, array)
 
 
+_largest = jax.jit(jnp.max)
 ONE_DEVICE = Placement()

@@ -1,7 +1,9 @@
 """Positions of a training, saved as checkpoints so that it can be resumed."""
 
+import functools
+import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.training.agreement import gather_texts, take_first
 from jaxcnn.training.checkpoints import Checkpoint, Checkpoints, check_same
 from jaxcnn.training.early_stopping import Monitor
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.history import Epoch
+from jaxcnn.training.placement import Placement
 from jaxcnn.training.run_folder import CHECKPOINTS
 from jaxcnn.training.state import Metrics, TrainState
 
@@ -44,9 +48,12 @@ class Position:
 class RunCheckpoints:
     """The checkpoints of one run, in a folder that this process holds.
 
+    Of several processes the first one alone reads and writes; it sends the others what it reads.
+
     Attributes:
       folder: The run's folder.
-      checkpoints: The open checkpoints in it.
+      checkpoints: The open checkpoints in it; ``None`` on all processes but the first.
+      placement: Where the states live.
       fingerprint: Everything that must stay the same when the run is resumed, by name.
       steps_per_epoch: Number of steps of an epoch.
       monitor: Quantity by which epochs are compared.
@@ -54,7 +61,8 @@ class RunCheckpoints:
     """
 
     folder: Path
-    checkpoints: Checkpoints
+    checkpoints: Checkpoints | None
+    placement: Placement
     fingerprint: Mapping[str, str]
     steps_per_epoch: int
     monitor: Monitor
@@ -66,13 +74,31 @@ class RunCheckpoints:
         Raises:
           ValueError: the run was started with other options, or every checkpoint is damaged.
         """
-        newest = self.checkpoints.newest(first.state, check=self._check)
+        newest = self._read(
+            lambda checkpoints, like: checkpoints.newest(like, check=self._check), first.state
+        )
         try:
             return first if newest is None else self._position(newest)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(
                 f"a checkpoint in {str(self.folder)!r} is damaged: {error!r}"
             ) from error
+
+    def _read(
+        self, read: Callable[[Checkpoints, TrainState], Checkpoint | None], like: TrainState
+    ) -> Checkpoint | None:
+        """Return what the first process reads, on all processes."""
+        if self.placement.processes == 1:
+            assert self.checkpoints is not None
+            return read(self.checkpoints, like)
+        like = self.placement.take(like)
+        found = None if self.checkpoints is None else read(self.checkpoints, like)
+        text, *_ = gather_texts(json.dumps(found and [found.step, found.progress]))
+        if text == "null":
+            return None
+        state = take_first(like if found is None else found.state)
+        step, progress = json.loads(text)
+        return Checkpoint(step, self.placement.put_state(state), progress)
 
     def _position(self, newest: Checkpoint) -> Position:
         progress = newest.progress
@@ -98,7 +124,11 @@ class RunCheckpoints:
         Raises:
           OSError: a checkpoint could not be written.
         """
-        history = position.history
+        state, history = position.state, position.history
+        if self.placement.processes > 1:
+            state = self.placement.take(state)  # of which each process has a part
+        if self.checkpoints is None:
+            return
         total = position.total and {
             name: None if value is None else float(value)
             for name, value in position.total._asdict().items()
@@ -115,7 +145,7 @@ class RunCheckpoints:
         step = len(history) * self.steps_per_epoch + position.step
         best = self.monitor.best_first(history)[: self.keep_best]
         self.checkpoints.offer(
-            Checkpoint(step, position.state, progress),
+            Checkpoint(step, state, progress),
             best=[row.epoch * self.steps_per_epoch for row in best],
             now=now,
         )
@@ -124,6 +154,8 @@ class RunCheckpoints:
 
     def describe_newest(self) -> str:
         """Return a sentence about the step from which the training can be resumed."""
+        if self.checkpoints is None:
+            return f"The checkpoints are those of process 0 in {str(self.folder)!r}"
         self.checkpoints.wait()
         steps = self.checkpoints.steps()
         newest = f"The last checkpoint is of step {steps[0]}" if steps else "There is no checkpoint"
@@ -136,15 +168,23 @@ class RunCheckpoints:
 
         A warning names each damaged checkpoint.
         """
-        kept = self.checkpoints.steps()
-        for row in self.monitor.best_first(position.history):
+        found = self._read(functools.partial(self._read_best, position.history), position.state)
+        if found is None:
+            return position.state, len(position.history)
+        return found.state, found.step // self.steps_per_epoch
+
+    def _read_best(
+        self, history: tuple[Epoch, ...], checkpoints: Checkpoints, like: TrainState
+    ) -> Checkpoint | None:
+        kept = checkpoints.steps()
+        for row in self.monitor.best_first(history):
             step = row.epoch * self.steps_per_epoch
             if step in kept:
                 try:
-                    return self.checkpoints.read(step, position.state).state, row.epoch
+                    return checkpoints.read(step, like)
                 except ValueError as error:
                     warnings.warn(f"{error}; the next best is used", stacklevel=2)
-        return position.state, len(position.history)
+        return None
 
     def _check(self, progress: dict[str, Any]) -> None:
         saved = progress.get("options") if isinstance(progress, dict) else None
@@ -157,6 +197,7 @@ class RunCheckpoints:
 def open_checkpoints(
     folder: Path,
     *,
+    placement: Placement,
     fingerprint: Mapping[str, str],
     steps_per_epoch: int,
     monitor: Monitor,
@@ -166,6 +207,7 @@ def open_checkpoints(
 
     Args:
       folder: The run's folder.
+      placement: Where the states live.
       fingerprint: Everything that must stay the same when the run is resumed, by name.
       steps_per_epoch: Number of steps of an epoch.
       monitor: Quantity by which epochs are compared.
@@ -175,12 +217,14 @@ def open_checkpoints(
       OSError: the folder cannot be written to.
       ValueError: another process holds it.
     """
+    given = (placement, fingerprint, steps_per_epoch, monitor, keep_best)
+    if not placement.leads:
+        yield RunCheckpoints(folder, None, *given)
+        return
     folder.mkdir(parents=True, exist_ok=True)
     lock = acquire_lock(folder)
     try:
         with closing(Checkpoints(folder / CHECKPOINTS)) as checkpoints:
-            yield RunCheckpoints(
-                folder, checkpoints, fingerprint, steps_per_epoch, monitor, keep_best
-            )
+            yield RunCheckpoints(folder, checkpoints, *given)
     finally:
         lock.release()

@@ -170,6 +170,15 @@ def resume_command(folder: str | Path) -> str:
     return shlex.join(["jaxcnn", "train", "--resume", str(folder)])
 
 
+def describe_resumption(folder: str | Path) -> str:
+    """Return a sentence about how several processes go on with a run."""
+    folder = Path(folder)
+    steps = [int(name) for name in _checkpoints(folder) if name.isdigit()]
+    newest = f"The last checkpoint is of step {max(steps)}" if steps else "There is no checkpoint"
+    command = resume_command(folder) if (folder / RECIPE).is_file() and steps else "the same"
+    return f"{newest} in {str(folder)!r}. Start all processes again: {command}"
+
+
 def locate_data(source: str, folder: str | Path) -> str:
     """Return where the data of a run is, which older runs name relative to where they were made.
 

@@ -71,6 +71,10 @@ def announce(event):
         print("started" if isinstance(event, Started) else "step", event.step, flush=True)
 
 
-if __name__ == "__main__":
-    outcome = train(sys.argv[1], checkpoint_every=3, callbacks=[announce])
+def main(folder):
+    outcome = train(folder, checkpoint_every=3, callbacks=[announce])
     print(json.dumps({"digest": digest(outcome), "history": measured(outcome.history)}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

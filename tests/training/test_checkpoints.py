@@ -239,11 +239,11 @@ def test_another_state_is_told_apart(checkpoints):
 def test_a_failed_write_is_raised_and_leaves_the_others(tmp_path, checkpoints, monkeypatch):
     write(checkpoints, 1)
 
-    def fail(folder, arrays):
+    def fail(checkpointer, folder, arrays):
         folder.mkdir()
         raise RuntimeError("No space left on device")
 
-    monkeypatch.setattr("jaxcnn.training.checkpoints._save", fail)
+    monkeypatch.setattr("orbax.checkpoint.Checkpointer.save", fail)
     checkpoints.offer(Checkpoint(2, state(), {}), best=[], now=True)
     with pytest.raises(OSError, match=r"checkpoint 2 in .*those before are kept: No space left"):
         checkpoints.wait()
