@@ -22,6 +22,7 @@ from jaxcnn.cli import (
     serve_commands,
     training_commands,
 )
+from jaxcnn.training.several_processes import end_if_lost, end_process
 
 app = typer.Typer(
     help="Convolutional networks in JAX as plain functions.",
@@ -53,26 +54,28 @@ def main() -> None:
     try:
         if sys.argv[1:] and not {"--help", "--version"} & set(sys.argv):  # which start at once
             _prepare()
-        sys.exit(app(standalone_mode=False))
+        end_process(app(standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        end_process(130)
     except typer.TyperException as error:
         message = error.format_message()
     except (ValueError, TypeError, ConnectionError) as error:
+        end_if_lost(error)
         message = str(error)
     except FloatingPointError as error:  # the training failed
         print("Error:", error, file=sys.stderr)
-        sys.exit(1)
+        end_process(1)
     except OSError as error:
         message = f"{error.filename or 'a file'}: {error.strerror or error}"
     except Exception as error:
+        end_if_lost(error)
         _end_if_out_of_memory(error)
         raise
     finally:
         # The collections at the end of the process would walk through all of JAX and Flax: 0.25 s.
         gc.freeze()
     print("Error:", " ".join(map(str.strip, message.splitlines())), file=sys.stderr)
-    sys.exit(2)
+    end_process(2)
 
 
 def _end_if_out_of_memory(error: Exception) -> None:
@@ -83,7 +86,7 @@ def _end_if_out_of_memory(error: Exception) -> None:
         first, *_ = str(error).splitlines() or ["the computer has no more memory"]
         notes = getattr(error, "__notes__", ())
         print("Error: out of memory:", ". ".join([first.rstrip("."), *notes]), file=sys.stderr)
-        sys.exit(1)
+        end_process(1)
 
 
 def _prepare() -> None:

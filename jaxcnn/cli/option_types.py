@@ -58,6 +58,21 @@ DeviceCount = Annotated[
     int | None,
     typer.Option("--devices", metavar="N", help="Devices that share each batch, if not all."),
 ]
+Coordinator = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Address of process 0, to train with several processes; SLURM, Open MPI and Cloud "
+        "TPU need none of these options.",
+    ),
+]
+Processes = Annotated[int | None, typer.Option(help="Number of processes, with --coordinator.")]
+ProcessId = Annotated[
+    int | None, typer.Option(help="Number of this process, from 0, with --coordinator.")
+]
+JoinTimeout = Annotated[
+    int, typer.Option(metavar="SECONDS", help="Time to wait for the other processes.")
+]
 OnError = Annotated[
     str,
     typer.Option(

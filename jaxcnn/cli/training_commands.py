@@ -10,10 +10,14 @@ from jaxcnn.cli.option_types import (
     MODEL_HELP,
     Assignments,
     CacheDir,
+    Coordinator,
     DataDir,
     DeviceCount,
+    JoinTimeout,
     OnError,
     Plot,
+    Processes,
+    ProcessId,
     RecipeName,
     Weights,
     chosen_devices,
@@ -73,6 +77,10 @@ def train(
         ),
     ] = None,
     devices: DeviceCount = None,
+    coordinator: Coordinator = None,
+    processes: Processes = None,
+    process_id: ProcessId = None,
+    join_timeout: JoinTimeout = 300,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the run's folder alone.")] = False,
     on_error: OnError | None = None,
     data_dir: DataDir = None,
@@ -94,7 +102,10 @@ def train(
     """
     from jaxcnn import recipes
     from jaxcnn.training import run_folder
+    from jaxcnn.training.several_processes import is_first, join_processes
 
+    join_processes(coordinator, processes, process_id, timeout=join_timeout)
+    says = is_first() and not quiet
     size = None if image_size is None else parse_size(image_size)
     options = {
         "--model": ("model.name", model),
@@ -133,14 +144,14 @@ def train(
             )
             return
         trained = recipes.resume(
-            resume, epochs=epochs, devices=chosen_devices(devices), progress=not quiet
+            resume, epochs=epochs, devices=chosen_devices(devices), progress=says
         )
     else:
         chosen: dict[str, Any] = {}
         if data is not None and recipe is None and model is None and not _names_model(assignments):
             choice = recipes.choose(data, image_size=size, data_dir=data_dir, frames=frames)
             recipe, chosen = choice.recipe, dict(choice.options)
-            if not quiet:
+            if says:
                 print(choice.reason, end="\n\n")
         # Options and assignments may depend on one another, so they are checked together.
         read = recipes.read(
@@ -150,9 +161,9 @@ def train(
             flags={name: flag for flag, (name, _) in given.items()},
         )
         trained = recipes.train(
-            read, out, overwrite=overwrite, devices=chosen_devices(devices), progress=not quiet
+            read, out, overwrite=overwrite, devices=chosen_devices(devices), progress=says
         )
-    if quiet:
+    if quiet and is_first():
         print(trained.folder)
 
 

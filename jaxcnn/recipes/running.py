@@ -3,6 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from jaxcnn.recipes.schema import Recipe
 from jaxcnn.recipes.toml_options import dump, override
 from jaxcnn.runtime import printable
 from jaxcnn.training import run_folder
+from jaxcnn.training.agreement import gather_texts
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.training.fitting import run_task
 from jaxcnn.training.history import Epoch
@@ -88,11 +90,17 @@ def train(
         recipe = override(recipe, assignments)
     else:
         recipe = read(recipe, assignments=assignments)
-    if folder is not None:
+    placement = training.Placement.over(devices)
+    if folder is not None and placement.leads:
         run_folder.check_new_folder(folder, overwrite=overwrite)
     assembly = assemble(recipe, devices=devices)
     target = _next_folder(assembly.recipe) if folder is None else Path(folder)
-    with run_folder.start_run(target, dump(assembly.recipe), overwrite=overwrite):
+    if placement.processes > 1:
+        target = Path(gather_texts(str(target))[0])
+    with ExitStack() as started:
+        if placement.leads:
+            text = dump(assembly.recipe)
+            started.enter_context(run_folder.start_run(target, text, overwrite=overwrite))
         return _run(assembly, target, callbacks, progress)
 
 
@@ -140,9 +148,11 @@ def resume(
         return _run(assembly, folder, callbacks, progress)
     longer, note = _lengthen(recipe, folder, epochs)
     assembly = assemble(longer, resumes=True, devices=devices)
-    if progress and note:
+    if progress and note and assembly.task.placement.leads:
         _say(f"{note}\n")
-    with run_folder.reopen_run(folder, dump(assembly.recipe)):
+    with ExitStack() as reopened:
+        if assembly.task.placement.leads:
+            reopened.enter_context(run_folder.reopen_run(folder, dump(assembly.recipe)))
         return _run(assembly, folder, callbacks, progress)
 
 
@@ -189,7 +199,8 @@ def _run(
 ) -> TrainedRun:
     """Train to the end, from the last checkpoint if there is one, and finish the run."""
     recipe, task, test = assembly.recipe, assembly.task, assembly.test
-    say = _say if progress else (lambda text: None)
+    leads = task.placement.leads
+    say = _say if progress and leads else (lambda text: None)
     say(summarize(assembly.network, task.data.sample.image_shape))
     if assembly.fresh:
         say(f"\nNot from {recipe.model.weights}: {', '.join(assembly.fresh)}")
@@ -197,7 +208,7 @@ def _run(
     way = "" if task.data is task.data.sample else ", decoded as they come"
     count = f"{task.images_per_epoch:,}"
     say(f"\nTraining on {count} images of {source}{way}, testing on {len(test):,}\n")
-    if recipe.training.tensorboard:
+    if recipe.training.tensorboard and leads:
         callbacks = [*callbacks, training.tensorboard(folder / run_folder.TENSORBOARD)]
     try:
         result = run_task(task, folder, callbacks=callbacks, progress=progress)
@@ -211,6 +222,9 @@ def _run(
     evaluation = training.evaluate(
         model, test, loss=task.loss, metrics=task.metrics, devices=task.devices
     )
+    trained = TrainedRun(folder, recipe, result.model, result.history, evaluation)
+    if not leads:
+        return trained
     run = Run(
         model=recipe.model.name,
         options=dict(assembly.options),
@@ -238,7 +252,7 @@ def _run(
     _draw_plots(folder / run_folder.PLOTS, result.history, model, test)
     say(f"\n{_result(evaluation, recipe.task)}, {seconds:.0f} s")
     say(f"The run is in {folder}")
-    return TrainedRun(folder, recipe, result.model, result.history, evaluation)
+    return trained
 
 
 def _result(evaluation: Evaluation, task: str) -> str:

@@ -156,6 +156,7 @@ class Loop:
             is_ending = self.interruption.is_agreed(self.task.placement)
             self.checkpoints.save(position, now=now or is_ending)
             if is_ending:
+                self.interruption.is_agreed(self.task.placement)  # once the first one has written
                 folder = str(self.checkpoints.folder)
                 self.interruption.end(f"the training is saved in {folder!r}")
 

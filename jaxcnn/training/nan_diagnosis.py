@@ -64,9 +64,8 @@ def first_bad_value(task: Task, state: TrainState, batch: Batch) -> str:
 
 
 def _parts(inputs: Inputs, parts: int) -> Iterator[Inputs]:
-    size = len(inputs.mask) // parts
-    for start in range(0, size * parts, size):
-        yield jax.tree.map(lambda rows, at=start: rows[at : at + size], inputs)
+    for first in range(parts):
+        yield jax.tree.map(lambda rows, first=first: rows[first::parts], inputs)
 
 
 def _check(place: str, array: jax.Array) -> None:

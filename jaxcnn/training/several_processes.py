@@ -20,10 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-import jax
-
 from jaxcnn import arguments
-from jaxcnn.training.run_folder import describe_resumption
 
 # As EX_TEMPFAIL of sysexits.h: the same command will succeed later.
 LOST = 75
@@ -39,12 +36,14 @@ class _Joined:
 
     Attributes:
       processes: Number of processes; 1 before this one has joined others.
+      number: Number of this one.
       doing: What they do, for the line about their end.
       folder: The folder of the run that they train.
     """
 
     def __init__(self) -> None:
         self.processes = 1
+        self.number = 0
         self.doing = ""
         self.folder: Path | None = None
         self.terminal = sys.stderr
@@ -104,10 +103,15 @@ def join_processes(
         _check(coordinator, processes, process_id)
         if processes == 1:
             return False
+    import jax  # the command line reads this file before it knows that it computes anything
+
     timeout = arguments.check_integer("timeout", timeout, minimum=1)
     where = coordinator or "the coordinator"
-    if coordinator is not None and process_id != 0:
-        _wait_for(coordinator, timeout)
+    if coordinator is not None:  # of which JAX makes an abort or a segmentation fault
+        if process_id == 0:
+            _check_free(coordinator)
+        else:
+            _wait_for(coordinator, timeout)
     _take_over(
         f"not all of the {processes or ''} processes came to {where} within {timeout} s, or they "
         "were started with different numbers of processes".replace("  ", " ")
@@ -126,9 +130,14 @@ def join_processes(
             f"JAX cannot tell how the processes were started: {error} "
             "Give coordinator, processes and process_id"
         ) from error
-    _JOINED.processes = jax.process_count()
+    _JOINED.processes, _JOINED.number = jax.process_count(), jax.process_index()
     _JOINED.doing = f"another of the {_JOINED.processes} processes has ended or does not answer"
     return _JOINED.processes > 1
+
+
+def is_first() -> bool:
+    """Return whether this process is the one that prints: number 0, or one alone."""
+    return _JOINED.number == 0
 
 
 def remember_folder(folder: Path | None) -> None:
@@ -177,8 +186,19 @@ def _several_are_started() -> bool:
     return "," in workers or (has_tpu and importlib.util.find_spec("libtpu") is not None)
 
 
+def _check_free(coordinator: str) -> None:
+    """Check that this process can be the coordinator."""
+    try:
+        socket.create_server(("", int(coordinator.rpartition(":")[2]))).close()
+    except OSError as error:
+        raise ConnectionError(
+            f"process 0 cannot be the coordinator {coordinator}: {error.strerror}. Choose another "
+            "port, for all processes"
+        ) from error
+
+
 def _wait_for(coordinator: str, timeout: int) -> None:
-    """Wait until the coordinator accepts connections; JAX would abort the process."""
+    """Wait until the coordinator accepts connections."""
     host, _, port = coordinator.rpartition(":")
     until = time.monotonic() + timeout
     while True:
@@ -233,6 +253,8 @@ _END_ON_ABORT = ctypes.CFUNCTYPE(None, ctypes.c_int)(_end_on_abort)
 
 def _end_lost() -> NoReturn:
     """End the process with a line; the first of the threads that call it does."""
+    from jaxcnn.training.run_folder import describe_resumption
+
     _JOINED.ending.acquire()
     _flush()
     resumption = "" if _JOINED.folder is None else f". {describe_resumption(_JOINED.folder)}"

@@ -41,9 +41,9 @@ def measured(history):
     ]
 
 
-def train(folder, *, epochs=EPOCHS, callbacks=(), **options):
+def train(folder, *, epochs=EPOCHS, callbacks=(), data_seed=0, **options):
     """Train with everything that draws at random or keeps a state of its own."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(data_seed)
     images = random.integers(0, 256, (STEPS * 8 - 3, 10, 10, 1), np.uint8)
     data = cnn.Dataset(images, random.integers(0, 3, len(images)))
     network = cnn.serial(block(4), cnn.flatten(), cnn.dense(3))
@@ -71,8 +71,8 @@ def announce(event):
         print("started" if isinstance(event, Started) else "step", event.step, flush=True)
 
 
-def main(folder):
-    outcome = train(folder, checkpoint_every=3, callbacks=[announce])
+def main(folder, **options):
+    outcome = train(folder, checkpoint_every=3, callbacks=[announce], **options)
     print(json.dumps({"digest": digest(outcome), "history": measured(outcome.history)}))
 
 
