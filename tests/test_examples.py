@@ -2,13 +2,52 @@
 
 import csv
 import importlib.util
+import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.implicit_promotion
 EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.mark.parametrize("name", ["local.py", "slurm.sh", "jobset.yaml", "sky.yaml"])
+def test_distributed_examples_name_options_of_train(name, call_cli, tmp_path):
+    path = EXAMPLES / "distributed" / name
+    text = path.read_text(encoding="utf-8")
+    options = set(
+        re.findall(r"(?<![\w-])--(?!nodes|ntasks|gpus|cpus|time|signal|requeue)[a-z-]+", text)
+    )
+    assert options
+    shown = call_cli("train", "--help", cwd=tmp_path).stdout
+    assert [option for option in options if option not in shown] == []
+    if path.suffix == ".sh":
+        subprocess.run(["bash", "-n", str(path)], check=True)
+    if path.suffix == ".yaml":
+        read = yaml.safe_load(text)
+        script = read["run"] if name == "sky.yaml" else _container(read)["args"][0]
+        subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+        assert "--process-id" in script
+
+
+def _container(jobset):
+    job, *_ = jobset["spec"]["replicatedJobs"]
+    container, *_ = job["template"]["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+@pytest.mark.long
+def test_processes_on_one_machine(tmp_path):
+    script, run = EXAMPLES / "distributed" / "local.py", tmp_path / "run"
+    command = [sys.executable, script, "2", "digits_small", "--epochs", "1", "--out", run]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert f"The run is in {run}" in ended.stdout
+    assert (run / "run.json").is_file()
 
 
 @pytest.mark.long

@@ -12,7 +12,13 @@ from typing import Annotated
 import typer
 
 from jaxcnn import arguments
-from jaxcnn.cli.option_types import Activation, ModelOfWeights, Weights
+from jaxcnn.cli.option_types import (
+    Activation,
+    DeviceCount,
+    ModelOfWeights,
+    Weights,
+    chosen_devices,
+)
 
 
 def predict(
@@ -70,6 +76,7 @@ def predict(
         int | None,
         typer.Option(min=1, help="Inputs per batch.", show_default="by their size, at most 64"),
     ] = None,
+    devices: DeviceCount = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -98,6 +105,7 @@ def predict(
     from jaxcnn.recipes.input_files import LIST, find_files, is_video, open_source
     from jaxcnn.recipes.input_stream import Failure, batch_rows
     from jaxcnn.recipes.run_inputs import input_reader
+    from jaxcnn.training.placement import Placement
     from jaxcnn.training.prediction import likeliest
 
     run, files = (None, paths) if weights is not None else (paths[0], paths[1:])
@@ -131,7 +139,8 @@ def predict(
     chosen = likeliest if described.task == "segment" else activation
     if described.task == "detect":
         chosen = "auto"
-    network = Network(described, trained, chosen, embeds=embeddings)
+    placement = Placement.over(chosen_devices(devices))
+    network = Network(described, trained, chosen, placement, embeds=embeddings)
     found = partial(find_files, list(map(str, files)), axes=axes, listed=sys.stdin)
     bar, failures, count = ProgressBar(printed=named is None), [], 0
 

@@ -15,6 +15,7 @@ from jaxcnn.data.images import check_images
 from jaxcnn.recipes.input_stream import Failure, Opener, read_ahead
 from jaxcnn.recipes.run_inputs import Input, InputReader, stack_inputs
 from jaxcnn.training.out_of_memory import advise_on_memory
+from jaxcnn.training.placement import Placement
 from jaxcnn.training.prediction import Predictor, check_padding, rows_of_a_step
 from jaxcnn.training.run_description import Run
 
@@ -23,19 +24,32 @@ _AHEAD = 1
 
 
 class Network:
-    """A model that predicts batches of several shapes, each compiled once."""
+    """A model that predicts batches of several shapes, each compiled once.
 
-    def __init__(self, described: Run, model: nnx.Module, activation: Any, *, embeds: bool) -> None:
+    Attributes:
+      placement: The devices that share each batch.
+    """
+
+    def __init__(
+        self,
+        described: Run,
+        model: nnx.Module,
+        activation: Any,
+        placement: Placement,
+        *,
+        embeds: bool,
+    ) -> None:
         """Store the model.
 
         Args:
           described: Description of its run.
           model: The module.
           activation: As for :func:`jaxcnn.predict`.
+          placement: The devices that share each batch.
           embeds: Whether its features are wanted.
         """
         self._described, self._model, self._activation = described, model, activation
-        self._embeds = embeds
+        self.placement, self._embeds = placement, embeds
         self._predictors: dict[tuple[int, ...], Predictor] = {}
 
     def start(self, rows: list[Input], size: int) -> Callable[[], Batch]:
@@ -52,7 +66,13 @@ class Network:
         shape = (size, *images.shape[1:])
         predictor = self._predictors.get(shape)
         if predictor is None:
-            predictor = Predictor(self._model, shape, images.dtype, activation=self._activation)
+            predictor = Predictor(
+                self._model,
+                shape,
+                images.dtype,
+                activation=self._activation,
+                placement=self.placement,
+            )
             self._predictors[shape] = predictor
         predicted = predictor(images)
 
@@ -94,7 +114,7 @@ def predict_files(
     size = None
     with advise_on_memory(rows, trains=False):
         for batch in _batches(read_ahead(paths, open_path, read, rows=rows), rows, report):
-            size = size or rows_of_a_step(len(batch), rows)
+            size = size or rows_of_a_step(len(batch), rows, network.placement.num_devices)
             waiting.append(network.start(batch, size))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft()()

@@ -9,11 +9,13 @@ import typer
 from jaxcnn.cli.option_types import (
     CacheDir,
     DataDir,
+    DeviceCount,
     ModelOfWeights,
     OnError,
     Plot,
     RunOrModel,
     Weights,
+    chosen_devices,
 )
 from jaxcnn.cli.tables import format_value, print_table
 
@@ -84,6 +86,7 @@ def evaluate(
     on_error: OnError | None = None,
     data_dir: DataDir = None,
     cache_dir: CacheDir = None,
+    devices: DeviceCount = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -119,7 +122,13 @@ def evaluate(
     test_set = images.data
     loss = loss_from_json(described.loss or {"name": loss_of_labels(test_set)})
     trained = over_clips_of(described.clips, trained)
-    result = training.evaluate(trained, test_set, loss=loss, metrics=described.measures)
+    result = training.evaluate(
+        trained,
+        test_set,
+        loss=loss,
+        metrics=described.measures,
+        devices=chosen_devices(devices),
+    )
     rows = {"data": f"{images.source} ({images.split}, {result.examples:,} images)"}
     rows["loss"] = f"{result.loss:.4f}"
     if described.loss is None:

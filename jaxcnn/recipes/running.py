@@ -94,9 +94,7 @@ def train(
     if folder is not None and placement.leads:
         run_folder.check_new_folder(folder, overwrite=overwrite)
     assembly = assemble(recipe, devices=devices)
-    target = _next_folder(assembly.recipe) if folder is None else Path(folder)
-    if placement.processes > 1:
-        target = Path(gather_texts(str(target))[0])
+    target = _agree(_next_folder(assembly.recipe) if folder is None else Path(folder), placement)
     with ExitStack() as started:
         if placement.leads:
             text = dump(assembly.recipe)
@@ -145,11 +143,13 @@ def resume(
                 "further, give epochs"
             )
         assembly = assemble(recipe, resumes=run_folder.can_resume(folder), devices=devices)
+        folder = _agree(folder, assembly.task.placement)
         return _run(assembly, folder, callbacks, progress)
     longer, note = _lengthen(recipe, folder, epochs)
     assembly = assemble(longer, resumes=True, devices=devices)
     if progress and note and assembly.task.placement.leads:
         _say(f"{note}\n")
+    folder = _agree(folder, assembly.task.placement)
     with ExitStack() as reopened:
         if assembly.task.placement.leads:
             reopened.enter_context(run_folder.reopen_run(folder, dump(assembly.recipe)))
@@ -288,6 +288,11 @@ def _draw_plots(folder: Path, history: tuple[Epoch, ...], model: nnx.Module, dat
         except Exception as error:  # such as images of 2 channels, NaN outputs, or a full disk
             path.unlink(missing_ok=True)  # it may be half-written
             warnings.warn(f"{str(path)!r} could not be drawn: {error}", stacklevel=2)
+
+
+def _agree(folder: Path, placement: training.Placement) -> Path:
+    """Return the folder that the first process writes to, also where some resume and it starts."""
+    return folder if placement.processes == 1 else Path(gather_texts(str(folder))[0])
 
 
 def _next_folder(recipe: Recipe) -> Path:

@@ -175,8 +175,9 @@ def describe_resumption(folder: str | Path) -> str:
     folder = Path(folder)
     steps = [int(name) for name in _checkpoints(folder) if name.isdigit()]
     newest = f"The last checkpoint is of step {max(steps)}" if steps else "There is no checkpoint"
-    command = resume_command(folder) if (folder / RECIPE).is_file() and steps else "the same"
-    return f"{newest} in {str(folder)!r}. Start all processes again: {command}"
+    resumes = steps and (folder / RECIPE).is_file()
+    how = f"with --resume {shlex.quote(str(folder))}" if resumes else "with the same arguments"
+    return f"{newest} in {str(folder)!r}. Start all processes again {how}"
 
 
 def locate_data(source: str, folder: str | Path) -> str:
