@@ -80,8 +80,8 @@ def test_the_history_is_what_other_tools_read(tmp_path):
     write_history(tmp_path / "history.csv", HISTORY)
     header, first, second = (tmp_path / "history.csv").read_text().splitlines()
     assert header.startswith("epoch,loss,accuracy")
-    assert first == "1,0.5,0.75,100.0,1.0,,,,,,,0,"
-    assert second == "2,0.25,0.875,120.0,0.8,0.3,0.9,,,,,2,0.95"
+    assert first == "1,0.5,0.75,100.0,1.0,,,,,,,,0,"
+    assert second == "2,0.25,0.875,120.0,0.8,0.3,0.9,,,,,,2,0.95"
     assert read_history(tmp_path) == HISTORY
 
 
