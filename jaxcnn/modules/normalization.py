@@ -116,7 +116,13 @@ class BatchNorm(Explained, nnx.BatchNorm):
         )
         if self.groups > 1:
             parts = x.reshape(self.groups, len(x) // self.groups, *x.shape[1:])
-            y, means, variances = jax.vmap(normalize, (0, None, None))(parts, scale, bias)
+            # A copy for each group: else the derivative of the bias adds up whole outputs of the
+            # groups first, and devices that have one each exchange those.
+            scale, bias = (
+                None if p is None else jnp.broadcast_to(p, (self.groups, *p.shape))
+                for p in (scale, bias)
+            )
+            y, means, variances = jax.vmap(normalize)(parts, scale, bias)
             y, mean, variance = y.reshape(x.shape), means.mean(axis=0), variances.mean(axis=0)
         else:
             y, mean, variance = normalize(x, scale, bias)
