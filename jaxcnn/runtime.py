@@ -136,6 +136,27 @@ def device_name() -> str:
     return str(jax.devices()[0].device_kind)
 
 
+def cpu_devices(count: int) -> list[jax.Device]:
+    """Return devices of the CPU, for which programs are compiled to read them.
+
+    JAX has as many as are set before its first computation, which this function does if it still
+    can.
+
+    Raises:
+      ValueError: JAX has started with fewer.
+    """
+    with contextlib.suppress(RuntimeError):  # JAX has started
+        if jax.config.jax_num_cpu_devices < count:  # type: ignore[attr-defined]
+            jax.config.update("jax_num_cpu_devices", count)
+    found = jax.devices("cpu")
+    if len(found) < count:
+        raise ValueError(
+            f"this needs {count} devices of the CPU, and JAX has started with {len(found)}: set "
+            f"JAX_NUM_CPU_DEVICES={count}, or call it before the first computation"
+        )
+    return found[:count]
+
+
 def printable(text: object) -> str:
     """Return a text with ``?`` in place of what the encoding of the standard output lacks.
 

@@ -18,6 +18,7 @@ from jaxcnn.cli import (
     page_commands,
     predict_commands,
     run_commands,
+    scale_command,
     see_commands,
     serve_commands,
     training_commands,
@@ -38,6 +39,7 @@ app.command()(predict_commands.predict)
 app.command()(model_commands.summary)
 app.command(name="models")(model_commands.list_models)
 app.command(name="filter")(filter_command.filter_picture)
+app.command(name="scale")(scale_command.forecast)
 app.command()(export_commands.export)
 app.command()(see_commands.show)
 app.command()(see_commands.report)

@@ -19,9 +19,11 @@ from .embedding import Neighbors, Projection, embed, nearest_images, project
 from .feature_visualization import visualize_features
 from .filtering import Filtered, WorkedWindow, filter_steps
 from .gradient_attribution import gradients, integrated_gradients, smooth_grad
+from .hardware import Hardware
 from .intermediates import activations
 from .mask_scores import image_iou
 from .occlusion_maps import occlusion
+from .scaling_forecast import Forecast
 from .summarizing import summarize
 from .summary import Summary
 from .summary_rows import Row
@@ -36,6 +38,8 @@ __all__ = [
     "Diagram",
     "Errors",
     "Filtered",
+    "Forecast",
+    "Hardware",
     "MeasuredField",
     "Mistake",
     "Movement",

@@ -5,15 +5,18 @@ from .exporting import Exported, export
 from .reading import read, recipe_files
 from .reporting import report
 from .running import TrainedRun, read_recipe, resume, train
+from .scaling_on_paper import ScalingForecast, forecast_scaling
 from .schema import Recipe
 
 __all__ = [
     "Choice",
     "Exported",
     "Recipe",
+    "ScalingForecast",
     "TrainedRun",
     "choose",
     "export",
+    "forecast_scaling",
     "read",
     "read_recipe",
     "recipe_files",
