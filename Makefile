@@ -13,7 +13,7 @@ SERIES := aeon==1.6.0
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
 .PHONY: train test newest test-newest test-long test-exhaustive test-peers test-peers-long \
-    test-conformance bench clean
+    test-conformance bench bench-gpu clean
 
 train: .venv/.installed
 	$(BIN)/jaxcnn train --out runs/digits --overwrite
@@ -62,6 +62,10 @@ test-conformance: .venv/.installed-conformance
 bench: .venv/.installed-bench
 	$(BIN)/python examples/benchmarks/bench.py bench.json
 
+# ResNet-50 and CIFAR-10 on one GPU, beside PyTorch on the same card: less than 10 minutes.
+bench-gpu: .venv/.installed-bench-gpu
+	$(BIN)/python examples/benchmarks/gpu.py gpu.json
+
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable .
@@ -83,6 +87,10 @@ bench: .venv/.installed-bench
 
 .venv/.installed-bench: .venv/.installed-peers
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+.venv/.installed-bench-gpu: .venv/.installed-bench
+	$(BIN)/python -m pip install --quiet --editable '.[cuda]'
 	touch $@
 
 # pyenv's commands need the version that they are to run; others ignore the variable.

@@ -15,6 +15,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from importlib import metadata
@@ -44,9 +45,10 @@ class Process:
 
     def __init__(self, *arguments: str) -> None:
         """Starts the script, and waits until it says that it is ready."""
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # `stop` closes it
         self.process = subprocess.Popen(
             [sys.executable, *arguments], cwd=HERE, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
         )  # fmt: skip
         self.answer()
 
@@ -64,13 +66,16 @@ class Process:
         for line in self.process.stdout:
             if line.startswith("{"):
                 return json.loads(line)
-        raise RuntimeError(f"{self.process.args} ended with {self.process.wait()}")
+        code = self.process.wait()
+        self.errors.seek(0)
+        raise RuntimeError(f"{self.process.args} ended with {code}: {self.errors.read()[-2000:]}")
 
     def stop(self) -> None:
         """End the process."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
+        self.errors.close()
 
 
 def installed(libraries: Any) -> list[str]:
