@@ -1,8 +1,10 @@
 """The benchmarks' networks and sums of the table, and those of data in a small form."""
 
 import importlib
+import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -123,3 +125,14 @@ def test_costs_of_insight_are_measured(benchmark_files, monkeypatch, capsys):
     figures = costs.run(rounds=1)
     assert figures.keys() == {"Grad-CAM, mnist_cnn", "activations, mnist_cnn"}
     assert_goals(capsys.readouterr().out, "at most 1.5", "at most 1.2")
+
+
+@pytest.mark.long
+def test_the_benchmark_of_a_gpu_runs_in_small(tmp_path):
+    out = tmp_path / "gpu.json"
+    command = [sys.executable, str(BENCHMARKS / "gpu.py"), "--small", str(out)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "| synthetic | jaxcnn |" in printed
+    assert "| streamed | jaxcnn |" in printed
+    assert "test accuracy" in printed
+    assert json.loads(out.read_text()).keys() >= {"resnet", "cifar10"}

@@ -8,10 +8,12 @@ machine change less. The rounds of the servers alternate.
 import argparse
 import asyncio
 import base64
+import contextlib
 import gc
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -158,7 +160,7 @@ def start(server: Server) -> tuple[subprocess.Popen[bytes], int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [str(port) if word == "PORT" else word for word in server.command]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:
@@ -166,8 +168,18 @@ def start(server: Server) -> tuple[subprocess.Popen[bytes], int]:
             return process, port
         except (OSError, EOFError):
             time.sleep(0.2)
-    process.kill()
+    stop(process)
     raise TimeoutError(f"{server.name} has not started")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop a server, and the processes that it has started: LitServe's outlive it."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(20)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def measure(server: Server, connections: int, seconds: float) -> Load:
@@ -181,11 +193,7 @@ def measure(server: Server, connections: int, seconds: float) -> Load:
         elapsed = time.perf_counter() - began
         return Load(np.array(latencies), elapsed, processor_seconds(process.pid) - used)
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        stop(process)
 
 
 def row(name: str, rounds: list[Load]) -> str:

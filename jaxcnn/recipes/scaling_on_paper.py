@@ -131,7 +131,8 @@ def forecast_scaling(
     mesh = Mesh(np.array(cpu_devices(_COMPILED_FOR)), ("batch",))
     assembly = assemble(dataclasses.replace(recipe, training=compiled), devices=mesh)
     program = compile_for_reading(assembly.task)
-    table = summarize(assembly.network, assembly.task.data.image_shape, frozen=recipe.model.freeze)
+    shape = assembly.task.data.sample.image_shape
+    table = summarize(assembly.network, shape, frozen=recipe.model.freeze)
     work = Work(
         flops=3 * 2 * table.multiply_adds,
         memory_bytes=2 * table.training_bytes * _BYTES[training.precision] / 4,
