@@ -49,7 +49,10 @@ def info(
 
 @app.command()
 def prepare(
-    name: Annotated[str, typer.Argument(help="A name in `jaxcnn data list`.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A name in `jaxcnn data list`; with --shards, a folder."),
+    ],
     from_folder: Annotated[
         Path | None,
         typer.Option("--from", help="Take the files from this folder, without a network."),
@@ -58,10 +61,26 @@ def prepare(
         str | None, typer.Option(help="Download the files from this address instead.")
     ] = None,
     data_dir: DataDir = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(help="Write a folder of pictures as so many ArrayRecord files per split."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --shards: the folder to write, which must not exist.")
+    ] = None,
 ) -> None:
-    """Download a data set, check it and write it where training finds it."""
-    from jaxcnn.data import prepare as prepare_data
+    """Download a data set, check it and write it where training finds it.
 
+    With --shards, write a folder of pictures as ArrayRecord files, which any host streams.
+    """
+    from jaxcnn.data import prepare as prepare_data
+    from jaxcnn.data import write_shards
+
+    if (shards is None) != (out is None):
+        raise ValueError("--shards and --out go together: how many files per split, and where")
+    if shards is not None and out is not None:
+        print(write_shards(name, out, shards=shards))
+        return
     prepare_data(name, from_folder=from_folder, mirror=mirror, data_dir=data_dir)
 
 

@@ -42,6 +42,9 @@ from .sampling import (
     k_fold,
     stratified_split,
 )
+from .shard_writing import (
+    write_shards,
+)
 from .streaming import (
     GivenBatches,
     OrderedStream,
@@ -72,4 +75,5 @@ __all__ = [
     "storage_bytes",
     "stratified_split",
     "write_coco",
+    "write_shards",
 ]

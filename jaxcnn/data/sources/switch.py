@@ -17,6 +17,7 @@ from jaxcnn.data.sources import (
     mask_folder,
     picture_folder,
     prepared,
+    record_shards,
     records,
     series_archive,
     series_folder,
@@ -80,6 +81,8 @@ def find_source(source: Any, data_dir: str | Path | None = None) -> Source:
     match source:
         case str("digits"):
             return digits
+        case str() | Path() if record_shards.is_record_shards(source):
+            return record_shards
         case str() | Path() if archive.is_archive(source, data_dir):
             return archive
         case str() | Path() if box_folder.is_box_folder(source, data_dir):
