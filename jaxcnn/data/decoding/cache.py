@@ -27,6 +27,7 @@ from filelock import FileLock
 from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.record_decoding import Block, Records
 from jaxcnn.data.resizing import Resizing
+from jaxcnn.data.slow_work import show_progress
 
 # Part of every key: increase it to invalidate all caches.
 _FORMAT = 3
@@ -217,7 +218,7 @@ def _write(
     """Decode into a file, and return the checked set."""
     largest: list[int] = []
     images, labels, rows, skipped = records.decode(
-        lambda blocks: _write_images(file, blocks, largest)
+        lambda blocks: _write_images(file, _shown(blocks, records), largest)
     )
     _warn_of_dark(largest, records.name)
     secret = np.zeros(len(labels), bool)
@@ -229,6 +230,15 @@ def _write(
     sizes = dict(zip(splits, np.diff(stops).tolist(), strict=True))
     labels = np.where(secret, _SECRET, data.labels) if secret.any() else data.labels
     return Decoded(images, labels, data.class_names, sizes, skipped)
+
+
+def _shown(blocks: Iterator[Block], records: Records) -> Iterator[Block]:
+    """Yield blocks, and show how many of the records are decoded."""
+
+    def done(block: Block) -> int:
+        return max([*block.rows[-1:], *(row for row, _ in block.skipped[-1:])]) + 1
+
+    return show_progress(f"decoding {records.name}", blocks, len(records.source), done=done)
 
 
 def _warn_of_dark(largest: Sequence[int], name: str) -> None:

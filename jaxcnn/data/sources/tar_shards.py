@@ -16,6 +16,7 @@ from jaxcnn import arguments
 from jaxcnn.data.decoding import cache
 from jaxcnn.data.decoding.undecoded import Undecoded
 from jaxcnn.data.labels import sort_class_names
+from jaxcnn.data.slow_work import show_progress
 from jaxcnn.data.sources.picture_folder import picture_suffixes
 
 KIND = "shards"
@@ -82,7 +83,8 @@ def open_source(source: str | Path, data_dir: str | Path | None) -> Undecoded:
     """
     del data_dir
     paths = _expand(os.path.expanduser(source))
-    found = [list(_pictures(path)) for path in paths]
+    shown = show_progress(f"reading the headers of {source}", paths, len(paths))
+    found = [list(_pictures(path)) for path in shown]
     if not any(found):
         raise ValueError(f"{str(source)!r} must hold pictures. Received: none in {paths}")
     labels = [place.label for places in found for place in places]
