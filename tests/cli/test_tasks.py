@@ -181,6 +181,7 @@ def check_form(form, folder, call_cli):
     return run, source, file
 
 
+@pytest.mark.long
 def test_masks(tmp_path, call_cli):
     run, _, file = check_form("masks", tmp_path, call_cli)
     with Image.open(tmp_path / "predicted/00.png") as mask, Image.open(file) as picture:

@@ -205,6 +205,7 @@ def test_the_hub(file, tmp_path, monkeypatch):
         models.create(NAME, weights="hf:timm/some")
 
 
+@pytest.mark.long
 def test_a_saved_model_with_weights_comes_back(file, tmp_path):
     model = models.create(NAME, weights=file, num_classes=3).build((64, 64, 3), rngs=nnx.Rngs(0))
     cnn.save(model, tmp_path / "saved.safetensors")

@@ -87,11 +87,11 @@ def is_too_large(opened: Undecoded, form: Form) -> str | None:
     if shape is None or opened.task != "classify":
         return None
     needed = sum(opened.sizes.values()) * storage_bytes(shape)
-    place = Path(form.cache_dir or tempfile.gettempdir())
+    place, kept = Path(form.cache_dir or tempfile.gettempdir()), 0
     if opened.folder is not None:
         place = cache.places(opened.folder, form.cache_dir)[0]
-    # What an earlier call has decoded there counts as free, as it would be used again.
-    kept = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+        # What an earlier call has decoded there counts as free, as it would be used again.
+        kept = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
     parent = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
     free = shutil.disk_usage(parent).free + kept
     if needed <= _MOST_OF_DISK * free:
