@@ -62,7 +62,7 @@ test-conformance: .venv/.installed-conformance
 bench: .venv/.installed-bench
 	$(BIN)/python examples/benchmarks/bench.py bench.json
 
-# ResNet-50 and CIFAR-10 on one GPU, beside PyTorch on the same card: less than 10 minutes.
+# ResNet-50 and CIFAR-10 on one GPU, beside PyTorch on the same card: meant for 10 minutes.
 bench-gpu: .venv/.installed-bench-gpu
 	$(BIN)/python examples/benchmarks/gpu.py gpu.json
 

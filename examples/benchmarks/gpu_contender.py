@@ -52,8 +52,6 @@ class JaxCnn:
     """This library, in bfloat16."""
 
     def __init__(self, case: Case, folder: Path) -> None:
-        # PyTorch uses the same card, and memory is measured.
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import jax
         import optax
         from flax import nnx

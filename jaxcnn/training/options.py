@@ -99,7 +99,7 @@ class TrainingOptions(StepOptions):
         among them, for memory; see :meth:`Placement.over <jaxcnn.training.Placement.over>`.
       batch_norm: What shares the statistics of batch normalization where several devices share a
         batch: the whole batch, ``"global"``, so that the number of devices changes nothing; or the
-        rows of each ``"device"``, as in PyTorch's ``DistributedDataParallel``, which saves two
+        rows of each ``"device"``, as in PyTorch's ``DistributedDataParallel``, which saves four
         exchanges per layer and step. Running statistics are the mean over the devices.
     """
 
