@@ -101,6 +101,13 @@ def differences(function, shape, *shared):
         for array, spec in zip((x, *others), specs, strict=True)
     ]
     found["without_set_mesh"] = largest(jax.jit(by_jax)(*placed), together)
+    placed = [
+        jax.device_put(array, NamedSharding(mesh, spec))
+        for array, spec in zip((x, *others), specs, strict=True)
+    ]
+    compiled = jax.jit(by_jax).lower(*placed).compile()
+    found["by_compiler"] = largest(compiled(*placed), together)
+    found["all_gathers"] = compiled.as_text().count(" all-gather(")
     return found
 
 

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = Path(__file__).with_name("sharded.py")
 
 
-WAYS = ["by_hand", "by_jax", "in_types", "without_set_mesh"]
+WAYS = ["by_hand", "by_jax", "in_types", "without_set_mesh", "by_compiler"]
 
 
 def run_script(*cases):
@@ -43,10 +43,12 @@ def test_gradients(differences, way):
     assert not wrong
 
 
-def test_a_convolution_and_synchronized_statistics():
-    """The first case in every way, and batch norm over all devices as over one."""
-    found = run_script("conv")
+def test_convolutions_and_synchronized_statistics():
+    """Two cases in every way, and batch norm over all devices as over one."""
+    cases = ("conv", "conv depthwise")
+    found = run_script(*cases)
     assert found["synchronized"] < 1e-5
-    assert {way: difference < 1e-5 for way, difference in found["conv"].items()} == dict.fromkeys(
-        WAYS, True
-    )
+    for case in cases:
+        assert found[case].pop("all_gathers") == 0  # no device collects the others' images
+        assert found[case].keys() == set(WAYS)
+        assert max(found[case].values()) < 1e-5

@@ -17,7 +17,7 @@ from jax import lax
 
 from jaxcnn import shapes
 from jaxcnn.ops.primitives.conv_strategy import Convolution, Strategy
-from jaxcnn.ops.primitives.lowering import match_varying_axes
+from jaxcnn.ops.primitives.lowering import match_varying_axes, may_be_split
 from jaxcnn.ops.primitives.slices import add_taps, pad_borders
 
 MOST_INPUTS = 4  # channels per group
@@ -92,34 +92,41 @@ def _depthwise_kernel_gradient(x: jax.Array, y: jax.Array, windows: shapes.Windo
     """Sum, row by row of ``y``, its product with the rows of ``x`` under the kernel.
 
     One sum over whole arrays per tap would read both arrays once per tap. Rows stay in the cache,
-    and are long enough for vector code.
+    and are long enough for vector code. Where devices may share the batch, the rows of all examples
+    are taken at a time, and their sums added at the end, so that each device takes its own.
     """
     features = y.shape[-1]
     borders = ((0, 0, 0), *((low, high, 0) for low, high in windows.padding), (0, 0, 0))
     padded = pad_borders(_repeat_channels(x, features), borders)
     *leading, row = tuple(zip(windows.window, windows.strides, windows.dilation, strict=True))
-    counts = y.shape[:-2]
+    batch, *places_of_rows = y.shape[:-2]
+    together = batch if may_be_split() else 1
+    counts = (batch // together, *places_of_rows)
     extents = [shapes.extent(window, dilation) for window, _, dilation in leading]
     width = (y.shape[-2] - 1) * row[1] + 1
 
     def add(index: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         example, *places = jnp.unravel_index(index, counts)
         start = [place * stride for place, (_, stride, _) in zip(places, leading, strict=True)]
-        rows = lax.dynamic_slice(padded, (example, *start, 0, 0), (1, *extents, *padded.shape[-2:]))
-        weights = lax.dynamic_slice(y, (example, *places, 0, 0), (1,) * len(counts) + y.shape[-2:])
+        rows = lax.dynamic_slice(
+            padded, (example, *start, 0, 0), (together, *extents, *padded.shape[-2:])
+        )
+        weights = lax.dynamic_slice(
+            y, (example, *places, 0, 0), (together, *[1] * len(places_of_rows), *y.shape[-2:])
+        )
         taps = []
         for tap, total in enumerate(sums):
             at = tap * row[2]
             under = lax.slice(
                 rows,
                 (0,) * len(counts) + (at, 0),
-                (1, *extents, at + width, features),
+                (together, *extents, at + width, features),
                 (1, *(dilation for _, _, dilation in leading), row[1], 1),
             )
-            taps.append(total + under[0] * weights[0])
+            taps.append(total + under * weights)
         return tuple(taps)
 
-    shape = (*(window for window, _, _ in leading), *y.shape[-2:])
+    shape = (together, *(window for window, _, _ in leading), *y.shape[-2:])
     zeros, _ = match_varying_axes(jnp.zeros(shape, y.dtype), y)
     sums = lax.fori_loop(0, math.prod(counts), add, (zeros,) * row[0])
-    return jnp.stack([total.sum(axis=-2) for total in sums], axis=-2)[..., None, :]
+    return jnp.stack([total.sum(axis=(0, -2)) for total in sums], axis=-2)[..., None, :]

@@ -7,6 +7,7 @@ every platform, including several at once in a ``jax.export``.
 import contextlib
 import functools
 from collections.abc import Callable, Hashable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from jax.interpreters import batching, mlir
 from jaxcnn import shapes
 from jaxcnn.runtime import traces_plain, varying_axes
 
+_SPLIT: ContextVar[bool] = ContextVar("jaxcnn_split_batch", default=False)
 # Up to this many mapped computations are unrolled.
 _FEW = 8
 
@@ -110,8 +112,26 @@ def primitive(
     made.def_abstract_eval(type_of)
     batching.primitive_batchers[made] = vmap
     mlir.register_lowering(made, mlir.lower_fun(run_plain, False))
-    mlir.register_lowering(made, mlir.lower_fun(run_on_cpu, False), platform="cpu")
+    lower_on_cpu = mlir.lower_fun(run_on_cpu, False)
+
+    def lower(context: Any, *arrays: Any, params: Hashable) -> Any:
+        devices = getattr(context.module_context.axis_context, "num_devices", 1)
+        token = _SPLIT.set(devices > 1)
+        try:
+            return lower_on_cpu(context, *arrays, params=params)
+        finally:
+            _SPLIT.reset(token)
+
+    mlir.register_lowering(made, lower, platform="cpu")
     return made
+
+
+def may_be_split() -> bool:
+    """Return whether the program being lowered is for several devices, which may share a batch.
+
+    A loop over examples would collect the whole batch on each of them.
+    """
+    return _SPLIT.get()
 
 
 class _Primitive(Primitive):
