@@ -66,8 +66,7 @@ def evaluate(
     Args:
       model: As for :func:`fit`.
       data: Images and labels to evaluate on: a :class:`jaxcnn.Dataset`, a pair, which is made one,
-        or a stream
-        or batches that end.
+        a stream, or batches that end.
       batch_size: Images per step, at least 1; the result does not depend on it. Fewer images are
         filled up as by :func:`predict`.
       loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name

@@ -115,11 +115,7 @@ def find_learning_rate(
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     source = as_batch_source("data", data)
     placement, count = Placement.over(devices), source.num_examples
-    if source.fixed_batch_size is not None:
-        batch_size = source.fixed_batch_size
-    placement.check_batch_size(batch_size)
-    if source.fixed_batch_size is None and count is not None:
-        batch_size = min(batch_size, -(-count // placement.num_devices) * placement.num_devices)
+    batch_size = placement.rows_of_a_step(source, batch_size)
     transformation = _optimizer(optimizer, rates)
     init, step = make_training(
         model,

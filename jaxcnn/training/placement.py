@@ -99,6 +99,22 @@ class Placement:
         """Whether this process is the one that writes files and prints: number 0, or alone."""
         return self.processes == 1 or jax.process_index() == 0
 
+    def rows_of_a_step(self, data: BatchSource, batch_size: int, *, parts: int = 1) -> int:
+        """Return the rows of each step of a training on `data`.
+
+        They are `batch_size`; of fewer images all, filled up to equal parts and devices; or as many
+        as the source gives.
+
+        Raises:
+          ValueError: as :meth:`check_batch_size`.
+        """
+        rows, count = data.fixed_batch_size or batch_size, data.num_examples
+        self.check_batch_size(rows, parts=parts)
+        if data.fixed_batch_size is not None or count is None:
+            return rows
+        shares = self.num_devices * parts
+        return min(rows, -(-count // shares) * shares)
+
     def check_batch_size(self, batch_size: int, *, parts: int = 1) -> None:
         """Check that the devices divide each of the equal parts of a batch.
 

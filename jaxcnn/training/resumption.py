@@ -17,7 +17,7 @@ from jaxcnn.training.early_stopping import Monitor
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.history import Epoch
 from jaxcnn.training.placement import Placement
-from jaxcnn.training.run_folder import CHECKPOINTS
+from jaxcnn.training.run_folder import CHECKPOINTS, describe_newest
 from jaxcnn.training.state import Metrics, TrainState
 
 
@@ -157,9 +157,7 @@ class RunCheckpoints:
         if self.checkpoints is None:
             return f"The checkpoints are those of process 0 in {str(self.folder)!r}"
         self.checkpoints.wait()
-        steps = self.checkpoints.steps()
-        newest = f"The last checkpoint is of step {steps[0]}" if steps else "There is no checkpoint"
-        return f"{newest} in {str(self.folder)!r}"
+        return describe_newest(self.folder)
 
     def best(self, position: Position) -> tuple[TrainState, int]:
         """Return the state after the best epoch whose checkpoint is undamaged, and its number.

@@ -170,14 +170,18 @@ def resume_command(folder: str | Path) -> str:
     return shlex.join(["jaxcnn", "train", "--resume", str(folder)])
 
 
-def describe_resumption(folder: str | Path) -> str:
-    """Return a sentence about how several processes go on with a run."""
-    folder = Path(folder)
+def describe_newest(folder: str | Path) -> str:
+    """Return a sentence about the step from which the training in a folder can be resumed."""
     steps = [int(name) for name in _checkpoints(folder) if name.isdigit()]
     newest = f"The last checkpoint is of step {max(steps)}" if steps else "There is no checkpoint"
-    resumes = steps and (folder / RECIPE).is_file()
+    return f"{newest} in {str(folder)!r}"
+
+
+def describe_resumption(folder: str | Path) -> str:
+    """Return a sentence about how several processes go on with a run."""
+    resumes = can_resume(folder) and (Path(folder) / RECIPE).is_file()
     how = f"with --resume {shlex.quote(str(folder))}" if resumes else "with the same arguments"
-    return f"{newest} in {str(folder)!r}. Start all processes again {how}"
+    return f"{describe_newest(folder)}. Start all processes again {how}"
 
 
 def locate_data(source: str, folder: str | Path) -> str:

@@ -112,9 +112,10 @@ def join_processes(
             _check_free(coordinator)
         else:
             _wait_for(coordinator, timeout)
+    counted = "processes" if processes is None else f"{processes} processes"
     _take_over(
-        f"not all of the {processes or ''} processes came to {where} within {timeout} s, or they "
-        "were started with different numbers of processes".replace("  ", " ")
+        f"not all of the {counted} came to {where} within {timeout} s, or they were started with "
+        "different numbers of processes"
     )
     try:
         jax.distributed.initialize(

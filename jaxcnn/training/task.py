@@ -65,9 +65,8 @@ class Task:
 
     def __post_init__(self) -> None:
         """Check that model, data and options go together."""
-        sample, fixed = self.data.sample, self.data.fixed_batch_size
-        rows = self.options.batch_size if fixed is None else fixed
-        self.placement.check_batch_size(rows, parts=self.options.accumulate)
+        sample = self.data.sample
+        self.batch_size  # noqa: B018  # the devices must divide it
         _check_accumulate(self.options, self.data.num_examples)
         check_steps(self.options.epochs, self.steps_per_epoch)
         _check_several_classes(sample)
@@ -117,15 +116,11 @@ class Task:
         drawn, count = self.steps_per_epoch * self.batch_size, self.data.num_examples
         return drawn if count is None else min(drawn, count)
 
-    @property
+    @cached_property
     def batch_size(self) -> int:
         """Images per step: of fewer images all, filled up to equal parts and devices."""
-        parts = self.options.accumulate * self.placement.num_devices
-        count, fixed = self.data.num_examples, self.data.fixed_batch_size
-        if fixed is not None:
-            return fixed
-        given = self.options.batch_size
-        return given if count is None else min(given, -(-count // parts) * parts)
+        given, parts = self.options.batch_size, self.options.accumulate
+        return self.placement.rows_of_a_step(self.data, given, parts=parts)
 
     @cached_property
     def transformation(self) -> optax.GradientTransformation:

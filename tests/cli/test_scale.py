@@ -1,8 +1,12 @@
 """``jaxcnn scale``: steps on devices that are not there."""
 
 import json
+from typing import get_type_hints
 
 import pytest
+
+from jaxcnn.cli.scale_command import forecast
+from jaxcnn.insight.hardware import DEVICES
 
 
 @pytest.mark.long
@@ -40,3 +44,10 @@ def test_what_cannot_be_predicted(call_cli, options, message):
     assert result.returncode == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_help_names_every_device():
+    """It is written by hand, because the command line starts without the figures."""
+    option = get_type_hints(forecast, include_extras=True)["device"].__metadata__[0]
+    listed = option.help.partition(":")[0].replace(" or ", ", ").split(", ")
+    assert sorted(listed) == sorted(name.replace(" ", "-") for name in DEVICES)

@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -61,7 +60,7 @@ class Framing:
     interpolation: str = "bilinear"
     crop_share: float = 1.0
 
-    @cached_property  # its checks take 3 µs, and a small picture is decoded in 40
+    @functools.cached_property  # its checks take 3 µs, and a small picture is decoded in 40
     def resizing(self) -> Resizing:
         """The way in which pictures get their size."""
         return Resizing(self.aspect, self.interpolation, self.crop_share)

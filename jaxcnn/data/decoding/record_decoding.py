@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -232,18 +232,27 @@ class Records:
             if (self.channels, channels, _channels(record.image)) == (None, 1, 3):
                 raise MixedChannels
             image = self.pixels(record, channels)
-            if image.shape != example.shape or image.dtype != example.dtype:
-                raise ValueError(
-                    f"the images of {self.name} must have one size, or be resized to one by "
-                    f"image_size=(height, width). Received: {example.dtype} {example.shape} in "
-                    f"{named} and {image.dtype} {image.shape} in {record.name}"
-                )
+            self.check_form(image, record.name, like=example, named=named)
             images[len(block.rows)] = image
             block.rows.append(row)
             block.labels.append(record.label)
             if isinstance(record.image, Image.Image) and "largest" in record.image.info:
                 block.largest.append(record.image.info["largest"])
         return replace(block, images=images[: len(block.rows)])
+
+    def check_form(self, image: np.ndarray, name: str, *, like: np.ndarray, named: str) -> None:
+        """Raise a ValueError unless an image has the shape and the dtype of the first one."""
+        if image.shape != like.shape or image.dtype != like.dtype:
+            raise ValueError(
+                f"the images of {self.name} must have one size, or be resized to one by "
+                f"image_size=(height, width). Received: {like.dtype} {like.shape} in {named} and "
+                f"{image.dtype} {image.shape} in {name}"
+            )
+
+    def describe_left_out(self, errors: Sequence[str], count: int) -> str:
+        """Return the warning of pictures that are left out, of `count` in all."""
+        listed = "; ".join(errors[:3]) + "; …" * (len(errors) > 3)
+        return f"{len(errors)} of {count} images in {self.name} are left out: {listed}"
 
     def pixels(self, record: Record, channels: int | None) -> np.ndarray:
         """Return the image as an array in the requested form."""

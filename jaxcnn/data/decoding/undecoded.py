@@ -151,13 +151,8 @@ class Undecoded:
         if decoded.skipped and not form.skip:
             raise unreadable(decoded.skipped[0][1])
         if decoded.skipped:
-            first = [error for _, error in decoded.skipped[:3]]
-            listed = "; ".join(first) + "; …" * (len(decoded.skipped) > 3)
-            warnings.warn(
-                f"{len(decoded.skipped)} of {len(joined)} images in {self.name} are left out: "
-                f"{listed}",
-                stacklevel=5,
-            )
+            errors = [error for _, error in decoded.skipped]
+            warnings.warn(records.describe_left_out(errors, len(joined)), stacklevel=5)
         rows = splits.stored_rows(parts, decoded.sizes)
         if not len(decoded.labels[rows]):
             raise ValueError(

@@ -63,13 +63,8 @@ class Decoder:
             raise unreadable(str(error)) from error
         self._check_color(parsed)
         image = records.pixels(parsed, self._channels)
-        shape, dtype = self.sample.image_shape, self.sample.images.dtype
-        if image.shape != shape or image.dtype != dtype:
-            raise ValueError(
-                f"the images of {records.name} must have one size, or be resized to one by "
-                f"image_size=(height, width). Received: {dtype} {shape} in the first ones and "
-                f"{image.dtype} {image.shape} in {parsed.name}"
-            )
+        first = np.asarray(self.sample.images[0])
+        records.check_form(image, parsed.name, like=first, named="the first ones")
         return Example(image, self._number(parsed))
 
     def stack(self, examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -127,10 +127,6 @@ class Stream(Explained):
             read = np.array([not error for error in errors])
             left_out += [errors[row] for row in np.flatnonzero(mask & ~read)]
             if left_out and number == len(masks):
-                listed = "; ".join(left_out[:3]) + "; …" * (len(left_out) > 3)
-                warnings.warn(
-                    f"{len(left_out)} of {masks.sum()} images in {self.decoder.records.name} are "
-                    f"left out: {listed}",
-                    stacklevel=2,
-                )
+                records, count = self.decoder.records, int(masks.sum())
+                warnings.warn(records.describe_left_out(left_out, count), stacklevel=2)
             yield Batch(images, labels, mask & read)
