@@ -43,11 +43,11 @@ class Goal(NamedTuple):
 class Process:
     """A script that answers each line with a line of JSON."""
 
-    def __init__(self, *arguments: str) -> None:
-        """Starts the script, and waits until it says that it is ready."""
+    def __init__(self, *arguments: str, python: str = sys.executable) -> None:
+        """Starts the script with a Python, and waits until it says that it is ready."""
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # `stop` closes it
         self.process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=HERE, text=True,
+            [python, *arguments], cwd=HERE, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
         )  # fmt: skip
         self.answer()

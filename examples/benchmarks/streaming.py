@@ -1,56 +1,26 @@
-"""How fast pictures are decoded as they come, beside the decoder's own speed and PyTorch's loader.
+"""How fast pictures are decoded as they come, beside the decoder alone and PyTorch's loader.
 
-python streaming.py [PICTURES]
+``python streaming.py [PICTURES] [--torch-python PATH] [--memory PICTURES]``
 
 ImageNet's training: a random resized crop of 224×224 from JPEGs of 500×375. The goals: 0.9 of the
-decoder's own speed on all cores, and memory that stays flat over an epoch.
+decoder's own speed on all cores, as fast as PyTorch's DataLoader with timm's transforms, and memory
+that stays flat over an epoch. PATH is a Python that has torch, torchvision and timm.
 """
 
+import argparse
 import io
-import os
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-from compare import judged
+from compare import Process, judged
 from PIL import Image
+from streaming_contender import BATCH, CORES, SIZE, Pictures, epoch
 
 import jaxcnn as cnn
 from jaxcnn.data.random_crop import RandomCrop
 from jaxcnn.data.streaming import Stream
 
-CORES = len(os.sched_getaffinity(0))
-SIZE, STORED, BATCH = 224, (500, 375), 64
-DISTINCT, ROUNDS = 128, 3
-
-
-class Pictures:
-    """Generated JPEGs by number: a few, again and again."""
-
-    def __init__(self, count: int) -> None:
-        """Generate the files."""
-        self.count = count
-        random = np.random.default_rng(0)
-        self.files = [_photo(random) for _ in range(DISTINCT)]
-
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-        return self.count
-
-    def __getitem__(self, row: int) -> tuple[bytes, int]:
-        """Return a file and a class."""
-        return self.files[row % DISTINCT], row % 2
-
-
-def _photo(random: np.random.Generator) -> bytes:
-    rough = Image.fromarray(random.integers(0, 256, (24, 32, 3), np.uint8))
-    smooth = np.asarray(rough.resize(STORED, Image.Resampling.BICUBIC), int)
-    noisy = (smooth + random.normal(0, 8, smooth.shape)).clip(0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noisy).save(buffer, "jpeg", quality=90)
-    return buffer.getvalue()
+ROUNDS = 5
 
 
 def decoder_alone(pictures: Pictures) -> float:
@@ -78,59 +48,34 @@ def stream(pictures: Pictures) -> Stream:
     )
 
 
-def epoch(batches: Iterator[object], count: int) -> float:
-    """Return pictures per second of an epoch."""
-    start = time.perf_counter()
-    for _ in batches:
-        pass
-    return count / (time.perf_counter() - start)
-
-
-def torchvision_alone(pictures: Pictures) -> float | None:
-    """Return pictures per second of PyTorch's loader with a process for each core, if installed."""
-    try:
-        from torch.utils.data import DataLoader
-        from torchvision import transforms
-    except ImportError:
-        return None
-    change = transforms.Compose([transforms.RandomResizedCrop(SIZE), transforms.PILToTensor()])
-
-    class Decoded:
-        def __len__(self) -> int:
-            return len(pictures)
-
-        def __getitem__(self, row: int) -> tuple[object, int]:
-            file, label = pictures[row]
-            return change(Image.open(io.BytesIO(file)).convert("RGB")), label
-
-    loader = DataLoader(Decoded(), batch_size=BATCH, shuffle=True, num_workers=CORES)
-    return epoch(iter(loader), len(pictures))
-
-
 def memory() -> float:
     """Return the memory of the process's own in MB."""
     with open("/proc/self/status") as status:
         return int(status.read().split("RssAnon:")[1].split()[0]) / 1024
 
 
-def run(count: int) -> dict[str, float]:
-    """Measure and print; return the figures."""
+def run(count: int, torch_python: str = "") -> dict[str, float]:
+    """Measure in turns and print; return the figures."""
     pictures = Pictures(count)
     data = stream(pictures)
-    alone, streamed, peer = [], [], []
+    peer = Process("streaming_contender.py", str(count), python=torch_python) if torch_python else None
+    alone, streamed, loaded = [], [], []
     for number in range(ROUNDS):
         alone.append(decoder_alone(pictures))
         streamed.append(epoch(cnn.data.batches(data, BATCH, seed=0, epoch=number), count))
-        peer.append(torchvision_alone(pictures))
+        if peer is not None:
+            loaded.append(peer.ask("epoch")["speed"])
     print(f"{count:,} JPEGs of 500×375, random crops of {SIZE}×{SIZE}, {CORES} cores, pictures/s:")
     figures = {"Pillow alone": max(alone), "stream": max(streamed)}
-    if peer[0] is not None:
-        figures["torchvision and PyTorch's DataLoader"] = max(filter(None, peer))
+    if peer is not None:
+        peer.stop()
+        figures["PyTorch's DataLoader with timm's transforms"] = max(loaded)
     for name, speed in figures.items():
-        print(f"  {name:<40} {speed:8,.0f}")
-    figures["share"] = figures["stream"] / figures["Pillow alone"]
-    goal = judged("at least 0.9 of Pillow alone", figures["share"] >= 0.9)
-    print(f"  share of Pillow's speed {figures['share']:.2f} {goal}")
+        print(f"  {name:<44} {speed:8,.0f}")
+    goals = {"Pillow alone": 0.9, "PyTorch's DataLoader with timm's transforms": 1.0}
+    for name in goals.keys() & figures.keys():
+        share, goal = figures["stream"] / figures[name], goals[name]
+        print(f"  stream by {name}: {share:.2f} {judged(f'at least {goal}', share >= goal)}")
     return figures
 
 
@@ -147,5 +92,11 @@ def run_memory(count: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    run(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000)
-    run_memory(100_000)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pictures", nargs="?", type=int, default=2_000)
+    parser.add_argument("--torch-python", default="")
+    parser.add_argument("--memory", type=int, default=100_000)
+    options = parser.parse_args()
+    run(options.pictures, options.torch_python)
+    if options.memory:
+        run_memory(options.memory)
