@@ -1,0 +1,75 @@
+// The functions that XLA calls.
+#include <new>
+
+#include "dense.h"
+#include "depthwise.h"
+#include "geometry.h"
+
+namespace ffi = xla::ffi;
+
+namespace {
+
+using Floats = ffi::Buffer<ffi::F32>;
+using Result = ffi::ResultBuffer<ffi::F32>;
+
+template <typename Run>
+ffi::Error guarded(const Run& run) {
+  try {
+    run();
+  } catch (const std::bad_alloc&) {
+    return ffi::Error(ffi::ErrorCode::kResourceExhausted, "a convolution is out of memory");
+  } catch (const std::exception& failure) {
+    return ffi::Error(ffi::ErrorCode::kInternal, failure.what());
+  }
+  return ffi::Error::Success();
+}
+
+ffi::Error forward(ffi::ThreadPool pool, Sizes strides, Sizes low, Sizes dilation, int64_t groups,
+                   Floats x, Floats kernel, Result y) {
+  return guarded([&] {
+    const Convolution c(x.dimensions(), kernel.dimensions(), y->dimensions(), strides, low,
+                        dilation, groups);
+    (c.depthwise() ? depthwise : dense)(pool, c, false, x.typed_data(), kernel.typed_data(),
+                                        y->typed_data());
+  });
+}
+
+ffi::Error input_gradient(ffi::ThreadPool pool, Sizes strides, Sizes low, Sizes dilation,
+                          int64_t groups, Floats y, Floats kernel, Result x) {
+  return guarded([&] {
+    const Convolution c(x->dimensions(), kernel.dimensions(), y.dimensions(), strides, low,
+                        dilation, groups);
+    (c.depthwise() ? depthwise : dense)(pool, c, true, y.typed_data(), kernel.typed_data(),
+                                        x->typed_data());
+  });
+}
+
+ffi::Error kernel_gradient(ffi::ThreadPool pool, Sizes strides, Sizes low, Sizes dilation,
+                           int64_t groups, Floats x, Floats y, Result kernel) {
+  return guarded([&] {
+    const Convolution c(x.dimensions(), kernel->dimensions(), y.dimensions(), strides, low,
+                        dilation, groups);
+    (c.depthwise() ? depthwise_kernel_gradient : dense_kernel_gradient)(
+        pool, c, x.typed_data(), y.typed_data(), kernel->typed_data());
+  });
+}
+
+auto binding() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .Attr<Sizes>("strides")
+      .Attr<Sizes>("low")
+      .Attr<Sizes>("dilation")
+      .Attr<int64_t>("groups")
+      .Arg<Floats>()
+      .Arg<Floats>()
+      .Ret<Floats>();
+}
+
+}  // namespace
+
+#pragma GCC visibility push(default)
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv, forward, binding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_input_gradient, input_gradient, binding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_kernel_gradient, kernel_gradient, binding());
+#pragma GCC visibility pop

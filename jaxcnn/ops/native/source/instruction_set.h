@@ -1,0 +1,6 @@
+// The inner loops of the widest instruction set that this processor has.
+#pragma once
+#include "loops.h"
+
+const DenseLoops& dense_loops();
+const DepthwiseLoops& depthwise_loops();

@@ -1,0 +1,43 @@
+// The inner loops. Each `loops_*.cc` is compiled once for each instruction set with
+// -DNAME=<instruction set> -DBYTES=<bytes of a vector>, and exports one table of functions. These
+// files use no standard containers, whose code the linker would share between instruction sets.
+#pragma once
+#include <cstdint>
+
+struct DenseLoops {
+  int64_t lanes;  // float32 values in a vector
+  int64_t rows;   // rows of a register tile; a good multiple for splitting the work
+
+  // y[writes[p]][0:features] = Σ_k x[reads[p] + offsets[k]] · weights[k][0:vectors·lanes]
+  void (*forward)(const float* x, const int64_t* reads, const int64_t* writes, int64_t pixels,
+                  const int64_t* offsets, int64_t depth, const float* weights, int64_t vectors,
+                  float* y, int64_t features);
+
+  // sums[k][0:vectors·lanes] += Σ_p x[reads[p] + offsets[k]] · y[p][0:vectors·lanes]
+  void (*kernel_gradient)(const float* x, const int64_t* reads, int64_t pixels,
+                          const int64_t* offsets, int64_t depth, const float* y, int64_t vectors,
+                          float* sums);
+};
+
+struct DepthwiseLoops {
+  // One row of outputs: y[j·y_step][c] = Σ_rk x[r][j·x_step + at[k]][c] · w[r][k][c], where inputs
+  // outside 0 ≤ · < size are zero and `at` is an arithmetic sequence.
+  void (*forward)(const float* const* x, const float* const* w, int64_t rows, int64_t taps,
+                  const int64_t* at, int64_t size, int64_t x_step, float* y, int64_t y_step,
+                  int64_t count, int64_t channels);
+
+  // One row of inputs and one of outputs: sums[k][c] += Σ_j x[j·x_step + at[k]][c] · y[j][c].
+  void (*kernel_gradient)(const float* x, const float* y, float* sums, int64_t taps,
+                          const int64_t* at, int64_t size, int64_t x_step, int64_t count,
+                          int64_t channels);
+};
+
+#define JAXCNN_JOIN_NAMES(a, b) a##b
+#define JAXCNN_JOIN(a, b) JAXCNN_JOIN_NAMES(a, b)
+#define JAXCNN_DECLARE_LOOPS(set)                   \
+  extern "C" const DenseLoops* dense_loops_##set(); \
+  extern "C" const DepthwiseLoops* depthwise_loops_##set();
+
+JAXCNN_DECLARE_LOOPS(baseline)
+JAXCNN_DECLARE_LOOPS(avx2)
+JAXCNN_DECLARE_LOOPS(avx512)
