@@ -58,7 +58,9 @@ def run(count: int, torch_python: str = "") -> dict[str, float]:
     """Measure in turns and print; return the figures."""
     pictures = Pictures(count)
     data = stream(pictures)
-    peer = Process("streaming_contender.py", str(count), python=torch_python) if torch_python else None
+    peer = (
+        Process("streaming_contender.py", str(count), python=torch_python) if torch_python else None
+    )
     alone, streamed, loaded = [], [], []
     for number in range(ROUNDS):
         alone.append(decoder_alone(pictures))
