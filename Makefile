@@ -12,7 +12,7 @@ PINNING_PEERS := facenet-pytorch==2.6.0 grad-cam==1.5.7 timm==1.0.31 torchaudio=
 SERIES := aeon==1.6.0
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
-.PHONY: train test newest test-newest test-long test-exhaustive test-peers test-peers-long \
+.PHONY: train test newest test-newest test-native test-long test-exhaustive test-peers test-peers-long \
     test-conformance bench bench-gpu clean
 
 train: .venv/.installed
@@ -36,6 +36,14 @@ test-newest: newest
 	    tests/training/test_checkpoints.py tests/training/test_modes.py \
 	    tests/training/test_training_step.py \
 	    tests/test_modules.py tests/test_other_names.py tests/test_runtime.py
+
+# The operations on compiled kernels, which are built for it in a cache of their own.
+test-native: export XDG_CACHE_HOME := $(CURDIR)/.venv/cache
+test-native: export JAXCNN_NATIVE := 1
+test-native: .venv/.installed-test
+	$(BIN)/jaxcnn native build
+	$(BIN)/python -m pytest -q $(TEST_OPTIONS) tests/ops/native tests/ops/test_convolution.py \
+	    tests/ops/test_every_op.py tests/ops/test_export.py tests/ops/test_sharding.py
 
 # The tests marked `long`, which `make test` leaves out, and its searches with more examples, all
 # compiled as users run them.

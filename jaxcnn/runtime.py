@@ -12,6 +12,9 @@ from pathlib import Path
 import jax
 from jax.experimental.xla_metadata import set_xla_metadata
 
+from jaxcnn import arguments
+
+_SETTINGS: dict[str, bool] = {}
 _PLAIN: ContextVar[bool] = ContextVar("jaxcnn_plain_operations", default=False)
 
 
@@ -73,6 +76,29 @@ def traces_plain() -> bool:
     return _PLAIN.get()
 
 
+def native(on: bool) -> None:
+    """Use compiled kernels where they are built (the default), or do not, from now on.
+
+    ``jaxcnn native build`` compiles them; without them nothing changes. The environment variable
+    ``JAXCNN_NATIVE=0`` switches them off from the start. Programs that JAX has compiled are
+    forgotten, because they hold what they were compiled with.
+    """
+    _SETTINGS["native"] = arguments.check_flag("on", on)
+    jax.clear_caches()
+
+
+def native_is_on() -> bool:
+    """Return whether compiled kernels may be used.
+
+    Raises:
+      ValueError: ``JAXCNN_NATIVE`` is neither 0 nor 1.
+    """
+    if "native" not in _SETTINGS:
+        wanted = os.environ.get("JAXCNN_NATIVE", "1")
+        _SETTINGS["native"] = arguments.check_choice("JAXCNN_NATIVE", wanted, ("0", "1")) == "1"
+    return _SETTINGS["native"]
+
+
 def varying_axes(x: jax.Array) -> frozenset[str]:
     """Return the mesh axes of a ``shard_map`` along which ``x`` differs between devices."""
     kind = jax.typeof(x)
@@ -124,11 +150,15 @@ def cache_programs(folder: str | Path | None = None) -> Path:
     """
     # JAX adds its options while it is imported, unseen by a type checker.
     folder = folder or jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    if folder is None:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxcnn"
+    folder = folder or cache_folder()
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     return Path(folder)
+
+
+def cache_folder() -> Path:
+    """Return the user's folder of what can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxcnn"
 
 
 def device_name() -> str:

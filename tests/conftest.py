@@ -33,6 +33,10 @@ if jax.__version_info__ < (0, 11):  # jaxlib 0.12 ends a process that is given t
     QUICK_COMPILATION += ("--xla_cpu_use_fusion_emitters=false",)
 
 
+# Compiled kernels have tests of their own, which `make test-native` runs with them.
+os.environ.setdefault("JAXCNN_NATIVE", "0")
+
+
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run only the long tests and searches")
     parser.addoption("--exhaustive", action="store_true", help="run the exhaustive form of tests")

@@ -22,6 +22,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxcnn.ops.native import kernel_library
+
 ROUNDS = 5
 TURN = 0.4  # seconds that one turn lasts, at least
 HERE = Path(__file__).parent
@@ -173,7 +175,8 @@ def machine() -> dict[str, Any]:
     }
     cores = len([line for line in _lines("/proc/cpuinfo") if line.startswith("processor")])
     return {
-        "processor": processor, "cores": cores, "python": platform.python_version(), **versions
+        "processor": processor, "cores": cores, "python": platform.python_version(),
+        "kernels": kernel_library.instruction_set(), **versions,
     }  # fmt: skip
 
 

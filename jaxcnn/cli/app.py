@@ -15,6 +15,7 @@ from jaxcnn.cli import (
     export_commands,
     filter_command,
     model_commands,
+    native_commands,
     page_commands,
     predict_commands,
     run_commands,
@@ -46,6 +47,7 @@ app.command()(see_commands.report)
 app.command()(serve_commands.serve)
 app.command()(page_commands.page)
 app.add_typer(data_commands.app, name="data")
+app.add_typer(native_commands.app, name="native")
 
 
 def main() -> None:

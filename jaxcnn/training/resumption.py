@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.ops.native import kernel_library
 from jaxcnn.training.agreement import gather_texts, take_first
 from jaxcnn.training.checkpoints import Checkpoint, Checkpoints, check_same
 from jaxcnn.training.early_stopping import Monitor
@@ -141,6 +142,7 @@ class RunCheckpoints:
             "seconds": position.seconds,
             "waited": position.waited,
             "source": position.source,
+            "kernels": kernel_library.instruction_set(),
         }
         step = len(history) * self.steps_per_epoch + position.step
         best = self.monitor.best_first(history)[: self.keep_best]
@@ -189,6 +191,13 @@ class RunCheckpoints:
         if not isinstance(saved, dict):
             raise ValueError(f"a checkpoint in {str(self.folder)!r} is damaged: it has no options")
         check_same("options", saved, dict(self.fingerprint))
+        before, now = progress.get("kernels", "none"), kernel_library.instruction_set()
+        if before != now:
+            warnings.warn(
+                f"the run was trained with compiled kernels {before}, and goes on with {now}: the "
+                "result is the same to rounding, not bit for bit",
+                stacklevel=2,
+            )
 
 
 @contextmanager

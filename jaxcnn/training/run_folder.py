@@ -29,6 +29,7 @@ from jaxcnn.interchange.model_file import (
     read_model,
     write_whole,
 )
+from jaxcnn.ops.native import kernel_library
 from jaxcnn.training.folder_lock import acquire_lock
 from jaxcnn.training.output_activation import remember_activation
 from jaxcnn.training.run_description import Run, run_from_json
@@ -143,6 +144,7 @@ def finish_run(folder: str | Path, run: Run, model: nnx.Module) -> None:
     description = dataclasses.asdict(run) | {
         "framing": dataclasses.asdict(run.framing),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
+        "kernels": kernel_library.instruction_set(),
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
     text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"

@@ -21,6 +21,7 @@ import survivor
 from flax import nnx
 
 import jaxcnn as cnn
+from jaxcnn.ops.native import kernel_library
 from jaxcnn.training import Ended, EpochEnded, Stepped
 from jaxcnn.training.interruption import Interruption
 
@@ -356,6 +357,14 @@ def test_a_run_goes_on_only_as_it_was_begun(begun, tmp_path, options, message):
         fit(tmp_path, **options)
     assert sorted((tmp_path / "checkpoints").rglob("*")) == kept
     assert [row.epoch for row in fit(tmp_path).history] == [1, 2]
+
+
+def test_other_kernels_are_told(begun, tmp_path, monkeypatch):
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(kernel_library, "instruction_set", lambda: "avx512")
+    with pytest.warns(UserWarning, match="with compiled kernels none, and goes on with avx512: "):
+        fit(tmp_path)
+    assert json.loads((tmp_path / "run.json").read_text())["kernels"] == "avx512"
 
 
 def test_more_epochs_belong_to_ones_own_optimizer_alone(tmp_path):

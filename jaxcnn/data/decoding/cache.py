@@ -10,7 +10,6 @@ process is killed. A partial folder without a lock was left by a killed process,
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -28,6 +27,7 @@ from jaxcnn.data.dataset import Dataset
 from jaxcnn.data.decoding.record_decoding import Block, Records
 from jaxcnn.data.resizing import Resizing
 from jaxcnn.data.slow_work import show_progress
+from jaxcnn.runtime import cache_folder
 
 # Part of every key: increase it to invalidate all caches.
 _FORMAT = 3
@@ -78,8 +78,7 @@ def places(source: Path, cache_dir: str | Path | None) -> list[Path]:
     name = f"{source.name}-{digest([str(source)])}"
     if cache_dir is not None:
         return [Path(cache_dir) / name]
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return [source.parent / f".{source.name}.jaxcnn-cache", user / "jaxcnn" / "data" / name]
+    return [source.parent / f".{source.name}.jaxcnn-cache", cache_folder() / "data" / name]
 
 
 def listing(folder: Path) -> Iterator[str]:

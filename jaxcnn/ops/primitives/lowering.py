@@ -21,6 +21,7 @@ from jaxcnn import shapes
 from jaxcnn.runtime import traces_plain, varying_axes
 
 _SPLIT: ContextVar[bool] = ContextVar("jaxcnn_split_batch", default=False)
+_EXPORTED: ContextVar[bool] = ContextVar("jaxcnn_exported", default=False)
 # Up to this many mapped computations are unrolled.
 _FEW = 8
 
@@ -115,12 +116,14 @@ def primitive(
     lower_on_cpu = mlir.lower_fun(run_on_cpu, False)
 
     def lower(context: Any, *arrays: Any, params: Hashable) -> Any:
-        devices = getattr(context.module_context.axis_context, "num_devices", 1)
-        token = _SPLIT.set(devices > 1)
+        module = context.module_context
+        split = _SPLIT.set(getattr(module.axis_context, "num_devices", 1) > 1)
+        exported = _EXPORTED.set(module.lowering_parameters.for_export)
         try:
             return lower_on_cpu(context, *arrays, params=params)
         finally:
-            _SPLIT.reset(token)
+            _EXPORTED.reset(exported)
+            _SPLIT.reset(split)
 
     mlir.register_lowering(made, lower, platform="cpu")
     return made
@@ -132,6 +135,15 @@ def may_be_split() -> bool:
     A loop over examples would collect the whole batch on each of them.
     """
     return _SPLIT.get()
+
+
+def runs_here() -> bool:
+    """Return whether the program being lowered is for one device of this process.
+
+    An exported one runs where the libraries of this process are not, and XLA cannot divide a call
+    of one among devices: it would collect the arrays on each.
+    """
+    return not _SPLIT.get() and not _EXPORTED.get()
 
 
 class _Primitive(Primitive):

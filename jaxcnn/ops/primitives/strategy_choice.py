@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 from jaxcnn import shapes
 from jaxcnn.ops.primitives import (
     channel_total,
+    conv_native,
     conv_one_channel,
     conv_pointwise,
     conv_stacked_taps,
@@ -41,10 +42,14 @@ def choose_convolution(
 ) -> Strategy:
     """Return the strategy for one operation of a convolution.
 
-    Any precision but ``None``, and any dtype but float32, asks for XLA's own operation.
+    Any precision but ``None``, and any dtype but float32, asks for XLA's own operation; compiled
+    kernels compute bfloat16, too.
     :func:`jaxcnn.ops.convolution.resolve_precision` has replaced ``None`` by JAX's default.
     """
     group_inputs = in_features // convolution.groups
+    compiled = conv_native.can_compute(convolution, dtype)
+    if compiled and conv_native.suits(convolution, batch, in_features, features):
+        return conv_native.NATIVE
     if dtype != jnp.float32 or convolution.precision is not None:
         return PLAIN
     if conv_thin_groups.suits(convolution, group_inputs):

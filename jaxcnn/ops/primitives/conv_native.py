@@ -1,0 +1,66 @@
+"""Convolutions by the compiled kernels of :mod:`jaxcnn.ops.native`, where they are built."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from jaxcnn import shapes
+from jaxcnn.ops.native import kernel_library
+from jaxcnn.ops.native.kernel_calls import call
+from jaxcnn.ops.primitives import conv_pointwise, conv_winograd
+from jaxcnn.ops.primitives.conv_strategy import Convolution, Strategy
+from jaxcnn.ops.primitives.lowering import runs_here
+
+
+def can_compute(convolution: Convolution, dtype: DTypeLike) -> bool:
+    """Return whether the kernels are there, and made for such a convolution."""
+    return (
+        dtype in (jnp.float32, jnp.bfloat16)
+        and convolution.precision is None
+        and len(convolution.windows.window) <= 3
+        and runs_here()
+        and kernel_library.in_use()
+    )
+
+
+def suits(convolution: Convolution, batch: int, in_features: int, features: int) -> bool:
+    """Return whether the kernels are faster than XLA's operations.
+
+    They are everywhere but for Winograd's convolution, which multiplies less, and for one product
+    of matrices.
+    """
+    if conv_winograd.suits(convolution, batch, in_features, features):
+        return False
+    one_product = conv_pointwise.suits(convolution) and set(convolution.windows.strides) == {1}
+    return convolution.groups > 1 or not one_product
+
+
+def value(x: jax.Array, kernel: jax.Array, convolution: Convolution) -> jax.Array:
+    """Convolve ``x`` with ``kernel``."""
+    shape = (x.shape[0], *convolution.windows.output_sizes, kernel.shape[-1])
+    return _compute("conv", shape, x, kernel, convolution)
+
+
+def input_gradient(y: jax.Array, kernel: jax.Array, convolution: Convolution) -> jax.Array:
+    """Apply the transpose of :func:`value` in ``x`` to ``y``."""
+    in_features = kernel.shape[-2] * convolution.groups
+    shape = (y.shape[0], *convolution.windows.spatial, in_features)
+    return _compute("conv_input_gradient", shape, y, kernel, convolution)
+
+
+def kernel_gradient(x: jax.Array, y: jax.Array, convolution: Convolution) -> jax.Array:
+    """Apply the transpose of :func:`value` in ``kernel`` to ``y``."""
+    shape = (*convolution.windows.window, x.shape[-1] // convolution.groups, y.shape[-1])
+    return _compute("conv_kernel_gradient", shape, x, y, convolution)
+
+
+NATIVE = Strategy("native", value, input_gradient, kernel_gradient)
+
+
+def _compute(
+    name: str, shape: shapes.Shape, left: jax.Array, right: jax.Array, convolution: Convolution
+) -> jax.Array:
+    """Call a kernel in float32; bfloat16 is widened, summed, and rounded once."""
+    wide = (array.astype(jnp.float32) for array in (left, right))
+    result = call(name, shape, *wide, windows=convolution.windows, groups=convolution.groups)
+    return result.astype(left.dtype)
