@@ -69,7 +69,8 @@ def sums_over_taps(x, kernel, y, windows, groups):
     return value, of_x[(slice(None), *inside)], of_kernel
 
 
-def check(case):
+def check(case, suffix=""):
+    """Compare the three functions of the library in use, or of that with a suffix."""
     windows, batch, groups, inputs, outputs = draw(case)
     numbers = np.random.default_rng(case)
 
@@ -81,9 +82,10 @@ def check(case):
     y = normal(batch, *windows.output_sizes, groups * outputs)
     expected = sums_over_taps(x, kernel, y, windows, groups)
     pairs = (x, kernel), (y, kernel), (x, y)
+    options = {"windows": windows, "groups": groups, "suffix": suffix}
     for name, arrays, right in zip(kernel_library.NAMES, pairs, expected, strict=True):
-        found = np.asarray(call(name, right.shape, *arrays, windows=windows, groups=groups))
-        again = np.asarray(call(name, right.shape, *arrays, windows=windows, groups=groups))
+        found = np.asarray(call(name, right.shape, *arrays, **options))
+        again = np.asarray(call(name, right.shape, *arrays, **options))
         np.testing.assert_array_equal(found, again)  # the same bits
         scale = max(abs(right).max(), 1e-3)
         assert abs(found - right).max() / scale < 1e-5, (name, case, windows, groups)
