@@ -85,9 +85,9 @@ void dense(Pool& pool, const Convolution& c, bool input_gradient, const float* s
         for (int64_t g = 0; g < groups.count; ++g) {
           for (const Block& block : columns) {
             dense_loops().forward(image + g * groups.sources, &plan.reads[p], &plan.writes[p],
-                                  std::min(some, end - p), plan.offsets.data(), depth, weights,
-                                  block.vectors, written + g * groups.targets + block.first,
-                                  block.count);
+                                  std::min(some, end - p), plan.starts.data(),
+                                  plan.starts.size(), plan.run_length(), weights, block.vectors,
+                                  written + g * groups.targets + block.first, block.count);
             weights += depth * block.vectors * lanes;
           }
         }

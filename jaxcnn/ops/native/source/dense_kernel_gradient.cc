@@ -26,10 +26,11 @@ void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, con
   std::vector<float> sums(parts * total);
   const int64_t some = std::max<int64_t>(48, std::min<int64_t>(256, 4096 / sources));
   parallel(pool, parts * slices, [&](int64_t item) {
-    const int64_t part = item / slices, slice = item % slices, rows = dense_loops().rows;
-    const int64_t tiles = (depth + rows - 1) / rows;
-    const int64_t low = std::min(depth, tiles * slice / slices * rows);
-    const int64_t high = std::min(depth, tiles * (slice + 1) / slices * rows);
+    const int64_t part = item / slices, slice = item % slices;
+    // 24 is a multiple of the rows of every register tile.
+    const int64_t tiles = (depth + 23) / 24;
+    const int64_t low = std::min(depth, tiles * slice / slices * 24);
+    const int64_t high = std::min(depth, tiles * (slice + 1) / slices * 24);
     if (low == high) return;
     float* packed = scratch(1, some * width);
     for (int64_t n = c.batch * part / parts; n < c.batch * (part + 1) / parts; ++n) {

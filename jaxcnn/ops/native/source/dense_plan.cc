@@ -13,12 +13,13 @@ int64_t merged_groups(int64_t groups, int64_t features) {
 }
 
 std::vector<Block> blocks(int64_t features) {
+  // As few blocks as possible, as equal as possible.
+  const int64_t lanes = dense_loops().lanes, vectors = (features + lanes - 1) / lanes;
+  const int64_t count = (vectors + dense_loops().vectors - 1) / dense_loops().vectors;
   std::vector<Block> made;
-  const int64_t lanes = dense_loops().lanes;
-  for (int64_t first = 0; first < features; first += made.back().count) {
-    const int64_t left = features - first;
-    const int64_t vectors = left > lanes ? 2 : 1;
-    made.push_back({first, std::min(left, vectors * lanes), vectors});
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t first = vectors * i / count, last = vectors * (i + 1) / count;
+    made.push_back({first * lanes, std::min(features, last * lanes) - first * lanes, last - first});
   }
   return made;
 }
@@ -50,4 +51,15 @@ Plan::Plan(const Convolution& c, const Phase& d, const Phase& h, const Phase& w,
       }
     }
   }
+  if (offsets.empty()) return;
+  // Taps that are next to each other along a row are one run.
+  const size_t row = w.taps.size() * sources;
+  size_t length = sources;
+  while (length < row && offsets[length] == offsets[length - 1] + 1) length += sources;
+  if (length < row) length = sources;
+  // The loops take whole runs of weights, of which some are to stay in the cache.
+  for (size_t parts = 2; length > 128 && parts <= length; ++parts) {
+    if (length % parts == 0 && length / parts <= 128) length /= parts;
+  }
+  for (size_t k = 0; k < offsets.size(); k += length) starts.push_back(offsets[k]);
 }

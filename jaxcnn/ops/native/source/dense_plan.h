@@ -19,8 +19,11 @@ int64_t packed_width(const std::vector<Block>& columns);
 struct Plan {
   Ints reads, writes;            // of each pixel
   Ints offsets;                  // of each tap, then each input of the merged groups
+  Ints starts;                   // of runs of successive offsets, all equally long
   Ints taps;                     // places in the kernel
   std::vector<float> weights;    // [merged groups][block][k][lanes of the block]
+
+  int64_t run_length() const { return starts.empty() ? 0 : offsets.size() / starts.size(); }
 
   Plan(const Convolution& c, const Phase& d, const Phase& h, const Phase& w, const Padded& padded,
        const int64_t (&written)[3], int64_t sources, int64_t features);

@@ -5,13 +5,14 @@
 #include <cstdint>
 
 struct DenseLoops {
-  int64_t lanes;  // float32 values in a vector
-  int64_t rows;   // rows of a register tile; a good multiple for splitting the work
+  int64_t lanes;    // float32 values in a vector
+  int64_t vectors;  // the most that one call computes
 
-  // y[writes[p]][0:features] = Σ_k x[reads[p] + offsets[k]] · weights[k][0:vectors·lanes]
+  // y[writes[p]][0:features] = Σ_k x[reads[p] + offsets[k]] · weights[k][0:vectors·lanes], where the
+  // offsets are `runs` runs of `length` successive numbers.
   void (*forward)(const float* x, const int64_t* reads, const int64_t* writes, int64_t pixels,
-                  const int64_t* offsets, int64_t depth, const float* weights, int64_t vectors,
-                  float* y, int64_t features);
+                  const int64_t* starts, int64_t runs, int64_t length, const float* weights,
+                  int64_t vectors, float* y, int64_t features);
 
   // sums[k][0:vectors·lanes] += Σ_p x[reads[p] + offsets[k]] · y[p][0:vectors·lanes]
   void (*kernel_gradient)(const float* x, const int64_t* reads, int64_t pixels,

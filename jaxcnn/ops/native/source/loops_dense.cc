@@ -4,26 +4,51 @@
 
 namespace {
 
-constexpr int kRows = kBytes == 64 ? 12 : 6;
+// Number of rows of a tile of N vectors: their accumulators, N vectors of weights and a broadcast
+// value fill the registers, of which there are 32 or 16.
+#if BYTES == 64 || defined(__aarch64__)
+constexpr int kVectors = 4;
+constexpr int kRows[kVectors + 1] = {0, 12, 12, 8, 6};
+#else
+constexpr int kVectors = 2;
+constexpr int kRows[kVectors + 1] = {0, 6, 6};
+#endif
 
 template <int M, int N>
-void dense_tile(const float* x, const int64_t* reads, const int64_t* writes,
-                const int64_t* offsets, int64_t depth, const float* weights, float* y,
-                int64_t features) {
+void forward_tile(const float* x, const int64_t* reads, const int64_t* writes,
+                  const int64_t* starts, int64_t runs, int64_t length, const float* weights,
+                  float* y, int64_t features, bool add) {
   const float* pixel[M];
   Vector<kBytes> sum[M][N] = {};
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) pixel[m] = x + reads[m];
-  for (int64_t k = 0; k < depth; ++k, weights += N * kLanes) {
-    const int64_t offset = offsets[k];
-    Vector<kBytes> weight[N];
-#pragma GCC unroll 16
-    for (int n = 0; n < N; ++n) weight[n] = load<kBytes>(weights + n * kLanes);
+  if (add) {
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
-      const float value = pixel[m][offset];
+      const float* from = y + writes[m];
+      if (features == N * kLanes) {
 #pragma GCC unroll 16
-      for (int n = 0; n < N; ++n) sum[m][n] += value * weight[n];
+        for (int n = 0; n < N; ++n) sum[m][n] = load<kBytes>(from + n * kLanes);
+      } else {
+        float whole[N * kLanes] = {};
+        for (int64_t f = 0; f < features; ++f) whole[f] = from[f];
+#pragma GCC unroll 16
+        for (int n = 0; n < N; ++n) sum[m][n] = load<kBytes>(whole + n * kLanes);
+      }
+    }
+  }
+  for (int64_t run = 0; run < runs; ++run) {
+    const int64_t end = starts[run] + length;
+    for (int64_t k = starts[run]; k < end; ++k, weights += N * kLanes) {
+      Vector<kBytes> weight[N];
+#pragma GCC unroll 16
+      for (int n = 0; n < N; ++n) weight[n] = load<kBytes>(weights + n * kLanes);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) {
+        const float value = pixel[m][k];
+#pragma GCC unroll 16
+        for (int n = 0; n < N; ++n) sum[m][n] += value * weight[n];
+      }
     }
   }
 #pragma GCC unroll 16
@@ -41,37 +66,42 @@ void dense_tile(const float* x, const int64_t* reads, const int64_t* writes,
   }
 }
 
-// Runs a tile of as many rows as are left, which the compiler must know: M, or one of less.
+// The last rows, whose number the compiler must know: M or fewer.
 template <int M, int N>
-void dense_rest(int64_t left, const float* x, const int64_t* reads, const int64_t* writes,
-                const int64_t* offsets, int64_t depth, const float* weights, float* y,
-                int64_t features) {
+void forward_rest(int64_t left, const float* x, const int64_t* reads, const int64_t* writes,
+                  const int64_t* starts, int64_t runs, int64_t length, const float* weights,
+                  float* y, int64_t features, bool add) {
   if constexpr (M > 0) {
     if (left == M) {
-      dense_tile<M, N>(x, reads, writes, offsets, depth, weights, y, features);
+      forward_tile<M, N>(x, reads, writes, starts, runs, length, weights, y, features, add);
     } else {
-      dense_rest<M - 1, N>(left, x, reads, writes, offsets, depth, weights, y, features);
+      forward_rest<M - 1, N>(left, x, reads, writes, starts, runs, length, weights, y, features, add);
     }
   }
 }
 
-template <int M, int N>
-void dense_block(const float* x, const int64_t* reads, const int64_t* writes, int64_t pixels,
-                 const int64_t* offsets, int64_t depth, const float* weights, float* y,
-                 int64_t features) {
-  for (int64_t p = 0; p < pixels; p += M) {
-    dense_rest<M, N>(least(M, pixels - p), x, reads + p, writes + p, offsets, depth, weights, y,
-                     features);
-  }
-}
-
-void dense(const float* x, const int64_t* reads, const int64_t* writes, int64_t pixels,
-           const int64_t* offsets, int64_t depth, const float* weights, int64_t vectors, float* y,
-           int64_t features) {
-  if (vectors == 2) {
-    dense_block<kRows, 2>(x, reads, writes, pixels, offsets, depth, weights, y, features);
-  } else {
-    dense_block<kRows, 1>(x, reads, writes, pixels, offsets, depth, weights, y, features);
+template <int N>
+void forward(const float* x, const int64_t* reads, const int64_t* writes, int64_t pixels,
+             const int64_t* starts, int64_t runs, int64_t length, const float* weights,
+             int64_t vectors, float* y, int64_t features) {
+  if constexpr (N > 0) {
+    if (vectors != N) {
+      forward<N - 1>(x, reads, writes, pixels, starts, runs, length, weights, vectors, y, features);
+      return;
+    }
+    // Weights that stay in the first-level cache from one tile of pixels to the next.
+    constexpr int M = kRows[N], kept = 32768 / (N * kBytes);
+    const int64_t some = most(1, kept / most(1, length));
+    int64_t run = 0;
+    do {
+      const int64_t count = least(some, runs - run);
+      for (int64_t p = 0; p < pixels; p += M) {
+        forward_rest<M, N>(least(M, pixels - p), x, reads + p, writes + p, starts + run, count,
+                           length, weights, y, features, run > 0);
+      }
+      weights += count * length * N * kLanes;
+      run += count;
+    } while (run < runs);
   }
 }
 
@@ -119,20 +149,23 @@ void kernel_rest(int64_t left, const float* x, const int64_t* reads, int64_t pix
   }
 }
 
-void dense_kernel(const float* x, const int64_t* reads, int64_t pixels, const int64_t* offsets,
-                  int64_t depth, const float* y, int64_t vectors, float* sums) {
-  for (int64_t k = 0; k < depth; k += kRows) {
-    const int64_t left = least(kRows, depth - k);
-    float* to = sums + k * vectors * kLanes;
-    if (vectors == 2) {
-      kernel_rest<kRows, 2>(left, x, reads, pixels, offsets + k, y, to);
-    } else {
-      kernel_rest<kRows, 1>(left, x, reads, pixels, offsets + k, y, to);
+template <int N>
+void kernel_gradient(const float* x, const int64_t* reads, int64_t pixels, const int64_t* offsets,
+                     int64_t depth, const float* y, int64_t vectors, float* sums) {
+  if constexpr (N > 0) {
+    if (vectors != N) {
+      kernel_gradient<N - 1>(x, reads, pixels, offsets, depth, y, vectors, sums);
+      return;
+    }
+    constexpr int M = kRows[N];
+    for (int64_t k = 0; k < depth; k += M) {
+      kernel_rest<M, N>(least(M, depth - k), x, reads, pixels, offsets + k, y,
+                        sums + k * N * kLanes);
     }
   }
 }
 
-const DenseLoops kLoops = {kLanes, kRows, dense, dense_kernel};
+const DenseLoops kLoops = {kLanes, kVectors, forward<kVectors>, kernel_gradient<kVectors>};
 
 }  // namespace
 
