@@ -1,10 +1,10 @@
 #include "dense.h"
 
 #include <algorithm>
-#include <memory>
 
 #include "dense_plan.h"
 #include "instruction_set.h"
+#include "memory.h"
 
 namespace {
 
@@ -29,11 +29,11 @@ void pack_weights(Pool& pool, const Convolution& c, bool input_gradient, const G
                   const std::vector<Block>& columns, const float* kernel, Plan& plan) {
   const int64_t depth = plan.offsets.size(), taps = plan.taps.size();
   const int64_t width = packed_width(columns), lanes = dense_loops().lanes;
-  plan.weights.resize(groups.count * depth * width);  // zeros
+  plan.weights = Memory::zeros(groups.count * depth * width);
   parallel(pool, groups.count * taps, [&](int64_t item) {
     const int64_t g = item % groups.count, t = item / groups.count;
     const float* tap = kernel + plan.taps[t] * c.inputs * c.features();
-    float* pack = plan.weights.data() + g * depth * width;
+    float* pack = plan.weights.get() + g * depth * width;
     for (const Block& block : columns) {
       const int64_t span = block.vectors * lanes;
       for (int64_t s = 0; s < groups.sources; ++s) {
@@ -81,7 +81,7 @@ void dense(Pool& pool, const Convolution& c, bool input_gradient, const float* s
       const int64_t pixels = plan.reads.size(), depth = plan.offsets.size();
       const int64_t end = pixels * (part + 1) / parts;
       for (int64_t p = pixels * part / parts; p < end; p += some) {
-        const float* weights = plan.weights.data();
+        const float* weights = plan.weights.get();
         for (int64_t g = 0; g < groups.count; ++g) {
           for (const Block& block : columns) {
             dense_loops().forward(image + g * groups.sources, &plan.reads[p], &plan.writes[p],
@@ -109,7 +109,7 @@ void dense(Pool& pool, const Convolution& c, bool input_gradient, const float* s
       run(image, n, 0, 1);
     });
   } else {
-    const std::unique_ptr<float[]> images(new float[c.batch * padded.values()]);
+    const Memory images(c.batch * padded.values());
     parallel(pool, c.batch * parts, [&](int64_t item) {
       const int64_t n = item / parts, part = item % parts;
       padded.copy(source + n * image_size, map.from, images.get() + n * padded.values(),

@@ -4,6 +4,7 @@
 #include "dense.h"
 #include "dense_plan.h"
 #include "instruction_set.h"
+#include "memory.h"
 
 void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, const float* x,
                            const float* y, float* kernel) {
@@ -23,7 +24,7 @@ void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, con
   // large or the images few, the rows of the kernel are divided too.
   const int64_t parts = total <= (1 << 18) ? std::min<int64_t>(c.batch, 8) : 1;
   const int64_t slices = (threads(pool) + parts - 1) / parts;
-  std::vector<float> sums(parts * total);
+  const Memory sums = Memory::zeros(parts * total);
   const int64_t some = std::max<int64_t>(48, std::min<int64_t>(256, 4096 / sources));
   parallel(pool, parts * slices, [&](int64_t item) {
     const int64_t part = item / slices, slice = item % slices;
@@ -43,7 +44,7 @@ void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, con
       for (int64_t p = 0; p < pixels; p += some) {
         const int64_t count = std::min(some, pixels - p);
         for (int64_t g = 0; g < groups; ++g) {
-          float* add = sums.data() + part * total + g * depth * width;
+          float* add = sums.get() + part * total + g * depth * width;
           for (const Block& block : columns) {
             const int64_t span = block.vectors * lanes;
             const float* from = y + (n * pixels + p) * features + g * targets + block.first;
@@ -73,7 +74,7 @@ void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, con
             if (feature / c.outputs != s / c.inputs) continue;  // between two groups
             float sum = 0;
             for (int64_t part = 0; part < parts; ++part) {
-              sum += sums[part * total + at + (t * sources + s) * span + f];
+              sum += sums.get()[part * total + at + (t * sources + s) * span + f];
             }
             kernel[(t * c.inputs + s % c.inputs) * features + g * targets + feature] = sum;
           }

@@ -1,6 +1,7 @@
 // Tables for the dense loops.
 #pragma once
 #include "geometry.h"
+#include "memory.h"
 
 // Number of neighboring groups that are computed as one, with zeros between them, so that their
 // features fill a vector.
@@ -21,7 +22,7 @@ struct Plan {
   Ints offsets;                  // of each tap, then each input of the merged groups
   Ints starts;                   // of runs of successive offsets, all equally long
   Ints taps;                     // places in the kernel
-  std::vector<float> weights;    // [merged groups][block][k][lanes of the block]
+  Memory weights;                // [merged groups][block][k][lanes of the block]
 
   int64_t run_length() const { return starts.empty() ? 0 : offsets.size() / starts.size(); }
 

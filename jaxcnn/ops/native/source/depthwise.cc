@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "instruction_set.h"
+#include "memory.h"
 
 void depthwise(xla::ffi::ThreadPool& pool, const Convolution& c, bool input_gradient,
                const float* source, const float* kernel, float* target) {
@@ -11,17 +12,17 @@ void depthwise(xla::ffi::ThreadPool& pool, const Convolution& c, bool input_grad
   const int64_t rows = map.to[0] * map.to[1], image_rows = map.from[0] * map.from[1];
 
   // The weights of each phase along a row, in the order in which it reads them.
-  std::vector<std::vector<float>> weights;
+  std::vector<Memory> weights;
   const int64_t leading = c.axes[0].window * c.axes[1].window;
   for (const Phase& w : map.phases[2]) {
-    std::vector<float> packed;
+    weights.emplace_back(leading * static_cast<int64_t>(w.taps.size()) * channels);
+    float* packed = weights.back().get();
     for (int64_t r = 0; r < leading; ++r) {
       for (int64_t k : w.taps) {
         const float* from = kernel + (r * c.axes[2].window + k) * channels;
-        packed.insert(packed.end(), from, from + channels);
+        packed = std::copy(from, from + channels, packed);
       }
     }
-    weights.push_back(std::move(packed));
   }
 
   // Where many outputs have taps outside the row, rows are copied with zeros at both ends.
@@ -65,7 +66,7 @@ void depthwise(xla::ffi::ThreadPool& pool, const Convolution& c, bool input_grad
             if (from_h < 0 || from_h >= map.from[1]) continue;
             x[found] =
                 images + ((n * map.from[0] + from_d) * map.from[1] + from_h) * length * channels;
-            w[found++] = weights[phase].data() +
+            w[found++] = weights[phase].get() +
                          (in_depth.taps[a] * c.axes[1].window + in_height.taps[b]) * taps * channels;
           }
         }
@@ -95,9 +96,9 @@ void depthwise_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c,
   // Each part of the rows has sums of its own, which are added at the end. The number of parts
   // does not depend on the threads, and so neither does the result.
   const int64_t parts = std::min<int64_t>(rows, 16);
-  std::vector<float> sums(parts * size);
+  const Memory sums = Memory::zeros(parts * size);
   parallel(pool, parts, [&](int64_t part) {
-    float* mine = sums.data() + part * size;
+    float* mine = sums.get() + part * size;
     for (int64_t i = rows * part / parts; i < rows * (part + 1) / parts; ++i) {
       const int64_t n = i / (depth.out * height.out), d = i / height.out % depth.out;
       const int64_t h = i % height.out;
@@ -118,7 +119,7 @@ void depthwise_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c,
   });
   for (int64_t i = 0; i < size; ++i) {
     float sum = 0;
-    for (int64_t part = 0; part < parts; ++part) sum += sums[part * size + i];
+    for (int64_t part = 0; part < parts; ++part) sum += sums.get()[part * size + i];
     kernel[i] = sum;
   }
 }

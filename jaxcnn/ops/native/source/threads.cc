@@ -9,6 +9,8 @@
 #include <new>
 #include <thread>
 
+#include "memory.h"
+
 namespace {
 
 // The state of one call of `parallel`. It outlives the call where a thread of the pool starts
@@ -76,14 +78,14 @@ void parallel(xla::ffi::ThreadPool& pool, int64_t items, const std::function<voi
 
 float* scratch(int which, int64_t size) {
   thread_local struct {
-    std::unique_ptr<float[]> memory;
+    Memory memory;
     int64_t size = 0;
   } kept[2];
   auto& one = kept[which];
   if (one.size < size) {
     one.size = 0;
-    one.memory.reset();  // before the new memory is taken
-    one.memory.reset(new float[size]);
+    one.memory = Memory();  // before the new memory is taken
+    one.memory = Memory(size);
     one.size = size;
   }
   return one.memory.get();
