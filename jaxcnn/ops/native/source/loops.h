@@ -14,10 +14,11 @@ struct DenseLoops {
                   const int64_t* starts, int64_t runs, int64_t length, const float* weights,
                   int64_t vectors, float* y, int64_t features);
 
-  // sums[k][0:vectors·lanes] += Σ_p x[reads[p] + offsets[k]] · y[p][0:vectors·lanes]
+  // sums[k][0:vectors·lanes] += Σ_p x[reads[p] + offsets[k]] · y[p][0:vectors·lanes], where the
+  // `depth` offsets are runs of `length` successive numbers.
   void (*kernel_gradient)(const float* x, const int64_t* reads, int64_t pixels,
-                          const int64_t* offsets, int64_t depth, const float* y, int64_t vectors,
-                          float* sums);
+                          const int64_t* offsets, int64_t depth, int64_t length, const float* y,
+                          int64_t vectors, float* sums);
 };
 
 struct DepthwiseLoops {

@@ -105,19 +105,19 @@ void forward(const float* x, const int64_t* reads, const int64_t* writes, int64_
   }
 }
 
-// The kernel gradient.
-
-template <int M, int N>
-void kernel_tile(const float* x, const int64_t* reads, int64_t pixels, const int64_t* offsets,
-                 const float* y, float* sums) {
+// The kernel gradient. Successive offsets need no register each, which are too few for all.
+template <int M, int N, bool successive>
+void gradient_tile(const float* x, const int64_t* reads, int64_t pixels, const int64_t* offsets,
+                   const float* y, float* sums) {
   int64_t offset[M];
   Vector<kBytes> sum[M][N];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {
-    offset[m] = offsets[m];
+    offset[m] = successive ? m : offsets[m] - offsets[0];
 #pragma GCC unroll 16
     for (int n = 0; n < N; ++n) sum[m][n] = load<kBytes>(sums + (m * N + n) * kLanes);
   }
+  x += offsets[0];
   for (int64_t p = 0; p < pixels; ++p, y += N * kLanes) {
     const float* pixel = x + reads[p];
     Vector<kBytes> cotangent[N];
@@ -137,30 +137,44 @@ void kernel_tile(const float* x, const int64_t* reads, int64_t pixels, const int
   }
 }
 
-template <int M, int N>
-void kernel_rest(int64_t left, const float* x, const int64_t* reads, int64_t pixels,
-                 const int64_t* offsets, const float* y, float* sums) {
+template <int M, int N, bool successive>
+void gradient_rest(int64_t left, const float* x, const int64_t* reads, int64_t pixels,
+                   const int64_t* offsets, const float* y, float* sums) {
   if constexpr (M > 0) {
     if (left == M) {
-      kernel_tile<M, N>(x, reads, pixels, offsets, y, sums);
+      gradient_tile<M, N, successive>(x, reads, pixels, offsets, y, sums);
     } else {
-      kernel_rest<M - 1, N>(left, x, reads, pixels, offsets, y, sums);
+      gradient_rest<M - 1, N, successive>(left, x, reads, pixels, offsets, y, sums);
     }
+  }
+}
+
+// Rows `low` to before `high`, in tiles that differ by one row at most.
+template <int N, bool successive>
+void gradient_rows(int64_t low, int64_t high, const float* x, const int64_t* reads, int64_t pixels,
+                   const int64_t* offsets, const float* y, float* sums) {
+  constexpr int M = kRows[N];
+  const int64_t tiles = (high - low + M - 1) / M;
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t from = low + (high - low) * tile / tiles;
+    const int64_t to = low + (high - low) * (tile + 1) / tiles;
+    gradient_rest<M, N, successive>(to - from, x, reads, pixels, offsets + from, y,
+                                    sums + from * N * kLanes);
   }
 }
 
 template <int N>
 void kernel_gradient(const float* x, const int64_t* reads, int64_t pixels, const int64_t* offsets,
-                     int64_t depth, const float* y, int64_t vectors, float* sums) {
+                     int64_t depth, int64_t length, const float* y, int64_t vectors, float* sums) {
   if constexpr (N > 0) {
     if (vectors != N) {
-      kernel_gradient<N - 1>(x, reads, pixels, offsets, depth, y, vectors, sums);
-      return;
-    }
-    constexpr int M = kRows[N];
-    for (int64_t k = 0; k < depth; k += M) {
-      kernel_rest<M, N>(least(M, depth - k), x, reads, pixels, offsets + k, y,
-                        sums + k * N * kLanes);
+      kernel_gradient<N - 1>(x, reads, pixels, offsets, depth, length, y, vectors, sums);
+    } else if (2 * length < kRows[N] && length < depth) {
+      gradient_rows<N, false>(0, depth, x, reads, pixels, offsets, y, sums);
+    } else {
+      for (int64_t k = 0; k < depth; k += length) {
+        gradient_rows<N, true>(k, k + length, x, reads, pixels, offsets, y, sums);
+      }
     }
   }
 }
