@@ -64,6 +64,7 @@ void parallel(xla::ffi::ThreadPool& pool, int64_t items, const std::function<voi
   // The caller takes part and waits only for items that another thread has begun, so that a pool
   // whose every thread waits here still goes on.
   const auto progress = std::make_shared<Progress>(items, run);
+  progress->next.store(0);  // what was written before is seen by whoever takes an item
   for (int64_t helper = 0; helper < helpers; ++helper) {
     try {
       pool.Schedule([progress] { progress->work(); });
