@@ -14,6 +14,7 @@ using Pool = xla::ffi::ThreadPool;
 struct Groups {
   int64_t from, to;  // channels of a group
   int64_t together, count, sources, targets;
+  bool narrow;  // whether vectors run along the inputs
 
   Groups(const Convolution& c, bool input_gradient)
       : from(input_gradient ? c.outputs : c.inputs),
@@ -21,10 +22,12 @@ struct Groups {
         together(merged_groups(c.groups, to)),
         count(c.groups / together),
         sources(together * from),
-        targets(together * to) {}
+        targets(together * to),
+        narrow(c.groups == 1 && to <= narrow_loops().features && from >= dense_loops().lanes) {}
 };
 
-// Writes the kernel's weights in the order in which the loops read them.
+// Writes the kernel's weights in the order in which the loops read them: for each k the features
+// of a block or, for the narrow loops, for each feature all k.
 void pack_weights(Pool& pool, const Convolution& c, bool input_gradient, const Groups& groups,
                   const std::vector<Block>& columns, const float* kernel, Plan& plan) {
   const int64_t depth = plan.offsets.size(), taps = plan.taps.size();
@@ -36,6 +39,7 @@ void pack_weights(Pool& pool, const Convolution& c, bool input_gradient, const G
     float* pack = plan.weights.get() + g * depth * width;
     for (const Block& block : columns) {
       const int64_t span = block.vectors * lanes;
+      const int64_t k_step = groups.narrow ? 1 : span, f_step = groups.narrow ? depth : 1;
       for (int64_t s = 0; s < groups.sources; ++s) {
         // Of the features of the block, those in the group of this source.
         const int64_t own = s / groups.from, source = s % groups.from;
@@ -45,8 +49,8 @@ void pack_weights(Pool& pool, const Convolution& c, bool input_gradient, const G
         const float* weights = tap + (g * groups.together + own) * c.outputs +
                                source * (input_gradient ? 1 : c.features()) +
                                (low - own * groups.to) * step;
-        float* lane = pack + (t * groups.sources + s) * span + low - block.first;
-        for (int64_t f = 0; f < high - low; ++f) lane[f] = weights[f * step];
+        float* lane = pack + (t * groups.sources + s) * k_step + (low - block.first) * f_step;
+        for (int64_t f = 0; f < high - low; ++f) lane[f * f_step] = weights[f * step];
       }
       pack += depth * span;
     }
@@ -82,6 +86,12 @@ void dense(Pool& pool, const Convolution& c, bool input_gradient, const float* s
       const int64_t end = pixels * (part + 1) / parts;
       for (int64_t p = pixels * part / parts; p < end; p += some) {
         const float* weights = plan.weights.get();
+        if (groups.narrow) {
+          narrow_loops().forward(image, &plan.reads[p], &plan.writes[p], std::min(some, end - p),
+                                 plan.starts.data(), plan.starts.size(), plan.run_length(),
+                                 weights, written, features);
+          continue;
+        }
         for (int64_t g = 0; g < groups.count; ++g) {
           for (const Block& block : columns) {
             dense_loops().forward(image + g * groups.sources, &plan.reads[p], &plan.writes[p],

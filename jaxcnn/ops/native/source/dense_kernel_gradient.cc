@@ -79,8 +79,9 @@ void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, con
   // large or the images few, the slices are divided too.
   const int64_t most_parts = total <= (1 << 18) ? 8 : 1;
   const int64_t parts = std::min(most_parts, (c.batch + images - 1) / images);
-  const int64_t shares = std::min(slices.count, (threads(pool) + parts - 1) / parts);
-  const int64_t share_size = (slices.count + shares - 1) / shares;
+  const int64_t wanted = std::min(slices.count, (threads(pool) + parts - 1) / parts);
+  const int64_t share_size = (slices.count + wanted - 1) / wanted;
+  const int64_t shares = (slices.count + share_size - 1) / share_size;
   const bool copied = !padded.same || slices.count > 1;
   Ints reads;
   for (int64_t n = 0; n < images; ++n) {

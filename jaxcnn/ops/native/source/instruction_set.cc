@@ -8,8 +8,12 @@ namespace {
 struct InstructionSet {
   const char* name;
   const DenseLoops* dense;
+  const NarrowLoops* narrow;
   const DepthwiseLoops* depthwise;
 };
+
+#define JAXCNN_LOOPS_OF(set) \
+  InstructionSet { #set, dense_loops_##set(), narrow_loops_##set(), depthwise_loops_##set() }
 
 InstructionSet choose() {
   // The environment variable JAXCNN_NATIVE_SET lowers the choice, so that tests on one processor
@@ -22,11 +26,11 @@ InstructionSet choose() {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (avx2 && !below_avx512 && __builtin_cpu_supports("avx512f") &&
       __builtin_cpu_supports("avx512vl")) {
-    return {"avx512", dense_loops_avx512(), depthwise_loops_avx512()};
+    return JAXCNN_LOOPS_OF(avx512);
   }
-  if (avx2 && !below_avx2) return {"avx2", dense_loops_avx2(), depthwise_loops_avx2()};
+  if (avx2 && !below_avx2) return JAXCNN_LOOPS_OF(avx2);
 #endif
-  return {"baseline", dense_loops_baseline(), depthwise_loops_baseline()};
+  return JAXCNN_LOOPS_OF(baseline);
 }
 
 const InstructionSet& chosen() {
@@ -37,6 +41,7 @@ const InstructionSet& chosen() {
 }  // namespace
 
 const DenseLoops& dense_loops() { return *chosen().dense; }
+const NarrowLoops& narrow_loops() { return *chosen().narrow; }
 const DepthwiseLoops& depthwise_loops() { return *chosen().depthwise; }
 
 extern "C" __attribute__((visibility("default"))) const char* jaxcnn_native_instruction_set() {

@@ -3,4 +3,5 @@
 #include "loops.h"
 
 const DenseLoops& dense_loops();
+const NarrowLoops& narrow_loops();
 const DepthwiseLoops& depthwise_loops();

@@ -21,6 +21,15 @@ struct DenseLoops {
                           int64_t vectors, float* sums);
 };
 
+struct NarrowLoops {
+  int64_t features;  // the most that one call computes
+
+  // y[writes[p]][f] = Σ_k x[reads[p] + offsets[k]] · weights[f][k], offsets as in DenseLoops::forward.
+  void (*forward)(const float* x, const int64_t* reads, const int64_t* writes, int64_t pixels,
+                  const int64_t* starts, int64_t runs, int64_t length, const float* weights,
+                  float* y, int64_t features);
+};
+
 struct DepthwiseLoops {
   // One row of outputs: y[j·y_step][c] = Σ_rk x[r][j·x_step + at[k]][c] · w[r][k][c], where inputs
   // outside 0 ≤ · < size are zero and `at` is an arithmetic sequence.
@@ -36,8 +45,9 @@ struct DepthwiseLoops {
 
 #define JAXCNN_JOIN_NAMES(a, b) a##b
 #define JAXCNN_JOIN(a, b) JAXCNN_JOIN_NAMES(a, b)
-#define JAXCNN_DECLARE_LOOPS(set)                   \
-  extern "C" const DenseLoops* dense_loops_##set(); \
+#define JAXCNN_DECLARE_LOOPS(set)                     \
+  extern "C" const DenseLoops* dense_loops_##set();   \
+  extern "C" const NarrowLoops* narrow_loops_##set(); \
   extern "C" const DepthwiseLoops* depthwise_loops_##set();
 
 JAXCNN_DECLARE_LOOPS(baseline)
