@@ -11,7 +11,25 @@
 
 #include "memory.h"
 
+// ThreadSanitizer does not see the locks of XLA's queue, which hands work to a thread.
+#if defined(__SANITIZE_THREAD__)
+extern "C" void __tsan_acquire(void*);
+extern "C" void __tsan_release(void*);
+#endif
+
 namespace {
+
+void hand_over([[maybe_unused]] void* work) {
+#if defined(__SANITIZE_THREAD__)
+  __tsan_release(work);
+#endif
+}
+
+void receive([[maybe_unused]] void* work) {
+#if defined(__SANITIZE_THREAD__)
+  __tsan_acquire(work);
+#endif
+}
 
 // The state of one call of `parallel`. It outlives the call where a thread of the pool starts
 // only after all items are done; such a thread finds no item and does not touch `run`.
@@ -64,10 +82,13 @@ void parallel(xla::ffi::ThreadPool& pool, int64_t items, const std::function<voi
   // The caller takes part and waits only for items that another thread has begun, so that a pool
   // whose every thread waits here still goes on.
   const auto progress = std::make_shared<Progress>(items, run);
-  progress->next.store(0);  // what was written before is seen by whoever takes an item
+  hand_over(progress.get());
   for (int64_t helper = 0; helper < helpers; ++helper) {
     try {
-      pool.Schedule([progress] { progress->work(); });
+      pool.Schedule([progress] {
+        receive(progress.get());
+        progress->work();
+      });
     } catch (const std::bad_alloc&) {
       break;  // The threads that could be started do all the work.
     }
