@@ -5,6 +5,16 @@
 #include "instruction_set.h"
 #include "memory.h"
 
+namespace {
+
+// A row of inputs, and the weights with which a row of outputs reads it.
+struct Read {
+  int64_t row;
+  const float* weights;
+};
+
+}  // namespace
+
 void depthwise(xla::ffi::ThreadPool& pool, const Convolution& c, bool input_gradient,
                const float* source, const float* kernel, float* target) {
   const int64_t channels = c.groups;
@@ -47,39 +57,63 @@ void depthwise(xla::ffi::ThreadPool& pool, const Convolution& c, bool input_grad
                   image_rows);
       images = copy - item * padded.values();
     }
-    std::vector<const float*> x(leading), w(leading);
-    for (int64_t i = c.batch * rows * item / items; i < c.batch * rows * (item + 1) / items; ++i) {
+    // Where each row of outputs reads a row of inputs, and the weights with which it does.
+    std::vector<Read> reads, next_reads;
+    std::vector<const float*> x(2 * leading), w(2 * leading), w_next(2 * leading);
+    const auto find = [&](int64_t i, size_t phase, std::vector<Read>& found) {
       const int64_t n = i / rows, d = i % rows / map.to[1], h = i % map.to[1];
       const Phase& in_depth = map.phases[0][d % map.phases[0].size()];
       const Phase& in_height = map.phases[1][h % map.phases[1].size()];
       const int64_t j = d / in_depth.step, k = h / in_height.step;
+      const int64_t taps = map.phases[2][phase].taps.size();
+      found.clear();
+      for (size_t a = 0; a < in_depth.taps.size() && taps; ++a) {
+        const int64_t from_d = j * in_depth.stride + in_depth.offsets[a];
+        if (from_d < 0 || from_d >= map.from[0]) continue;
+        for (size_t b = 0; b < in_height.taps.size(); ++b) {
+          const int64_t from_h = k * in_height.stride + in_height.offsets[b];
+          if (from_h < 0 || from_h >= map.from[1]) continue;
+          const int64_t tap = in_depth.taps[a] * c.axes[1].window + in_height.taps[b];
+          found.push_back({(n * map.from[0] + from_d) * map.from[1] + from_h,
+                           weights[phase].get() + tap * taps * channels});
+        }
+      }
+    };
+    const int64_t end = c.batch * rows * (item + 1) / items;
+    for (int64_t i = c.batch * rows * item / items, done; i < end; i += done) {
+      // Two successive rows of an image that read some rows in common.
+      const bool pair = i + 1 < end && (i + 1) % map.to[1] && map.phases[1].size() == 1 &&
+                        c.axes[1].dilation == 1 && c.axes[1].window > c.axes[1].stride;
+      done = pair ? 2 : 1;
       float* row = target + i * map.to[2] * channels;
       for (size_t phase = 0; phase < map.phases[2].size(); ++phase) {
         const Phase& in_width = map.phases[2][phase];
-        const int64_t taps = in_width.taps.size();
+        find(i, phase, reads);
+        next_reads.clear();
+        if (pair) find(i + 1, phase, next_reads);
         int64_t found = 0;
-        for (size_t a = 0; a < in_depth.taps.size() && taps; ++a) {
-          const int64_t from_d = j * in_depth.stride + in_depth.offsets[a];
-          if (from_d < 0 || from_d >= map.from[0]) continue;
-          for (size_t b = 0; b < in_height.taps.size(); ++b) {
-            const int64_t from_h = k * in_height.stride + in_height.offsets[b];
-            if (from_h < 0 || from_h >= map.from[1]) continue;
-            x[found] =
-                images + ((n * map.from[0] + from_d) * map.from[1] + from_h) * length * channels;
-            w[found++] = weights[phase].get() +
-                         (in_depth.taps[a] * c.axes[1].window + in_height.taps[b]) * taps * channels;
-          }
+        for (size_t a = 0, b = 0; a < reads.size() || b < next_reads.size(); ++found) {
+          const bool first = a < reads.size() &&
+                             (b == next_reads.size() || reads[a].row <= next_reads[b].row);
+          const bool second = b < next_reads.size() &&
+                              (a == reads.size() || next_reads[b].row <= reads[a].row);
+          x[found] = images + (first ? reads[a] : next_reads[b]).row * length * channels;
+          w[found] = first ? reads[a++].weights : nullptr;
+          w_next[found] = second ? next_reads[b++].weights : nullptr;
         }
         if (!pad && phase == 0 && found) {
           // Prefetch what the next row of outputs reads and this one does not.
           const float* next = x[found - 1] + length * channels;
-          const float* end = std::min(next + in_height.stride * length * channels,
-                                      source + c.batch * image_rows * map.from[2] * channels);
-          for (; next < end; next += 16) __builtin_prefetch(next);
+          const float* last =
+              std::min(next + done * map.phases[1][0].stride * length * channels,
+                       source + c.batch * image_rows * map.from[2] * channels);
+          for (; next < last; next += 16) __builtin_prefetch(next);
         }
-        depthwise_loops().forward(x.data(), w.data(), found, taps, offsets[phase].data(), length,
-                                  in_width.stride, row + in_width.start * channels, in_width.step,
-                                  in_width.count, channels);
+        float* y = row + in_width.start * channels;
+        depthwise_loops().forward(x.data(), w.data(), w_next.data(), found,
+                                  in_width.taps.size(), offsets[phase].data(), length,
+                                  in_width.stride, y, pair ? y + map.to[2] * channels : nullptr,
+                                  in_width.step, in_width.count, channels);
       }
     }
   });

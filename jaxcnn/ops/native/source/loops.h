@@ -32,10 +32,11 @@ struct NarrowLoops {
 
 struct DepthwiseLoops {
   // One row of outputs: y[j·y_step][c] = Σ_rk x[r][j·x_step + at[k]][c] · w[r][k][c], where inputs
-  // outside 0 ≤ · < size are zero and `at` is an arithmetic sequence.
-  void (*forward)(const float* const* x, const float* const* w, int64_t rows, int64_t taps,
-                  const int64_t* at, int64_t size, int64_t x_step, float* y, int64_t y_step,
-                  int64_t count, int64_t channels);
+  // outside 0 ≤ · < size are zero and `at` is an arithmetic sequence. Unless `y_next` is null, also
+  // another row with the weights `w_next`; an entry of either is null where its row does not read x.
+  void (*forward)(const float* const* x, const float* const* w, const float* const* w_next,
+                  int64_t rows, int64_t taps, const int64_t* at, int64_t size, int64_t x_step,
+                  float* y, float* y_next, int64_t y_step, int64_t count, int64_t channels);
 
   // One row of inputs and one of outputs: sums[k][c] += Σ_j x[j·x_step + at[k]][c] · y[j][c].
   void (*kernel_gradient)(const float* x, const float* y, float* sums, int64_t taps,

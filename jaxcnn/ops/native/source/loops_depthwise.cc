@@ -19,77 +19,121 @@ struct Inside {
   }
 };
 
-// A row of outputs and what it reads; taps are `apart` inputs from each other.
-struct Row {
+// Rows of outputs and what they read; taps are `apart` inputs from each other.
+struct Rows {
   const float* const* x;
-  const float* const* w;
+  const float* const* w[2];
   int64_t rows, taps, first, apart, size, x_step;
-  float* y;
+  float* y[2];
   int64_t y_step, channels;
 };
 
-// Outputs j to j + T, N vectors of channels each.
-template <int bytes, int T, int N, bool inside>
-inline void depthwise_tile(const Row& row, int64_t j, int64_t c) {
+// Outputs j to j + T of R rows, N vectors of channels each; row r of the inputs adds to the R rows
+// of outputs from `from`.
+template <int bytes, int T, int N, int R, bool inside>
+inline void depthwise_taps(const Rows& all, int64_t r, int from, int64_t j, int64_t c,
+                           Vector<bytes> (*sum)[T][N]) {
   constexpr int64_t lanes = bytes / 4;
-  Vector<bytes> sum[T][N] = {};
-  const int64_t channels = row.channels, step = row.x_step * channels;
-  const int64_t start = j * row.x_step + row.first, apart = row.apart * channels;
-  for (int64_t r = 0; r < row.rows; ++r) {
-    const float* from = row.x[r] + start * channels + c;
-    const float* weights = row.w[r] + c;
-    for (int64_t k = 0; k < row.taps; ++k, from += apart, weights += channels) {
-      if constexpr (!inside) {
-        const int64_t place = start + k * row.apart;
-        if (place < 0 || place >= row.size) continue;
+  const int64_t channels = all.channels, step = all.x_step * channels;
+  const int64_t start = j * all.x_step + all.first, apart = all.apart * channels;
+  const float* x = all.x[r] + start * channels + c;
+  const float* weights[R];
+#pragma GCC unroll 2
+  for (int i = 0; i < R; ++i) weights[i] = all.w[from + i][r] + c;
+  for (int64_t k = 0; k < all.taps; ++k, x += apart) {
+    if constexpr (!inside) {
+      const int64_t place = start + k * all.apart;
+      if (place < 0 || place >= all.size) continue;
+    }
+    Vector<bytes> weight[R][N];
+#pragma GCC unroll 2
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 16
+      for (int n = 0; n < N; ++n) {
+        weight[i][n] = load<bytes>(weights[i] + k * channels + n * lanes);
       }
-      Vector<bytes> weight[N];
+    }
 #pragma GCC unroll 16
-      for (int n = 0; n < N; ++n) weight[n] = load<bytes>(weights + n * lanes);
+    for (int t = 0; t < T; ++t) {
 #pragma GCC unroll 16
-      for (int t = 0; t < T; ++t) {
-#pragma GCC unroll 16
-        for (int n = 0; n < N; ++n) {
-          sum[t][n] += load<bytes>(from + t * step + n * lanes) * weight[n];
-        }
+      for (int n = 0; n < N; ++n) {
+        Vector<bytes> value = load<bytes>(x + t * step + n * lanes);
+        if constexpr (R == 2 && bytes == kBytes) hold(value);
+#pragma GCC unroll 2
+        for (int i = 0; i < R; ++i) sum[i][t][n] += value * weight[i][n];
       }
     }
   }
+}
+
+template <int bytes, int T, int N, int R, bool inside>
+inline void depthwise_tile(const Rows& all, int64_t j, int64_t c) {
+  Vector<bytes> sum[R][T][N] = {};
+  for (int64_t r = 0; r < all.rows; ++r) {
+    if constexpr (R == 1) {
+      depthwise_taps<bytes, T, N, 1, inside>(all, r, 0, j, c, sum);
+    } else if (!all.w[1][r]) {
+      depthwise_taps<bytes, T, N, 1, inside>(all, r, 0, j, c, sum);
+    } else if (!all.w[0][r]) {
+      depthwise_taps<bytes, T, N, 1, inside>(all, r, 1, j, c, sum + 1);
+    } else {
+      depthwise_taps<bytes, T, N, 2, inside>(all, r, 0, j, c, sum);
+    }
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 16
-  for (int t = 0; t < T; ++t) {
+    for (int t = 0; t < T; ++t) {
 #pragma GCC unroll 16
-    for (int n = 0; n < N; ++n) {
-      store<bytes>(row.y + (j + t) * row.y_step * channels + c + n * lanes, sum[t][n]);
+      for (int n = 0; n < N; ++n) {
+        store<bytes>(all.y[i] + (j + t) * all.y_step * all.channels + c + n * (bytes / 4),
+                     sum[i][t][n]);
+      }
     }
   }
 }
 
 // All channels of T outputs: the widest vectors first, then narrower ones for the rest.
-template <int bytes, int T, int N, bool inside>
-inline void depthwise_channels(const Row& row, int64_t j, int64_t c = 0) {
-  for (; c + N * bytes / 4 <= row.channels; c += N * bytes / 4) {
-    depthwise_tile<bytes, T, N, inside>(row, j, c);
+template <int bytes, int T, int N, int R, bool inside>
+inline void depthwise_channels(const Rows& all, int64_t j, int64_t c = 0) {
+  for (; c + N * bytes / 4 <= all.channels; c += N * bytes / 4) {
+    depthwise_tile<bytes, T, N, R, inside>(all, j, c);
   }
-  if (c == row.channels) return;
+  if (c == all.channels) return;
   if constexpr (N > 1) {
-    depthwise_channels<bytes, T, N / 2, inside>(row, j, c);
+    depthwise_channels<bytes, T, N / 2, R, inside>(all, j, c);
   } else if constexpr (bytes > 4) {
-    depthwise_channels<bytes == 16 ? 4 : bytes / 2, T, 1, inside>(row, j, c);
+    depthwise_channels<bytes == 16 ? 4 : bytes / 2, T, 1, R, inside>(all, j, c);
   }
 }
 
-void depthwise(const float* const* x, const float* const* w, int64_t rows, int64_t taps,
-               const int64_t* at, int64_t size, int64_t x_step, float* y, int64_t y_step,
-               int64_t count, int64_t channels) {
-  const Inside inside(taps, at, size, x_step, count);
-  const Row row{x, w, rows, taps, at[0], taps > 1 ? at[1] - at[0] : 0, size, x_step, y, y_step,
-                channels};
+template <int R>
+void depthwise_outputs(const Rows& all, const Inside& inside, int64_t count) {
+  // R·T·N accumulators, R·N vectors of weights and one of inputs fill the registers.
+#if BYTES == 64 || defined(__aarch64__)
+  constexpr int N = 2;
+#else
+  constexpr int N = R == 1 ? 2 : 1;
+#endif
   int64_t j = 0;
-  for (; j < inside.from; ++j) depthwise_channels<kBytes, 1, 4, false>(row, j);
-  for (; j + 6 <= inside.to; j += 6) depthwise_channels<kBytes, 6, 2, true>(row, j);
-  for (; j + 4 <= inside.to; j += 4) depthwise_channels<kBytes, 4, 2, true>(row, j);
-  for (; j < inside.to; ++j) depthwise_channels<kBytes, 1, 4, true>(row, j);
-  for (; j < count; ++j) depthwise_channels<kBytes, 1, 4, false>(row, j);
+  for (; j < inside.from; ++j) depthwise_channels<kBytes, 1, 4, R, false>(all, j);
+  for (; j + 6 <= inside.to; j += 6) depthwise_channels<kBytes, 6, N, R, true>(all, j);
+  for (; j + 4 <= inside.to; j += 4) depthwise_channels<kBytes, 4, N, R, true>(all, j);
+  for (; j < inside.to; ++j) depthwise_channels<kBytes, 1, 4, R, true>(all, j);
+  for (; j < count; ++j) depthwise_channels<kBytes, 1, 4, R, false>(all, j);
+}
+
+void depthwise(const float* const* x, const float* const* w, const float* const* w_next,
+               int64_t rows, int64_t taps, const int64_t* at, int64_t size, int64_t x_step,
+               float* y, float* y_next, int64_t y_step, int64_t count, int64_t channels) {
+  const Inside inside(taps, at, size, x_step, count);
+  const Rows all{x, {w, w_next}, rows, taps, at[0], taps > 1 ? at[1] - at[0] : 0, size, x_step,
+                 {y, y_next}, y_step, channels};
+  if (y_next) {
+    depthwise_outputs<2>(all, inside, count);
+  } else {
+    depthwise_outputs<1>(all, inside, count);
+  }
 }
 
 // The kernel gradient.

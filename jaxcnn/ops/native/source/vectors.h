@@ -24,6 +24,18 @@ inline void store(float* to, Vector<bytes> value) {
   *reinterpret_cast<typename Vectors<bytes>::unaligned*>(to) = value;
 }
 
+// Makes the compiler hold a value in a register, where it would rather load it once for each use.
+template <typename Value>
+inline void hold(Value& value) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(value));
+#elif defined(__x86_64__)
+  asm("" : "+x"(value));
+#elif defined(__aarch64__)
+  asm("" : "+w"(value));
+#endif
+}
+
 constexpr int kBytes = BYTES;
 constexpr int64_t kLanes = kBytes / 4;
 
