@@ -87,7 +87,7 @@ def build(compiler: str | None = None) -> Iterator[int]:
     """Compile, try and install the library for this machine; yield the parts done so far.
 
     It is tried in a process of its own, so that one that fails stops nothing, and installed as a
-    whole or not at all; the libraries of other versions are removed.
+    whole or not at all. Those of other versions stay: another environment may use them.
 
     Args:
       compiler: As for :func:`find_compiler`.
@@ -124,7 +124,7 @@ def build(compiler: str | None = None) -> Iterator[int]:
         }
         text = json.dumps(manifest, indent=2)
         (made / kernel_library.MANIFEST).write_text(text, encoding="utf-8")
-        kernel_library.remove(keep=Path(folder))
+        shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
     kernel_library.problem.cache_clear()
 

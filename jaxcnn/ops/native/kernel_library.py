@@ -139,9 +139,9 @@ def describe() -> str:
     return f"on: {instruction_set()}, compiled by {made['compiler']}, in {folder()}"
 
 
-def remove(keep: Path | None = None) -> list[Path]:
-    """Delete the libraries of all versions but those in `keep`; return their folders."""
-    removed = [path for path in all_folders().glob("*") if path.is_dir() and path != keep]
+def remove() -> list[Path]:
+    """Delete the libraries of all versions, and return their folders."""
+    removed = [path for path in all_folders().glob("*") if path.is_dir()]
     for path in removed:
         shutil.rmtree(path)
     problem.cache_clear()
