@@ -8,8 +8,8 @@ struct DenseLoops {
   int64_t lanes;    // float32 values in a vector
   int64_t vectors;  // the most that one call computes
 
-  // y[writes[p]][0:features] = Σ_k x[reads[p] + offsets[k]] · weights[k][0:vectors·lanes], where the
-  // offsets are `runs` runs of `length` successive numbers.
+  // y[writes[p]][0:features] = Σ_k x[reads[p] + offsets[k]] · weights[k][0:vectors·lanes], where
+  // the offsets are `runs` runs of `length` successive numbers.
   void (*forward)(const float* x, const int64_t* reads, const int64_t* writes, int64_t pixels,
                   const int64_t* starts, int64_t runs, int64_t length, const float* weights,
                   int64_t vectors, float* y, int64_t features);
@@ -24,7 +24,8 @@ struct DenseLoops {
 struct NarrowLoops {
   int64_t features;  // the most that one call computes
 
-  // y[writes[p]][f] = Σ_k x[reads[p] + offsets[k]] · weights[f][k], offsets as in DenseLoops::forward.
+  // y[writes[p]][f] = Σ_k x[reads[p] + offsets[k]] · weights[f][k], offsets as in
+  // DenseLoops::forward.
   void (*forward)(const float* x, const int64_t* reads, const int64_t* writes, int64_t pixels,
                   const int64_t* starts, int64_t runs, int64_t length, const float* weights,
                   float* y, int64_t features);
@@ -32,8 +33,8 @@ struct NarrowLoops {
 
 struct DepthwiseLoops {
   // One row of outputs: y[j·y_step][c] = Σ_rk x[r][j·x_step + at[k]][c] · w[r][k][c], where inputs
-  // outside 0 ≤ · < size are zero and `at` is an arithmetic sequence. Unless `y_next` is null, also
-  // another row with the weights `w_next`; an entry of either is null where its row does not read x.
+  // outside 0 ≤ · < size are zero and `at` is an arithmetic sequence. Unless `y_next` is null,
+  // also another row with the weights `w_next`; an entry of either is null where its row does not read x.
   void (*forward)(const float* const* x, const float* const* w, const float* const* w_next,
                   int64_t rows, int64_t taps, const int64_t* at, int64_t size, int64_t x_step,
                   float* y, float* y_next, int64_t y_step, int64_t count, int64_t channels);

@@ -75,7 +75,8 @@ void forward_rest(int64_t left, const float* x, const int64_t* reads, const int6
     if (left == M) {
       forward_tile<M, N>(x, reads, writes, starts, runs, length, weights, y, features, add);
     } else {
-      forward_rest<M - 1, N>(left, x, reads, writes, starts, runs, length, weights, y, features, add);
+      forward_rest<M - 1, N>(left, x, reads, writes, starts, runs, length, weights, y, features,
+                             add);
     }
   }
 }
