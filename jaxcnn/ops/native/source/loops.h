@@ -34,7 +34,8 @@ struct NarrowLoops {
 struct DepthwiseLoops {
   // One row of outputs: y[j·y_step][c] = Σ_rk x[r][j·x_step + at[k]][c] · w[r][k][c], where inputs
   // outside 0 ≤ · < size are zero and `at` is an arithmetic sequence. Unless `y_next` is null,
-  // also another row with the weights `w_next`; an entry of either is null where its row does not read x.
+  // also another row with the weights `w_next`; an entry of either is null where its row does not
+  // read x.
   void (*forward)(const float* const* x, const float* const* w, const float* const* w_next,
                   int64_t rows, int64_t taps, const int64_t* at, int64_t size, int64_t x_step,
                   float* y, float* y_next, int64_t y_step, int64_t count, int64_t channels);
