@@ -74,7 +74,8 @@ def compile_library(compiler: str, library: Path, extra: Sequence[str] = ()) -> 
         if sys.platform == "darwin":
             link = ["-dynamiclib", "-undefined", "dynamic_lookup"]
         else:
-            link = ["-shared", "-static-libstdc++", "-static-libgcc", "-pthread"]
+            # Its copy of the C++ library is for itself alone.
+            link = ["-shared", "-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL"]
         _run([compiler, *link, *extra, *objects, "-o", str(library)])
 
 

@@ -4,6 +4,7 @@ import ctypes
 import functools
 import hashlib
 import json
+import os
 import platform
 import re
 import shutil
@@ -15,7 +16,7 @@ from typing import Any
 
 import jax
 
-from jaxcnn import runtime
+from jaxcnn import arguments, runtime
 
 SOURCE = Path(__file__).parent / "source"
 # The functions of the library that XLA calls.
@@ -103,6 +104,7 @@ def problem() -> str:
         return _warn("the library was built for another version of jaxcnn or jaxlib")
     try:
         read_manifest(made)
+        choose_instructions(made / LIBRARY)
         register(made / LIBRARY, key())
     except (OSError, ValueError, KeyError, AttributeError) as error:
         return _warn(f"the library cannot be used: {error}")
@@ -123,7 +125,12 @@ def choose_instructions(library: Path) -> str:
     """Return the instruction set that a library takes on this processor.
 
     The environment variable ``JAXCNN_NATIVE_SET`` can name a lesser one, for tests.
+
+    Raises:
+      ValueError: It names none.
     """
+    wanted = os.environ.get("JAXCNN_NATIVE_SET", "avx512")
+    arguments.check_choice("JAXCNN_NATIVE_SET", wanted, ("baseline", "avx2", "avx512"))
     function = ctypes.CDLL(str(library)).jaxcnn_native_instruction_set
     function.restype = ctypes.c_char_p
     return str(function().decode())
