@@ -1,5 +1,7 @@
 """Convolutions by the compiled kernels of :mod:`jaxcnn.ops.native`, where they are built."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -10,6 +12,8 @@ from jaxcnn.ops.native.kernel_calls import call
 from jaxcnn.ops.primitives import conv_winograd
 from jaxcnn.ops.primitives.conv_strategy import Convolution, Strategy
 from jaxcnn.ops.primitives.lowering import runs_here
+
+_SMALL_KERNEL = 1 << 13
 
 
 def can_compute(convolution: Convolution, dtype: DTypeLike) -> bool:
@@ -26,12 +30,20 @@ def can_compute(convolution: Convolution, dtype: DTypeLike) -> bool:
 def suits(convolution: Convolution, batch: int, in_features: int, features: int) -> bool:
     """Return whether the kernels are faster than XLA's operations.
 
-    They are everywhere but for Winograd's convolution of many channels, which multiplies less.
-    Forward, input and kernel gradient of 3×3 in ms, with AVX-512, Winograd's in brackets:
-    (32, 32, 32, 32) to 32: 2.2, 2.1, 2.2 (4.2, 4.2, 6.6); (32, 32, 32, 64) to 64: 8, 8, 9
-    (8, 11, 19); (32, 16, 16, 128) to 128: 8, 8, 9 (9, 7, 10); (32, 8, 8, 256) to 256: 10, 9, 9
-    (7, 8, 8).
+    They are but for Winograd's convolution of many channels, which multiplies less. Forward, input
+    and kernel gradient of 3×3 in ms, with AVX-512, Winograd's in brackets: (32, 32, 32, 32) to 32:
+    2.2, 2.1, 2.2 (4.2, 4.2, 6.6); (32, 32, 32, 64) to 64: 8, 8, 9 (8, 11, 19);
+    (32, 16, 16, 128) to 128: 8, 8, 9 (9, 7, 10); (32, 8, 8, 256) to 256: 10, 9, 9 (7, 8, 8).
+
+    And but for few positions with large kernels, which they copy for each call, XLA's in brackets:
+    3×3 of (1, 16, 16, 128) to 128: 0.50 (0.51); (1, 8, 8, 256) to 256: 1.5 (0.9); (1, 4, 4, 512)
+    to 512: 6.3 (1.5).
     """
+    windows = convolution.windows
+    positions = batch * math.prod(windows.output_sizes)
+    weights = math.prod(windows.window) * in_features * features
+    if positions < 256 and weights > _SMALL_KERNEL and convolution.groups == 1:
+        return False
     few = min(in_features, features) <= 128
     return few or not conv_winograd.suits(convolution, batch, in_features, features)
 
