@@ -76,7 +76,8 @@ def evaluate(
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: ``batch_size`` is below 1, or the model does not fit the data.
+      ValueError: ``batch_size`` is below 1, the devices do not divide the rows of given batches, or
+        the model does not fit the data.
     """
     batch_size = arguments.check_integer("batch_size", batch_size, minimum=1)
     source = as_batch_source("data", data)
@@ -91,6 +92,7 @@ def evaluate(
     size = source.fixed_batch_size or batch_size
     if count is not None and source.fixed_batch_size is None:
         size = rows_of_a_step(count, batch_size, placement.num_devices)
+    placement.check_batch_size(size)
     with advise_on_memory(batch_size, trains=False):
         state = placement.put_state(inference_state(model))
         return evaluate_state(

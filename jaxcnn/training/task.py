@@ -67,6 +67,8 @@ class Task:
         """Check that model, data and options go together."""
         sample = self.data.sample
         self.batch_size  # noqa: B018  # the devices must divide it
+        if self.validation is not None and self.validation.fixed_batch_size is not None:
+            self.placement.check_batch_size(self.validation.fixed_batch_size)
         _check_accumulate(self.options, self.data.num_examples)
         check_steps(self.options.epochs, self.steps_per_epoch)
         _check_several_classes(sample)

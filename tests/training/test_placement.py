@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 import jaxcnn as cnn
 from jaxcnn.training import Placement
@@ -95,3 +96,18 @@ def test_a_batch_size_that_devices_do_not_divide():
         three.check_batch_size(64, parts=2)
     with pytest.raises(ValueError, match=r"by the 3 devices: 3\. Received: batch_size=2"):
         three.check_batch_size(2)
+
+
+@pytest.mark.implicit_promotion
+def test_given_batches_that_devices_do_not_divide(monkeypatch):
+    three = Placement(jax.sharding.AbstractMesh((3,), ("batch",)))
+    monkeypatch.setattr(Placement, "over", lambda *given, **options: three)
+    layers = cnn.serial(cnn.flatten(), cnn.dense(2))
+    model = layers.build((2, 2, 1), rngs=nnx.Rngs(0))
+    images, labels = np.zeros((4, 2, 2, 1), np.uint8), np.arange(4) % 2
+    message = r"by the 3 devices: 3 or 6\. Received: batch_size=4"
+    with pytest.raises(ValueError, match=message):
+        cnn.evaluate(model, [(images, labels)])
+    data = cnn.Dataset(np.zeros((6, 2, 2, 1), np.uint8), np.arange(6) % 2)
+    with pytest.raises(ValueError, match=message):
+        cnn.fit(model, data, validation=[(images, labels)], batch_size=6, progress=False)
