@@ -42,8 +42,8 @@ test-native: export XDG_CACHE_HOME := $(CURDIR)/.venv/cache
 test-native: export JAXCNN_NATIVE := 1
 test-native: .venv/.installed-test
 	$(BIN)/jaxcnn native build
-	$(BIN)/python -m pytest -q $(TEST_OPTIONS) tests/ops/native tests/ops/test_convolution.py \
-	    tests/ops/test_every_op.py tests/ops/test_export.py tests/ops/test_sharding.py
+	$(BIN)/python -m pytest -q $(TEST_OPTIONS) tests/ops/native tests/ops/test_convolution.py
+	$(BIN)/python -m pytest -q $(TEST_OPTIONS) -k conv tests/ops/test_every_op.py
 
 # The tests marked `long`, which `make test` leaves out, and its searches with more examples, all
 # compiled as users run them.
