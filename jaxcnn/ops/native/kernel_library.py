@@ -94,13 +94,13 @@ def problem() -> str:
 
     One that is there and cannot be used is a warning of one line.
     """
+    if not any(_finished()):  # first, because the key reads all sources
+        return f"no library was built: {BUILD}"
     try:
         made = folder()
     except FileNotFoundError as error:
         return f"this jaxlib has no headers to compile with ({error.filename} is missing)"
     if not (made / MANIFEST).is_file():
-        if not any(_finished()):
-            return f"no library was built: {BUILD}"
         return _warn("the library was built for another version of jaxcnn or jaxlib")
     try:
         read_manifest(made)
@@ -121,6 +121,7 @@ def instruction_set() -> str:
     return choose_instructions(folder() / LIBRARY) if in_use() else "none"
 
 
+@functools.cache  # each checkpoint names them
 def choose_instructions(library: Path) -> str:
     """Return the instruction set that a library takes on this processor.
 

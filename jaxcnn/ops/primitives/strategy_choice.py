@@ -47,8 +47,9 @@ def choose_convolution(
     :func:`jaxcnn.ops.convolution.resolve_precision` has replaced ``None`` by JAX's default.
     """
     group_inputs = in_features // convolution.groups
-    compiled = conv_native.can_compute(convolution, dtype)
-    if compiled and conv_native.suits(convolution, batch, in_features, features):
+    if conv_native.can_compute(convolution, dtype) and conv_native.suits(
+        convolution, batch, in_features, features
+    ):
         return conv_native.NATIVE
     if dtype != jnp.float32 or convolution.precision is not None:
         return PLAIN

@@ -24,23 +24,16 @@ ffi::Error guarded(const Run& run) {
   return ffi::Error::Success();
 }
 
-ffi::Error forward(ffi::ThreadPool pool, Sizes strides, Sizes low, Sizes dilation, int64_t groups,
-                   Floats x, Floats kernel, Result y) {
+// The convolution, from x to y, or its input gradient, from y to x.
+template <bool input_gradient>
+ffi::Error map_images(ffi::ThreadPool pool, Sizes strides, Sizes low, Sizes dilation,
+                      int64_t groups, Floats source, Floats kernel, Result target) {
   return guarded([&] {
-    const Convolution c(x.dimensions(), kernel.dimensions(), y->dimensions(), strides, low,
-                        dilation, groups);
-    (c.depthwise() ? depthwise : dense)(pool, c, false, x.typed_data(), kernel.typed_data(),
-                                        y->typed_data());
-  });
-}
-
-ffi::Error input_gradient(ffi::ThreadPool pool, Sizes strides, Sizes low, Sizes dilation,
-                          int64_t groups, Floats y, Floats kernel, Result x) {
-  return guarded([&] {
-    const Convolution c(x->dimensions(), kernel.dimensions(), y.dimensions(), strides, low,
-                        dilation, groups);
-    (c.depthwise() ? depthwise : dense)(pool, c, true, y.typed_data(), kernel.typed_data(),
-                                        x->typed_data());
+    const Sizes from = source.dimensions(), to = target->dimensions();
+    const Convolution c(input_gradient ? to : from, kernel.dimensions(),
+                        input_gradient ? from : to, strides, low, dilation, groups);
+    (c.depthwise() ? depthwise : dense)(pool, c, input_gradient, source.typed_data(),
+                                        kernel.typed_data(), target->typed_data());
   });
 }
 
@@ -69,7 +62,7 @@ auto binding() {
 }  // namespace
 
 #pragma GCC visibility push(default)
-XLA_FFI_DEFINE_HANDLER_SYMBOL(conv, forward, binding());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_input_gradient, input_gradient, binding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv, map_images<false>, binding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_input_gradient, map_images<true>, binding());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_kernel_gradient, kernel_gradient, binding());
 #pragma GCC visibility pop
