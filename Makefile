@@ -13,7 +13,7 @@ SERIES := aeon==1.6.0
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
 .PHONY: train test newest test-newest test-native test-long test-exhaustive test-peers test-peers-long \
-    test-conformance bench bench-gpu clean
+    test-conformance docs bench bench-gpu clean
 
 train: .venv/.installed
 	$(BIN)/jaxcnn train --out runs/digits --overwrite
@@ -66,6 +66,10 @@ test-peers-long: .venv/.installed-peers
 test-conformance: .venv/.installed-conformance
 	$(BIN)/python -m pytest -q -s tests/conformance
 
+# The site in both languages, every code cell of which is executed; a warning fails it.
+docs: .venv/.installed-docs
+	$(BIN)/python docs/build.py
+
 # Every benchmark against PyTorch, Keras, Flax and Equinox: 20 to 40 minutes on two idle cores.
 bench: .venv/.installed-bench
 	$(BIN)/python examples/benchmarks/bench.py bench.json
@@ -87,6 +91,10 @@ bench-gpu: .venv/.installed-bench-gpu
 .venv/.installed-peers: .venv/.installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[peers]'
 	$(BIN)/python -m pip install --quiet --no-deps $(PINNING_PEERS)
+	touch $@
+
+.venv/.installed-docs: .venv/.installed-peers
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 .venv/.installed-conformance: .venv/.installed-peers

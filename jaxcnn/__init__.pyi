@@ -2,6 +2,7 @@
 
 from . import (
     augment,
+    course,
     data,
     insight,
     interchange,
@@ -97,6 +98,7 @@ __all__ = [
     "channel_shuffle",
     "conv",
     "conv_transpose",
+    "course",
     "data",
     "dense",
     "depth_to_space",

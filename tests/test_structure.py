@@ -34,6 +34,7 @@ ROOMS = (
     "insight",
     "recipes",
     "serving",
+    "course",
     "cli",
     "__main__",
 )
