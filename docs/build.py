@@ -24,6 +24,7 @@ class Page(HTMLParser):
     """The identifiers of a page, and what it links to or shows."""
 
     def __init__(self, text: str) -> None:
+        """Read the text of a page."""
         super().__init__()
         self.identifiers: set[str] = set()
         self.links: list[str] = []
@@ -64,11 +65,13 @@ def main() -> None:
     for language in LANGUAGES:
         site = out / language
         options = ["--fail-on-warning", "--keep-going", "--jobs=2", "--quiet"]
-        subprocess.run(
-            [sys.executable, "-m", "sphinx", *options, "-D", f"language={language}"]
-            + [f"--doctree-dir={DOCS / '_build' / 'doctrees' / language}", str(DOCS), str(site)],
-            check=True,
-        )
+        options += [
+            "-D",
+            f"language={language}",
+            "-d",
+            str(DOCS / "_build" / "doctrees" / language),
+        ]
+        subprocess.run([sys.executable, "-m", "sphinx", *options, str(DOCS), str(site)], check=True)
         translations = pages.read_translations(DOCS / "course" / language)
         pages.write_notebooks(DOCS / "course", translations, site / "course" / "notebooks")
     (out / "index.html").write_text(START, encoding="utf-8")

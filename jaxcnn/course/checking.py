@@ -3,10 +3,16 @@
 from typing import Any
 
 from jaxcnn import arguments
-from jaxcnn.course import images
+from jaxcnn.course import images, networks, practice, seeing, sizes
 from jaxcnn.course.exercise import Verdict, judge
 
-EXERCISES = {**images.EXERCISES}
+EXERCISES = {
+    **images.EXERCISES,
+    **sizes.EXERCISES,
+    **networks.EXERCISES,
+    **seeing.EXERCISES,
+    **practice.EXERCISES,
+}
 
 
 def check(exercise: str, answer: Any) -> Verdict:
