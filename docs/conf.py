@@ -53,6 +53,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 templates_path = ["templates"]
 html_show_sourcelink = False
+html_show_copyright = False
 html_copy_source = False
 html_sidebars = {
     "**": [
