@@ -5,8 +5,6 @@ import operator
 import re
 import runpy
 import shlex
-import sys
-import types
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,18 +69,6 @@ COMMANDS = [
 ]
 
 
-class Logged:
-    """A run of an experiment tracker, which accepts what Weights & Biases does."""
-
-    def log(self, numbers, *, step):
-        assert isinstance(step, int)
-        assert {"loss", "learning_rate", "gradient_norm"} <= numbers.keys()
-        assert all(isinstance(value, int | float) for value in numbers.values())
-
-    def finish(self):
-        print("logged")
-
-
 @pytest.fixture
 def short_training(monkeypatch):
     """Train for one epoch on the first images, whatever options a page gives."""
@@ -98,7 +84,6 @@ def short_training(monkeypatch):
         return train(recipe, folder, assignments=[*assignments, *fewer])
 
     monkeypatch.setattr(cnn, "fit", fit_shortly)
-    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=lambda project: Logged()))
     monkeypatch.setattr(cnn.recipes, "train", train_shortly)
 
 
