@@ -16,7 +16,7 @@ LANGUAGES = ("en", "es")
 START = """<!doctype html>
 <meta charset="utf-8"><meta http-equiv="refresh" content="0; url=en/index.html">
 <title>jaxcnn</title>
-<a href="en/index.html">English</a> <a href="es/index.html" lang="es">Español</a>
+<a href="en/index.html">English</a> <a href="es/course/index.html" lang="es">El curso en español</a>
 """
 
 

@@ -157,6 +157,24 @@ def test_pools():
     assert cnn.summarize(cnn.max_pool(2), (4, 4, 1)).parameters == 0
 
 
+def test_relu_and_softmax():
+    assert jax.nn.relu(jnp.array([-3.0, -0.5, 0, 2])).tolist() == [0, 0, 0, 2]
+    shares = np.exp([2.0, 1, 0]) / (np.e**2 + np.e + 1)
+    np.testing.assert_allclose(jax.nn.softmax(jnp.array([2.0, 1, 0])), shares, rtol=1e-6)
+    np.testing.assert_allclose(shares, [0.665, 0.245, 0.090], atol=5e-4)
+
+
+def test_a_dense_layer_and_dropout(key):
+    """1·1 + 2·3 + 3·5 + 10 = 32, and what is not dropped at a rate of 0.5 is doubled."""
+    y = ops.dense(
+        jnp.array([[1.0, 2, 3]]), jnp.array([[1.0, 2], [3, 4], [5, 6]]), jnp.array([10.0, 20])
+    )
+    assert y.tolist() == [[32, 48]]
+    dropped = np.asarray(ops.dropout(key, jnp.ones((8, 100)), 0.5))
+    assert set(np.unique(dropped)) == {0, 2}
+    assert shapes.flatten((2, 2, 128)) == (512,)
+
+
 NETWORKS = {
     "pets_cnn": (
         (30, 30, 1),
