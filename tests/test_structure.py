@@ -20,6 +20,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 ROOMS = (
     "arguments",
     "other_names",
+    "deprecation",
     "shapes",
     "runtime",
     "checks",

@@ -27,7 +27,7 @@ def options_of(folder: Path) -> dict[str, object]:
     """Return the options of a run's recipe by their dotted names; none of a run without recipe."""
     if not (folder / run_folder.RECIPE).is_file() and run_folder.is_finished(folder):
         return {}
-    return flatten_tables(dataclasses.asdict(recipes.read_recipe(folder)))
+    return flatten_tables(dataclasses.asdict(recipes.recipe_of_run(folder)))
 
 
 def row_of(folder: Path) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def _cells(folder: Path) -> tuple[str, ...]:
     metrics = dict(history[-1].metrics) if history else {}
     start, note = ("", "", str(len(history))), "has not ended"
     if (folder / run_folder.RECIPE).is_file():
-        recipe = recipes.read_recipe(folder)
+        recipe = recipes.recipe_of_run(folder)
         epochs = f"{len(history)}/{recipe.training.epochs}"
         start = (recipe.model.name, _short_path(recipe.data.source), epochs)
     if run_folder.is_finished(folder):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
 from jaxcnn import arguments
+from jaxcnn.deprecation import renamed_arguments
 from jaxcnn.interchange.torch import TorchWeights, read_torch
 from jaxcnn.layers import Layer, Preprocessing, pretrained, pyramid, serial, standardize
 from jaxcnn.layers.feature_maps import jump_of
@@ -28,7 +29,7 @@ def create(
     *,
     weights: str | Path | None = None,
     normalize: Normalization | None = None,
-    input_channels: int = 3,
+    in_features: int = 3,
     features_only: Literal[False] = False,
     **options: Any,
 ) -> Layer: ...
@@ -38,16 +39,17 @@ def create(
     *,
     weights: str | Path | None = None,
     normalize: Normalization | None = None,
-    input_channels: int = 3,
+    in_features: int = 3,
     features_only: Literal[True],
     **options: Any,
 ) -> pyramid: ...
+@renamed_arguments("0.2.0", input_channels="in_features")
 def create(
     name: str,
     *,
     weights: str | Path | None = None,
     normalize: Normalization | None = None,
-    input_channels: int = 3,
+    in_features: int = 3,
     features_only: bool = False,
     **options: Any,
 ) -> Layer | pyramid:
@@ -70,7 +72,7 @@ def create(
         ``num_classes`` than theirs takes all of them but the last layer.
       normalize: Mean and standard deviation per channel of images in 0…1, by which a first layer
         ``normalize`` standardizes them; ``None`` means as the weights expect, without weights not.
-      input_channels: Channels of the images for the weights; the first kernel, of 3 channels, is
+      in_features: Channels of the images for the weights; the first kernel, of 3 channels, is
         summed for 1, and repeated and scaled for another number, as in timm.
       features_only: Whether to return a :class:`jaxcnn.pyramid` of the model's feature maps, the
         last of each resolution, in place of the whole network.
@@ -88,14 +90,14 @@ def create(
         arguments.check_known(f"option of {name}", option, known)
     entry = find_entry(name)
     if weights is None:
-        if input_channels != 3:
+        if in_features != 3:
             raise ValueError(
-                "input_channels is for weights; without, a model takes the channels of the "
-                f"input_shape that it is built for. Received: input_channels={input_channels}"
+                "in_features is for weights; without, a model takes the channels of the "
+                f"input_shape that it is built for. Received: in_features={in_features}"
             )
         network = _normalized(as_layer(entry.builder(**options), name), normalize)
         return _feature_maps(network, entry.info) if features_only else network
-    return _trained(entry, weights, options, normalize, input_channels, features_only)
+    return _trained(entry, weights, options, normalize, in_features, features_only)
 
 
 def options_of(network: Layer) -> dict[str, Any]:
@@ -124,14 +126,14 @@ def _trained(
     path: str | Path,
     options: Mapping[str, Any],
     normalize: Normalization | None,
-    input_channels: int,
+    in_features: int,
     features_only: bool,
 ) -> Layer | pyramid:
     """Return a model with the weights in a file."""
     info, shape = entry.info, entry.info.input_shape
     if shape is None:
         raise ValueError(f"weights are for a registered model. Received: {info.name}")
-    arguments.check_integer("input_channels", input_channels, minimum=1)
+    arguments.check_integer("in_features", in_features, minimum=1)
     whole = {name: value for name, value in options.items() if name != _CLASSES}
     network = entry.builder(**whole)
     weights = read_torch(str(path), entry.family, array_shapes(network, shape), info.name)
@@ -146,7 +148,7 @@ def _trained(
         )
     chosen = {**weights.convention.options, **whole}
     network = entry.builder(**chosen, **({} if classes is None else {_CLASSES: classes}))
-    preprocessing = _preprocessing(weights, shape, input_channels)
+    preprocessing = _preprocessing(weights, shape, in_features)
     if normalize is not None:
         mean, std = map(tuple, normalize)
         preprocessing = dataclasses.replace(preprocessing, mean=mean, std=std)

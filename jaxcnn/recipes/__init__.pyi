@@ -4,7 +4,7 @@ from .choice import Choice, choose
 from .exporting import Exported, export
 from .reading import read, recipe_files
 from .reporting import report
-from .running import TrainedRun, read_recipe, resume, train
+from .running import TrainedRun, recipe_of_run, resume, train
 from .scaling_on_paper import ScalingForecast, forecast_scaling
 from .schema import Recipe
 
@@ -18,8 +18,8 @@ __all__ = [
     "export",
     "forecast_scaling",
     "read",
-    "read_recipe",
     "recipe_files",
+    "recipe_of_run",
     "report",
     "resume",
     "train",

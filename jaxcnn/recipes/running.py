@@ -133,7 +133,7 @@ def resume(
       ValueError: there is no run, it is damaged, it has ended and `epochs` is not given or not
         more than it has, or it ended early for lack of improvement.
     """
-    recipe, folder = read_recipe(folder), Path(folder)
+    recipe, folder = recipe_of_run(folder), Path(folder)
     source = run_folder.locate_data(recipe.data.source, folder)
     recipe = replace(recipe, data=replace(recipe.data, source=source))
     if epochs is None:
@@ -179,7 +179,7 @@ def _lengthen(recipe: Recipe, folder: Path, epochs: int) -> tuple[Recipe, str]:
     )
 
 
-def read_recipe(folder: str | Path) -> Recipe:
+def recipe_of_run(folder: str | Path) -> Recipe:
     """Return the recipe that the run in a folder was started with.
 
     Args:

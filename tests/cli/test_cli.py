@@ -38,7 +38,7 @@ def test_train_writes_a_run(trained_run):
     }
     described = json.loads((trained_run / "run.json").read_text())
     assert described["model"] == "mnist_cnn"
-    recipe = cnn.recipes.read_recipe(trained_run)
+    recipe = cnn.recipes.recipe_of_run(trained_run)
     assert (recipe.training.seed, recipe.data.augment) == (0, "digits")
     assert described["metrics"]["accuracy"] > 0.97
     assert {"jax", "flax", "jaxcnn"} <= described["versions"].keys()

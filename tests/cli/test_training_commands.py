@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from jaxcnn import training
 from jaxcnn.cli.app import app
-from jaxcnn.recipes import read_recipe, running
+from jaxcnn.recipes import recipe_of_run, running
 from jaxcnn.recipes.reading import read
 from jaxcnn.training import EpochEnded, fitting, run_folder
 from jaxcnn.training.history_file import read_history
@@ -58,7 +58,7 @@ def pair(small, tmp_path_factory):
 
 
 def test_what_was_effective_is_kept_and_repeats_the_run(pair, tmp_path):
-    recipe = read_recipe(pair / "second")
+    recipe = recipe_of_run(pair / "second")
     assert recipe.optimizer.learning_rate == 0.01
     assert recipe.training.metrics == ("top-2",)
     assert recipe.data.image_size == (8, 8)

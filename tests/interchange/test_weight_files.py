@@ -111,14 +111,14 @@ def test_a_description_with_weights_reaches_another_process(file, arrays):
 
 
 def test_other_channels(file, arrays):
-    gray = models.create(NAME, weights=file, input_channels=1)
+    gray = models.create(NAME, weights=file, in_features=1)
     model = gray.build((64, 64, 1), rngs=nnx.Rngs(0))
     kernel = arrays["conv1.0.weight"]
     np.testing.assert_allclose(
         model.stem.conv_1.kernel[..., 0, :], kernel.sum(1).transpose(1, 2, 0), rtol=1e-6
     )
     assert gray.preprocessing.mean == (pytest.approx((0.485 + 0.456 + 0.406) / 3),)
-    five = models.create(NAME, weights=file, input_channels=5).build((64, 64, 5), rngs=nnx.Rngs(0))
+    five = models.create(NAME, weights=file, in_features=5).build((64, 64, 5), rngs=nnx.Rngs(0))
     np.testing.assert_allclose(
         five.stem.conv_1.kernel[..., 4, :], kernel[:, 1].transpose(1, 2, 0) * 3 / 5, rtol=1e-6
     )
@@ -216,9 +216,9 @@ def test_a_saved_model_with_weights_comes_back(file, tmp_path):
         np.testing.assert_array_equal(array, arrays_of(loaded)[name])
 
 
-def test_input_channels_are_for_weights():
-    with pytest.raises(ValueError, match="input_channels is for weights"):
-        models.create(NAME, input_channels=1)
+def test_in_features_are_for_weights():
+    with pytest.raises(ValueError, match="in_features is for weights"):
+        models.create(NAME, in_features=1)
 
 
 def test_files_are_read_once_for_names_and_late_for_arrays(file, monkeypatch):

@@ -33,7 +33,7 @@ def test_a_recipe_is_trained_in_a_folder(archive, tmp_path, capsys):
     run = recipes.train("digits", folder, assignments=small(archive), progress=False)
     assert capsys.readouterr().out == ""
     assert run.folder == folder
-    assert recipes.read_recipe(folder) == run.recipe
+    assert recipes.recipe_of_run(folder) == run.recipe
     assert run_folder.read_run(folder).metrics["accuracy"] == run.evaluation.accuracy
     assert [row.epoch for row in run.history] == [1]
     images = cnn.data.load(archive, image_size=12).images
@@ -103,7 +103,7 @@ def test_a_finished_run_is_trained_on(schedule, archive, tmp_path, capsys):
     note = "From epoch 2 on the learning rate follows cosine over 3 epochs"
     assert (note in capsys.readouterr().out) == (schedule == "cosine")
     assert [row.epoch for row in longer.history] == [1, 2, 3]
-    assert recipes.read_recipe(tmp_path / "run").training.epochs == 3
+    assert recipes.recipe_of_run(tmp_path / "run").training.epochs == 3
     whole = recipes.train(
         "digits", tmp_path / "whole", assignments=[*changes, "training.epochs=3"], progress=False
     )
