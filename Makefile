@@ -13,7 +13,7 @@ SERIES := aeon==1.6.0
 TEST_OPTIONS := --numprocesses=2 --dist=loadscope
 
 .PHONY: train test newest test-newest test-native test-long test-exhaustive test-peers test-peers-long \
-    test-conformance docs bench bench-gpu clean
+    test-conformance docs bench bench-gpu dist dist-check clean
 
 train: .venv/.installed
 	$(BIN)/jaxcnn train --out runs/digits --overwrite
@@ -78,6 +78,16 @@ bench: .venv/.installed-bench
 bench-gpu: .venv/.installed-bench-gpu
 	$(BIN)/python examples/benchmarks/gpu.py gpu.json
 
+# The sdist, and the wheel that is built from it.
+dist: .venv/.installed-release
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
+# Both of them, tried outside of the repository in a fresh environment, with the Python of PYTHON=….
+dist-check: dist
+	PYTHON=$(PYTHON) .ci/check-dist
+
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable .
@@ -95,6 +105,10 @@ bench-gpu: .venv/.installed-bench-gpu
 
 .venv/.installed-docs: .venv/.installed-peers
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
+.venv/.installed-release: .venv/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[release]'
 	touch $@
 
 .venv/.installed-conformance: .venv/.installed-peers

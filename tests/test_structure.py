@@ -115,6 +115,9 @@ def test_only_two_files_know_the_platform():
     assert knowing == {"jaxcnn.ops.primitives.lowering", "jaxcnn.runtime"}
 
 
+UNPACKING = {"extractall", "unpack_archive"}
+
+
 def test_nothing_is_unpickled():
     for module, tree in TREES.items():
         names = {name.split(".")[0] for name in imports(module)}
@@ -122,6 +125,11 @@ def test_nothing_is_unpickled():
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 assert ast.literal_eval(node.value) is False, module
+            if isinstance(node, ast.keyword) and node.arg == "weights_only":
+                assert ast.literal_eval(node.value) is True, module
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in {"eval", "exec", "yaml.load"}, module
+                assert ast.unparse(node.func).rpartition(".")[2] not in UNPACKING, module
 
 
 def public(module):
