@@ -25,21 +25,31 @@ _STYLE = (
 
 def to_svg(picture: Picture, title: str) -> str:
     """Return a picture as the text of an SVG file."""
-    width, height = round(picture.width), round(picture.height)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" style="max-width:100%;height:auto" role="img" class="jaxcnn-diagram">',
-        f"<title>{html.escape(title)}</title>",
-        f"<style>{_STYLE}</style>",
         *map(_solid, picture.solids),
         *map(_area, picture.areas),
         *_lines([line for line in picture.lines if not line.faint], 0.6),
         *_lines([line for line in picture.lines if line.faint], 0.4),
         *map(_sign, picture.signs),
         *map(_text, picture.labels),
+    ]
+    return svg_document(picture.width, picture.height, title, parts)
+
+
+def svg_document(
+    width: float, height: float, title: str, parts: Iterable[str], style: str = ""
+) -> str:
+    """Return elements as an SVG file of this size, with a title and further rules of style."""
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {round(width)} {round(height)}" '
+        f'width="{round(width)}" style="max-width:100%;height:auto" role="img" '
+        'class="jaxcnn-diagram">',
+        f"<title>{html.escape(title)}</title>",
+        f"<style>{_STYLE}{style}</style>",
+        *parts,
         "</svg>",
     ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _solid(solid: Solid) -> str:

@@ -67,10 +67,10 @@ class WorkedWindow:
             lines.append(f"{start}sum of the products = {total}")
             if self.bias and not self.adds_channels:
                 value = number_text(self.values[channel])
-                lines.append(f"{start}output = {total}{_term(self.bias)} = {value}")
+                lines.append(f"{start}output = {total}{term_text(self.bias)} = {value}")
         if self.adds_channels and (channels > 1 or self.bias):
             first, *others = self.sums
-            terms = number_text(first) + "".join(map(_term, [*others, self.bias]))
+            terms = number_text(first) + "".join(map(term_text, [*others, self.bias]))
             lines += ["", f"output = {terms} = {number_text(self.values[0])}"]
         return "\n".join(lines)
 
@@ -293,7 +293,7 @@ def _span(first: int, count: int) -> str:
     return f"{first}…{first + count - 1}".replace("-", "−")
 
 
-def _term(value: float) -> str:
+def term_text(value: float) -> str:
     """Return a number as a further term of a sum; nothing for a bias of 0."""
     if value == 0:
         return ""

@@ -1,5 +1,6 @@
-"""Pictures as Matplotlib figures in one style, of numbers that were computed before."""
+"""Pictures in one style, of numbers that were computed before: Matplotlib figures, animations."""
 
+from jaxcnn.insight.plots.animation import Animation
 from jaxcnn.insight.plots.attributions import attribution_maps
 from jaxcnn.insight.plots.boxes import (
     detection_errors,
@@ -20,8 +21,10 @@ from jaxcnn.insight.plots.masks import class_iou, segmentation, worst_segmentati
 from jaxcnn.insight.plots.mistakes import confusion, most_confused, worst_mistakes
 from jaxcnn.insight.plots.scores import accuracy_of_slices, class_scores, reliability_diagram
 from jaxcnn.insight.plots.values import predicted_values
+from jaxcnn.insight.plots.window_steps import sliding_window
 
 __all__ = [
+    "Animation",
     "Drawing",
     "accuracy_of_slices",
     "as_strips",
@@ -49,6 +52,7 @@ __all__ = [
     "receptive_field_map",
     "reliability_diagram",
     "segmentation",
+    "sliding_window",
     "thumbnails",
     "visualized_features",
     "worst_detections",

@@ -133,7 +133,7 @@ def _draw_kernels(place: SubFigure, steps: Filtered) -> None:
             size = min(13, 52 / max(plane.shape) / (1 + 0.3 * (len(planes) - 1)))
             for (row, column), weight in np.ndenumerate(plane):
                 axes.text(
-                    column, row, _weight_text(float(weight)), ha="center", va="center",
+                    column, row, weight_text(float(weight)), ha="center", va="center",
                     fontsize=size,
                 )  # fmt: skip
 
@@ -142,7 +142,7 @@ def _strides(strides: Sequence[int]) -> str:
     return f"stride {strides[0] if len({*strides}) == 1 else '×'.join(map(str, strides))}"
 
 
-def _weight_text(weight: float) -> str:
+def weight_text(weight: float) -> str:
     """Return a weight as a fraction if it is one with a small denominator: 1/9."""
     fraction = Fraction(weight).limit_denominator(256)
     short = fraction.denominator > 1 and abs(float(fraction) - weight) < 1e-6
