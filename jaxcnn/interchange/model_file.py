@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import safetensors.flax
 from flax import nnx
 
@@ -62,7 +63,7 @@ def read_arrays(path: Path) -> dict[str, jax.Array]:
       ValueError: it cannot be read, or is not a file of safetensors.
     """
     arrays, _ = map_file(path)
-    return {name: jax.device_put(array, may_alias=False) for name, array in arrays.items()}
+    return {name: jnp.array(array) for name, array in arrays.items()}
 
 
 def read_model(path: Path, *, into: nnx.Module | None) -> nnx.Module:

@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -103,7 +104,7 @@ class pretrained(Wrapper):
         arrays = {
             name: fresh[name]
             if name in fresh
-            else match_dtype(like, jax.device_put(given[name], may_alias=False))
+            else match_dtype(like, jnp.array(given[name]))
             for name, like in own.items()
         }
         return with_arrays(module, arrays)

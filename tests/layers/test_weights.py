@@ -27,6 +27,15 @@ def test_weights_are_those_given_and_the_others_initialized():
     assert network.multiply_adds((2, 2, 1)) == 2 * 2 * 2 + 8 * 3
 
 
+def test_weights_are_copied():
+    """JAX takes over the memory of an array that begins at a multiple of 64 bytes."""
+    memory = np.ones(32, np.float32)
+    bias = memory[-memory.ctypes.data % 64 // 4 :][:2]
+    model = pretrained(BODY, WEIGHTS | {"conv_1.bias": bias}).build((2, 2, 1), rngs=nnx.Rngs(0))
+    bias[:] = 5
+    np.testing.assert_array_equal(model.conv_1.bias, [1, 1])
+
+
 def test_weights_within_a_composition():
     network = serial(trunk=pretrained(BODY, WEIGHTS), head=dense(4))
     model = network.build((2, 2, 1), rngs=nnx.Rngs(0))
