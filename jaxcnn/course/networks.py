@@ -2,21 +2,27 @@
 
 import math
 
-import numpy as np
+import jax
+import jax.numpy as jnp
 
 from jaxcnn import ops
 from jaxcnn.course.exercise import Exercise
-from jaxcnn.layers import max_pool
+from jaxcnn.insight import summarize
+from jaxcnn.layers import dense, max_pool
 
-_TABLE = np.array([[1.0, 6, 2, 0], [5, 3, 4, 4], [0, 2, 9, 1], [7, 7, 8, 3]])[None, :, :, None]
+
+def _table() -> jax.Array:
+    table = jnp.array([[1.0, 6, 2, 0], [5, 3, 4, 4], [0, 2, 9, 1], [7, 7, 8, 3]])
+    return table[None, :, :, None]
+
 
 EXERCISES = {
     "pooling/max": Exercise(
-        lambda: ops.max_pool(_TABLE, 2)[0, :, :, 0],
+        lambda: ops.max_pool(_table(), 2)[0, :, :, 0],
         "max(1, 6, 5, 3), max(2, 0, 4, 4); max(0, 2, 7, 7), max(9, 1, 8, 3)",
     ),
     "pooling/average": Exercise(
-        lambda: ops.avg_pool(_TABLE, 2)[0, :, :, 0],
+        lambda: ops.avg_pool(_table(), 2)[0, :, :, 0],
         "(1 + 6 + 5 + 3) / 4, (2 + 0 + 4 + 4) / 4; (0 + 2 + 7 + 7) / 4, (9 + 1 + 8 + 3) / 4",
     ),
     "pooling/rows": Exercise(
@@ -28,5 +34,26 @@ EXERCISES = {
         lambda: math.prod(max_pool(2).output_shape((26, 26, 64))),
         "⌊(26 − 2) / 2⌋ + 1 rows, as many columns, 64 channels",
         {21_632: "height and width are both halved", 169: "one of the 64 channels"},
+    ),
+    "dense/unit": Exercise(
+        lambda: ops.dense(
+            jnp.array([[2.0, 0.0, 1.0]]), jnp.array([[3.0], [5.0], [-1.0]]), jnp.array([4.0])
+        )[0, 0],
+        "2·3 + 0·5 + 1·(−1) + 4",
+        {5: "the bias is missing"},
+    ),
+    "dense/parameters": Exercise(
+        lambda: summarize(dense(512), (32 * 32 * 16,)).parameters,
+        "(32·32·16 + 1)·512",
+        {8_388_608: "the biases are missing, one per unit"},
+    ),
+    "dense/softmax": Exercise(
+        lambda: jax.nn.softmax(jnp.array([1.0, 1.0, 0.0])),
+        "e¹ / (2·e¹ + e⁰), e¹ / (2·e¹ + e⁰), e⁰ / (2·e¹ + e⁰)",
+    ),
+    "dense/dropout": Exercise(
+        lambda: ops.dropout(jax.random.key(0), jnp.full(100, 8.0), 0.2).max(),
+        "8 / (1 − 0.2)",
+        {8: "not scaled", 6.4: "multiplied instead of divided", 40: "divided by the rate"},
     ),
 }
