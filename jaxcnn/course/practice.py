@@ -1,5 +1,33 @@
 """Exercises on signals, videos and networks in use."""
 
+import jax.numpy as jnp
+
+from jaxcnn import layers, ops
 from jaxcnn.course.exercise import Exercise
 
-EXERCISES: dict[str, Exercise] = {}
+EXERCISES = {
+    "signals/average": Exercise(
+        lambda: ops.conv(
+            jnp.array([2.0, 4, 9, 7, 5]).reshape(1, 5, 1), jnp.full((3, 1, 1), 1 / 3)
+        ).ravel(),
+        "(2 + 4 + 9) / 3, (4 + 9 + 7) / 3, (9 + 7 + 5) / 3",
+    ),
+    "signals/length": Exercise(
+        lambda: layers.conv(1, 80, strides=40).output_shape((8000, 1))[0],
+        "⌊(8000 − 80 + 2 · 0) / 40⌋ + 1",
+        {198: "the first window counts too: + 1", 200: "the window must fit: 8000 − 80"},
+    ),
+    "signals/band": Exercise(
+        lambda: jnp.argmax(
+            ops.spectrogram(
+                jnp.sin(2 * jnp.pi * 1000 * jnp.arange(2048) / 16_000).reshape(1, -1, 1), 1024
+            )[0, 4]
+        ),
+        "1000 / (16000 / 1024)",
+        {1000: "the frequency; a band is 16000 / 1024 hertz"},
+    ),
+    "signals/clip": Exercise(
+        lambda: layers.conv(8, (3, 5, 5), strides=(1, 2, 2)).output_shape((16, 64, 64, 3)),
+        "⌊(16 − 3) / 1⌋ + 1 frames, ⌊(64 − 5) / 2⌋ + 1 rows and columns, 8 kernels",
+    ),
+}
