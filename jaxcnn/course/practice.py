@@ -1,9 +1,15 @@
 """Exercises on signals, videos and networks in use."""
 
 import jax.numpy as jnp
+import numpy as np
 
-from jaxcnn import layers, ops
+from jaxcnn import augment, data, layers, ops
 from jaxcnn.course.exercise import Exercise
+
+
+def _pictures(count: int, classes: int) -> data.Dataset:
+    return data.Dataset(np.zeros((count, 8, 8, 1), np.uint8), np.arange(count) % classes)
+
 
 EXERCISES = {
     "signals/average": Exercise(
@@ -28,6 +34,22 @@ EXERCISES = {
     ),
     "signals/clip": Exercise(
         lambda: layers.conv(8, (3, 5, 5), strides=(1, 2, 2)).output_shape((16, 64, 64, 3)),
-        "⌊(16 − 3) / 1⌋ + 1 frames, ⌊(64 − 5) / 2⌋ + 1 rows and columns, 8 kernels",
+        "(⌊(16 − 3) / 1⌋ + 1, ⌊(64 − 5) / 2⌋ + 1, ⌊(64 − 5) / 2⌋ + 1, 8)",
     ),
+    "own_data/held_out": Exercise(
+        lambda: len(data.stratified_split(_pictures(300, 5), 0.2)[1]),
+        "5 · 60 / 5",
+        {12: "of one class; there are 5", 240: "these are for training"},
+    ),
+    "own_data/steps": Exercise(
+        lambda: 15 * data.steps_per_epoch(_pictures(320, 10), 32),
+        "15 · 320 / 32",
+        {10: "the steps of one epoch", 4800: "pictures, not batches"},
+    ),
+    "own_data/accuracy": Exercise(
+        lambda: np.mean(np.arange(80) < 78),
+        "78 / 80",
+        {97.5: "in percent; the library writes 0.975"},
+    ),
+    "own_data/augmentation": Exercise(lambda: augment.random_flip.__name__, "random_flip: 3 → Ɛ"),
 }
