@@ -102,9 +102,7 @@ class pretrained(Wrapper):
         _check_weights(own, given)
         fresh = _initialized(self.body, input_shape, own.keys() - given.keys(), rngs)
         arrays = {
-            name: fresh[name]
-            if name in fresh
-            else match_dtype(like, jnp.array(given[name]))
+            name: fresh[name] if name in fresh else match_dtype(like, jnp.array(given[name]))
             for name, like in own.items()
         }
         return with_arrays(module, arrays)

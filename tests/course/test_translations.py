@@ -1,4 +1,4 @@
-"""The Spanish course: every message of the chapters is translated, with the same numbers and code."""
+"""The Spanish course: each message of the chapters is translated, with its numbers and code."""
 
 import re
 import sys
