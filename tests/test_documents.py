@@ -16,7 +16,9 @@ from jaxcnn import recipes
 pytestmark = pytest.mark.implicit_promotion
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+IN_ROOT = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")]
+# The page of the changelog includes that in the root.
+GUIDES = [*IN_ROOT, *sorted(set(DOCS.glob("*.md")) - {DOCS / "changelog.md"})]
 PAGES = [*GUIDES, *sorted(DOCS.glob("course/*.md")), *sorted(DOCS.glob("api/*.md"))]
 FENCED = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
