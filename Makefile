@@ -21,6 +21,7 @@ train: .venv/.installed
 test: .venv/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q $(TEST_OPTIONS)
 

@@ -39,7 +39,7 @@ _ARGUMENTS = {
     "loss": "criterion loss_fn loss_function",
     "method": "mode interpolation",
     "multiplier": "depth_multiplier channel_multiplier",
-    "optimizer": "optim optimiser",
+    "optimizer": "optim optimiser",  # codespell:ignore optimiser
     "output_size": "output_shape target_shape",
     "padding widths": "pad paddings padding_size",
     "padding_mode": "pad_mode",

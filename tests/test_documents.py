@@ -132,6 +132,12 @@ def test_readme_is_short():
     assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) <= 250
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_phrases_that_a_technical_writer_would_not_use_are_absent(page):
+    phrases = r"\b(so many|told of|shall|amid|alike|takes? hold of|whilst|what is none)\b"
+    assert re.findall(phrases, prose_of(page), re.IGNORECASE) == []
+
+
 def test_every_language_is_checked():
     languages = {block.language for page in PAGES for block in BLOCKS[page]}
     directives = {"{toctree}", "{include}", "{eval-rst}"}  # of the site

@@ -380,7 +380,7 @@ def test_no_progress_is_silent(capsys):
 
 
 DATA = stripes(10)
-COLOUR = cnn.Dataset(np.zeros((10, 6, 5, 3), np.uint8), DATA.labels)
+COLOR = cnn.Dataset(np.zeros((10, 6, 5, 3), np.uint8), DATA.labels)
 FIT_ERRORS = [
     ({"epochs": 0}, ValueError, "epochs must be at least 1. Received: epochs=0"),
     ({"epochs": 1.5}, TypeError, "epochs must be an integer. Received: epochs=1.5"),
@@ -430,7 +430,7 @@ FIT_ERRORS = [
         r"must map images to \(batch, classes\).*Received: \(4, 3, 3\) for each image",
     ),
     (
-        {"data": COLOUR, "model": cnn.serial(cnn.conv(3, 3)).build(SHAPE, rngs=nnx.Rngs(0))},
+        {"data": COLOR, "model": cnn.serial(cnn.conv(3, 3)).build(SHAPE, rngs=nnx.Rngs(0))},
         ValueError,
         r"x must have 1 channels on its last axis.*Received: shape \(1, 6, 5, 3\)",
     ),
@@ -446,8 +446,8 @@ FIT_ERRORS = [
         ValueError,
         "min_improvement needs patience, which waits for it. Received: min_improvement=0.1",
     ),
-    ({"data": COLOUR}, ValueError, r"must be .*30.*Received: shape \(1, 90\)"),
-    ({"validation": COLOUR}, ValueError, r"must be .*30.*Received: shape \(1, 90\)"),
+    ({"data": COLOR}, ValueError, r"must be .*30.*Received: shape \(1, 90\)"),
+    ({"validation": COLOR}, ValueError, r"must be .*30.*Received: shape \(1, 90\)"),
 ]
 
 
@@ -466,7 +466,7 @@ def test_fit_errors(options, kind, message):
     [
         (lambda: cnn.evaluate(small(), DATA, batch_size=0), ValueError, "batch_size must be at"),
         (lambda: cnn.evaluate(small(), DATA, batch_size="8"), TypeError, "batch_size must be a"),
-        (lambda: cnn.evaluate(small(), COLOUR), ValueError, r"must be .*30.*\(1, 90\)"),
+        (lambda: cnn.evaluate(small(), COLOR), ValueError, r"must be .*30.*\(1, 90\)"),
         (
             lambda: cnn.evaluate(small(classes=2), DATA),
             ValueError,
@@ -478,7 +478,7 @@ def test_fit_errors(options, kind, message):
             ValueError,
             r"If this is one picture, use images\[None\]",
         ),
-        (lambda: cnn.predict(small(), COLOUR.images), ValueError, r"must be .*30.*\(1, 90\)"),
+        (lambda: cnn.predict(small(), COLOR.images), ValueError, r"must be .*30.*\(1, 90\)"),
         (
             lambda: cnn.predict(small(), DATA.images.astype(int)),
             TypeError,
