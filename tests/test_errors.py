@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from jaxcnn import layers, modules, ops, shapes
+from jaxcnn import course, layers, modules, ops, shapes
 
 # What the calls below are made of.
 NAMES = vars(layers) | {
+    "course": course,
     "ops": ops,
     "shapes": shapes,
     "modules": modules,
@@ -389,6 +390,9 @@ WRONG = [
     "modules.BatchNorm(4, rngs=rngs)(first)",
     "modules.LayerNorm(4, rngs=rngs)(first)",
     "modules.Parallel(a=linear, combine='sum')",
+    # Exercises of the course
+    "course.check('pixels/byte', 3)",
+    "course.check('pixels/bytes', {'bytes': 3})",
 ]
 
 
