@@ -21,6 +21,7 @@ from .filtering import Filtered, WorkedWindow, filter_steps
 from .gradient_attribution import gradients, integrated_gradients, smooth_grad
 from .hardware import Hardware
 from .intermediates import activations
+from .loss_plane import LossSurface, loss_surface
 from .mask_scores import image_iou
 from .occlusion_maps import occlusion
 from .scaling_forecast import Forecast
@@ -40,6 +41,7 @@ __all__ = [
     "Filtered",
     "Forecast",
     "Hardware",
+    "LossSurface",
     "MeasuredField",
     "Mistake",
     "Movement",
@@ -65,6 +67,7 @@ __all__ = [
     "gradients",
     "image_iou",
     "integrated_gradients",
+    "loss_surface",
     "measure_receptive_field",
     "nearest_images",
     "occlusion",

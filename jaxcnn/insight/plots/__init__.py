@@ -20,6 +20,7 @@ from jaxcnn.insight.plots.maps import feature_maps, kernels
 from jaxcnn.insight.plots.masks import class_iou, segmentation, worst_segmentations
 from jaxcnn.insight.plots.mistakes import confusion, most_confused, worst_mistakes
 from jaxcnn.insight.plots.scores import accuracy_of_slices, class_scores, reliability_diagram
+from jaxcnn.insight.plots.surfaces import loss_surface
 from jaxcnn.insight.plots.values import predicted_values
 from jaxcnn.insight.plots.window_steps import sliding_window
 
@@ -44,6 +45,7 @@ __all__ = [
     "kernels_before_and_after",
     "learning_curves",
     "learning_rate_search",
+    "loss_surface",
     "most_confused",
     "movements",
     "nearest_neighbors",
