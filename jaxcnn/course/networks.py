@@ -4,16 +4,24 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax.nn import relu
 
 from jaxcnn import ops
 from jaxcnn.course.exercise import Exercise
 from jaxcnn.insight import summarize
-from jaxcnn.layers import dense, max_pool
+from jaxcnn.layers import conv, dense, flatten, max_pool, serial
+from jaxcnn.models.course import pets_cnn
+from jaxcnn.shapes import Shape
 
 
 def _table() -> jax.Array:
     table = jnp.array([[1.0, 6, 2, 0], [5, 3, 4, 4], [0, 2, 9, 1], [7, 7, 8, 3]])
     return table[None, :, :, None]
+
+
+def _before_flattening(input_shape: Shape) -> Shape:
+    rows = summarize(pets_cnn(), input_shape).rows
+    return next(row.output_shape for row in rows if row.name == "max_pool_3")
 
 
 EXERCISES = {
@@ -55,5 +63,23 @@ EXERCISES = {
         lambda: ops.dropout(jax.random.key(0), jnp.full(100, 8.0), 0.2).max(),
         "8 / (1 − 0.2)",
         {8: "not scaled", 6.4: "multiplied instead of divided", 40: "divided by the rate"},
+    ),
+    "networks/conv": Exercise(
+        lambda: summarize(conv(16, 5), (32, 32, 3)).parameters,
+        "(5·5·3 + 1)·16",
+        {1_200: "the biases are missing, one per kernel", 416: "RGB has three channels"},
+    ),
+    "networks/shape": Exercise(
+        lambda: _before_flattening((62, 62, 1)),
+        "62 → 60 → 30 → 28 → 14 → 12 → 6, and 128 kernels",
+    ),
+    "networks/total": Exercise(
+        lambda: (
+            summarize(
+                serial(conv(4, 3), relu, max_pool(2), flatten(), dense(10)), (8, 8, 1)
+            ).parameters
+        ),
+        "(3·3·1 + 1)·4 + (3·3·4 + 1)·10",
+        {396: "the biases are missing"},
     ),
 }
