@@ -4,14 +4,17 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.nn import relu
 
 from jaxcnn import ops
 from jaxcnn.course.exercise import Exercise
+from jaxcnn.data import Dataset, steps_per_epoch
 from jaxcnn.insight import summarize
 from jaxcnn.layers import conv, dense, flatten, max_pool, serial
 from jaxcnn.models.course import pets_cnn
 from jaxcnn.shapes import Shape
+from jaxcnn.training import cross_entropy
 
 
 def _table() -> jax.Array:
@@ -22,6 +25,10 @@ def _table() -> jax.Array:
 def _before_flattening(input_shape: Shape) -> Shape:
     rows = summarize(pets_cnn(), input_shape).rows
     return next(row.output_shape for row in rows if row.name == "max_pool_3")
+
+
+def _dataset(size: int) -> Dataset:
+    return Dataset(np.zeros((size, 1, 1, 1), np.uint8), np.zeros(size, np.int32))
 
 
 EXERCISES = {
@@ -81,5 +88,20 @@ EXERCISES = {
         ),
         "(3·3·1 + 1)·4 + (3·3·4 + 1)·10",
         {396: "the biases are missing"},
+    ),
+    "training/loss": Exercise(
+        lambda: cross_entropy(jnp.log(jnp.array([[0.25, 0.75]])), jnp.array([0]))[0],
+        "−ln 0.25",
+        {0.75: "1 − p in place of −ln p"},
+    ),
+    "training/step": Exercise(
+        lambda: 5 - 0.1 * jax.grad(lambda w: (2 * w - 6) ** 2)(5.0),
+        "5 − 0.1 · (8·5 − 24)",
+        {6.6: "uphill: the gradient is subtracted", -11: "without the learning rate"},
+    ),
+    "training/steps": Exercise(
+        lambda: steps_per_epoch(_dataset(60_000), 64),
+        "⌈60,000 / 64⌉ = ⌈937.5⌉",
+        {937.5: "no half steps", 937: "the last 32 pictures are a batch, too"},
     ),
 }
