@@ -14,6 +14,16 @@ from jax.experimental.xla_metadata import set_xla_metadata
 
 from jaxcnn import arguments
 
+__all__ = [
+    "cache_programs",
+    "cpu_devices",
+    "device_name",
+    "keep_freed_memory",
+    "native",
+    "native_is_on",
+    "plain_operations",
+]
+
 _SETTINGS: dict[str, bool] = {}
 _PLAIN: ContextVar[bool] = ContextVar("jaxcnn_plain_operations", default=False)
 
@@ -213,7 +223,7 @@ def keep_freed_memory() -> bool:
     keep arenas of at most 64 MB.
 
     Returns:
-      Whether the C library supports the setting: ``True`` on Linux with glibc, else ``False``, and
+      ``True`` on Linux with glibc; ``False`` where the C library does not support the setting, and
       nothing is changed.
     """
     if sys.platform != "linux":

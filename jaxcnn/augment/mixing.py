@@ -15,7 +15,7 @@ Mix: TypeAlias = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ja
 def mixup(
     key: jax.Array, images: jax.Array, targets: jax.Array, *, alpha: float = 0.2
 ) -> tuple[jax.Array, jax.Array]:
-    """Blend each image with another: λ·image + (1 − λ)·other, and the labels with the same λ.
+    """Blend each image with another, :math:`λ·image + (1 − λ)·other`, and the labels too.
 
     λ is drawn for each image from Beta(alpha, alpha); the others are a permutation of the batch
     (Zhang et al., 2017, arXiv 1710.09412).

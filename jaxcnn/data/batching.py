@@ -15,7 +15,7 @@ from jaxcnn.data.streaming import GivenBatches, OrderedStream, Stream
 
 
 class BatchSource(Protocol):
-    """Labeled images of which batches are drawn: a :class:`Dataset`, or a stream."""
+    """Labeled images of which batches are drawn: a :class:`jaxcnn.Dataset`, or a stream."""
 
     @property
     def sample(self) -> Dataset:

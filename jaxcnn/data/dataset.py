@@ -108,12 +108,12 @@ class Dataset(Explained):
 
     @property
     def kind(self) -> LabelKind:
-        """The kind of labels: one of the five words above."""
+        """The kind of labels, one of the five words above."""
         return label_kind(self.labels)
 
     @property
     def task(self) -> LabelTask:
-        """What a network learns from the labels: classify, segment, regress or detect."""
+        """The task of the labels, one of ``classify``, ``segment``, ``regress`` and ``detect``."""
         return TASKS[self.kind]
 
     @functools.cached_property

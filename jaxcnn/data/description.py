@@ -49,12 +49,12 @@ class Description:
 
     @property
     def train(self) -> str:
-        """The split for training: ``"train"``, or 80 % of it if no split is for testing."""
+        """The split for training, ``"train"`` or, if no split is for testing, 80 % of it."""
         return "train" if self.test in self.splits else "train[:80%]"
 
     @property
     def test(self) -> str:
-        """The split for testing: the first of test, val, valid and validation with images.
+        """The split for testing, the first of test, val, valid and validation with images.
 
         Without one, it is the last fifth of ``"train"``, whose order mixes the classes.
         """

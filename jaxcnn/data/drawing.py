@@ -17,7 +17,7 @@ class Batch(NamedTuple):
     Attributes:
       image: ``(batch, H, W, C)``, uint8 or floating point.
       label: ``(batch,)`` int32 class numbers; or another kind of labels of
-        :class:`jaxcnn.data.Dataset`: ``(batch, *spatial)`` int32, ``(batch, classes)``
+        :class:`jaxcnn.Dataset`: ``(batch, *spatial)`` int32, ``(batch, classes)``
         bool, ``(batch, …)`` float32; boxes are ``(batch, M, 6)`` float32: x1, y1, x2, y2, class
         and crowd, of class -1 in rows that only fill up.
       mask: ``(batch,)`` bool; False marks rows that only fill up the last batch.

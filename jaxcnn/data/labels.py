@@ -33,7 +33,7 @@ _RULE = (
 
 
 def label_kind(labels: np.ndarray) -> LabelKind:
-    """Return the kind of labels; :class:`jaxcnn.data.Dataset` describes the kinds.
+    """Return the kind of labels; :class:`jaxcnn.Dataset` describes the kinds.
 
     >>> label_kind(np.zeros((2, 8, 8), np.uint8)), label_kind(np.zeros((2, 8), bool))
     ('positions', 'several')

@@ -101,7 +101,7 @@ def load(
           not needed. If a folder has the same name, pass ``data_dir`` to read the data set;
         - ``(images, labels)``, or a mapping with the arrays of an archive; or such pairs for
           training and testing, as ``keras.datasets.mnist.load_data()`` returns, or by split;
-        - a :class:`Dataset`;
+        - a :class:`jaxcnn.Dataset`;
         - records: any object that has a length and returns ``{"image": …, "label": …}`` or
           ``(image, label)`` by number, such as a PyTorch or Hugging Face ``Dataset``, a Grain
           source or a Grain ``MapDataset``. An image is an array, a Pillow image, the path of a
@@ -114,7 +114,7 @@ def load(
         - a mapping of splits to records, such as a Hugging Face ``DatasetDict``.
 
         Labels are class numbers, or class names, which are then sorted; in arrays and archives
-        they are of any kind that :class:`~jaxcnn.data.Dataset` supports.
+        they are of any kind that :class:`jaxcnn.Dataset` supports.
       split: A split, a slice of one, or a sum: ``"train"``, ``"test"``, ``"all"``,
         ``"train[:80%]"``, ``"train[100:]+test"``. A set without splits is divided into ``"train"``
         and ``"test"``, which has every fifth image of each class, or of all images where they do
@@ -165,7 +165,7 @@ def load(
         its labels are not read before.
 
     Returns:
-      A :class:`Dataset`, or a stream.
+      A :class:`jaxcnn.Dataset`, or a stream.
 
     Raises:
       ImportError: The package that reads videos, sounds or streams, PyAV, soundfile or Grain, is

@@ -21,7 +21,7 @@ def box_labels(
     crowd: Sequence[Any] | None = None,
     most: int | None = None,
 ) -> np.ndarray:
-    """Return the boxes of some images as labels of a :class:`jaxcnn.data.Dataset`.
+    """Return the boxes of some images as labels of a :class:`jaxcnn.Dataset`.
 
     >>> boxes = box_labels([[[2, 2, 10, 8]], []], [[0], []])
     >>> boxes.shape, boxes["corners"][0, 0].tolist(), boxes["label"].tolist()

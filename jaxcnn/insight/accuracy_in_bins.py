@@ -58,7 +58,7 @@ class Reliability:
 
     @property
     def expected_calibration_error(self) -> float:
-        """Mean over the images of |accuracy − confidence| of their bin (Guo et al., 2017)."""
+        """Mean over images of :math:`|accuracy − confidence|` of their bin (Guo et al., 2017)."""
         gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
         return float((gaps * self.counts).sum() / self.counts.sum())
 

@@ -35,8 +35,8 @@ def grad_cam(
 ) -> jax.Array:
     """Return the Grad-CAM of each image: where a layer speaks for a class.
 
-    L = max(0, Σₖ wₖ Aᵏ), where A is the layer's output and wₖ the mean over positions of the
-    gradient of the class's score with respect to its channel k.
+    :math:`L = max(0, Σ_k w_k·A^k)`, where A is the layer's output and :math:`w_k` the mean over
+    positions of the gradient of the class's score with respect to its channel k.
 
     >>> import jaxcnn as cnn
     >>> net = cnn.serial(cnn.conv(8, 3), jax.nn.relu, cnn.global_avg_pool(), cnn.dense(10))
@@ -74,10 +74,10 @@ def grad_cam_plus_plus(
 ) -> jax.Array:
     """Return the Grad-CAM++ of each image, which shows several instances of a class better.
 
-    As :func:`grad_cam` with wₖ = Σ α·max(0, g) over positions, where g is the gradient and
-    α = g² / (2g² + g³ Σ A) = 1 / (2 + g Σ A), with the sum over the positions of the channel. It is
-    derived for layers whose outputs are at least 0, such as those of ReLU; a negative sum counts as
-    0.
+    As :func:`grad_cam` with :math:`w_k = Σ α·max(0, g)` over positions, where g is the gradient and
+    :math:`α = g²/(2·g² + g^3·Σ A) = 1/(2 + g·Σ A)`, with the sum over the positions of the channel.
+    It is derived for layers whose outputs are at least 0, such as those of ReLU; a negative sum
+    counts as 0.
 
     >>> import jaxcnn as cnn
     >>> net = cnn.serial(cnn.conv(8, 3), jax.nn.relu, cnn.global_avg_pool(), cnn.dense(10))

@@ -61,7 +61,7 @@ class Changes:
 
     @property
     def p_value(self) -> float:
-        """Probability of a difference as large by chance: the exact test of McNemar (1947).
+        """Probability of a difference as large by chance, by the exact test of McNemar (1947).
 
         It is two-sided, and takes each image that one model alone predicts correctly as a toss of
         a coin.
@@ -79,11 +79,11 @@ class Movement:
     Attributes:
       name: Name of the array, such as ``"conv_1.kernel"``.
       shape: Its shape.
-      norm_before: Euclidean norm before, ‖a‖.
-      norm_after: Euclidean norm after, ‖b‖.
-      distance: ‖b − a‖.
-      relative_distance: ‖b − a‖ / ‖a‖.
-      cosine: Cosine of the angle between both, a · b / (‖a‖ ‖b‖).
+      norm_before: Euclidean norm before, :math:`‖a‖`.
+      norm_after: Euclidean norm after, :math:`‖b‖`.
+      distance: :math:`‖b − a‖`.
+      relative_distance: :math:`‖b − a‖/‖a‖`.
+      cosine: Cosine of the angle between both, :math:`a·b/(‖a‖·‖b‖)`.
     """
 
     name: str

@@ -49,7 +49,7 @@ class WorkedWindow:
 
     @property
     def values(self) -> np.ndarray:
-        """The output: one value, or one per channel if the channels are not added."""
+        """The output, one value, or one per channel if the channels are not added."""
         sums = self.sums.sum(keepdims=True) if self.adds_channels else self.sums
         return sums + self.bias
 
@@ -118,7 +118,7 @@ class Filtered:
 
     @property
     def applied_kernel(self) -> np.ndarray:
-        """The weights as they lie on the picture: flipped if the kernel was."""
+        """The weights as they lie on the picture, flipped if the kernel was."""
         return np.flip(self.kernel, (0, 1)) if self.flip_kernel else self.kernel
 
     def window(self, position: Sequence[int]) -> WorkedWindow:

@@ -89,7 +89,8 @@ def smooth_grad(
 ) -> jax.Array:
     """Return the mean gradient over copies of each image with Gaussian noise.
 
-    M(x) = (1/n) Σ ∂S(x + ε)/∂x, ε ~ N(0, σ²), where σ is `noise` times the range of the image.
+    :math:`M(x) = (1/n)·Σ ∂S(x + ε)/∂x` with :math:`ε ∼ N(0, σ²)`, where σ is `noise` times the
+    range of the image.
 
     >>> import jaxcnn as cnn
     >>> model = cnn.serial(cnn.flatten(), cnn.dense(3)).build((2, 1), rngs=nnx.Rngs(0))

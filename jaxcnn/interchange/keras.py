@@ -19,7 +19,7 @@ def from_keras(model: Any) -> pretrained:
 
     The outputs are those of ``model(x, training=False)`` to rounding. Children have the names that
     they have in any composition here, such as ``conv_1``; an activation that is an option there is
-    a child of its own. Sums of two branches become :func:`jaxcnn.layers.residual`, with the branch
+    a child of its own. Sums of two branches become :func:`jaxcnn.residual`, with the branch
     of more arrays as the body; other sums, products and concatenations ``parallel``; models within
     the model ``serial``. The graph must be series-parallel, with one input and one output.
 

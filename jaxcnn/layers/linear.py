@@ -16,7 +16,7 @@ from jaxcnn.modules.linear import check_rngs
 
 @dataclass(frozen=True, repr=False)
 class dense(Layer):
-    """A dense layer, y = x·W + b; see :func:`jaxcnn.ops.dense`.
+    """A dense layer, :math:`y = x·W + b`; see :func:`jaxcnn.ops.dense`.
 
     >>> dense(10).output_shape((576,))
     (10,)

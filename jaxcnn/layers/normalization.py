@@ -65,9 +65,9 @@ class batch_norm(_Norm):
     """Normalize each channel over the batch and all positions (Ioffe and Szegedy, 2015).
 
     Training uses the mean and variance of the batch, inference the running ones:
-    running ← momentum · running + (1 − momentum) · batch, as in Flax and Keras. PyTorch's
+    :math:`running ← momentum·running + (1 − momentum)·batch`, as in Flax and Keras. PyTorch's
     ``momentum`` is 1 − momentum (0.9 here is its default 0.1), and its running variance is the
-    unbiased one, n / (n − 1) times the one here.
+    unbiased one, :math:`n/(n − 1)` times the one here.
 
     >>> batch_norm().output_shape((28, 28, 32))
     (28, 28, 32)

@@ -2,7 +2,7 @@
 
 Every location of every level of a feature pyramid says which class is there, how far the edges of
 its box are, and how near it is to the middle of the box. The output is one array of a row per
-location, see :class:`jaxcnn.layers.detector`; ``cnn.training.detections`` makes boxes of it.
+location, see :class:`jaxcnn.detector`; ``cnn.training.detections`` makes boxes of it.
 """
 
 import itertools

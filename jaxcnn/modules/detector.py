@@ -49,7 +49,7 @@ class Locations(nnx.Module):
 class Detector(Explained, nnx.Module):
     """Feature maps, their pyramid, a head that all levels share, and a row per location.
 
-    :class:`jaxcnn.layers.detector` describes it and builds it.
+    :class:`jaxcnn.detector` describes it and builds it.
     """
 
     def __init__(

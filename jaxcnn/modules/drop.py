@@ -11,7 +11,7 @@ from jaxcnn.other_names import Explained
 
 
 class Dropout(Explained, nnx.Module):
-    """Dropout in training, the identity at inference; see :mod:`jaxcnn.ops.drop`.
+    """Dropout in training, the identity at inference; see :func:`jaxcnn.ops.dropout`.
 
     >>> import jax.numpy as jnp
     >>> Dropout(0.5)(jnp.ones((1, 3)))

@@ -21,6 +21,7 @@ from jaxcnn import shapes
 from jaxcnn.runtime import run_once
 
 Initializer = Callable[..., jax.Array]
+"""The type of a function of ``(key, shape, dtype)`` that returns first values of a parameter."""
 
 # Smaller arrays are drawn at this size; larger ones than the second have a program of their own.
 _SMALLEST, _LARGEST = 1 << 12, 1 << 22

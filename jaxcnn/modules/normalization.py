@@ -227,7 +227,7 @@ class _Normalized(Explained):
 
 
 class LayerNorm(_Normalized, nnx.LayerNorm):  # type: ignore[misc]  # the call is ours
-    """Flax's layer normalization; see :class:`jaxcnn.layers.layer_norm`.
+    """Flax's layer normalization; see :class:`jaxcnn.layer_norm`.
 
     >>> LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([[[1., 3.]]]))
     Array([[[-0.9999995,  0.9999995]]], dtype=float32)
@@ -237,7 +237,7 @@ class LayerNorm(_Normalized, nnx.LayerNorm):  # type: ignore[misc]  # the call i
 
 
 class GroupNorm(_Normalized, nnx.GroupNorm):  # type: ignore[misc]  # the call is ours
-    """Flax's group normalization; see :class:`jaxcnn.layers.group_norm`.
+    """Flax's group normalization; see :class:`jaxcnn.group_norm`.
 
     >>> GroupNorm(4, num_groups=2, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
     (1, 2, 4)
@@ -252,7 +252,7 @@ class GroupNorm(_Normalized, nnx.GroupNorm):  # type: ignore[misc]  # the call i
 
 
 class InstanceNorm(_Normalized, nnx.InstanceNorm):  # type: ignore[misc]  # the call is ours
-    """Flax's instance normalization; see :class:`jaxcnn.layers.instance_norm`.
+    """Flax's instance normalization; see :class:`jaxcnn.instance_norm`.
 
     >>> InstanceNorm(4, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
     (1, 2, 4)
@@ -262,7 +262,7 @@ class InstanceNorm(_Normalized, nnx.InstanceNorm):  # type: ignore[misc]  # the 
 
 
 class RMSNorm(_Normalized, nnx.RMSNorm):  # type: ignore[misc]  # the call is ours
-    """Flax's normalization by the root mean square; see :class:`jaxcnn.layers.rms_norm`.
+    """Flax's normalization by the root mean square; see :class:`jaxcnn.rms_norm`.
 
     >>> RMSNorm(4, rngs=nnx.Rngs(0))(jnp.zeros((1, 2, 4))).shape
     (1, 2, 4)

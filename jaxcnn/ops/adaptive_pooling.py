@@ -64,8 +64,8 @@ def global_avg_pool(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
 def adaptive_max_pool(x: jax.Array, output_size: shapes.PerAxis) -> jax.Array:
     """Take the largest value of each of ``output_size`` windows that cover the input evenly.
 
-    Window i of n reads positions ⌊i·size/n⌋ up to ⌈(i + 1)·size/n⌉, as in PyTorch: neighboring
-    windows share a position if the sizes do not divide.
+    Window i of n reads positions :math:`⌊i·size/n⌋` up to :math:`⌈(i + 1)·size/n⌉`, as in PyTorch:
+    neighboring windows share a position if the sizes do not divide.
 
     >>> adaptive_max_pool(jnp.arange(5.)[None, :, None], 3)[0, :, 0]
     Array([1., 3., 4.], dtype=float32)

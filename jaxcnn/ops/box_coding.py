@@ -67,9 +67,10 @@ def encode_boxes(
 ) -> jax.Array:
     """Return boxes as offsets of anchors, as Faster R-CNN and SSD predict them.
 
-    With the centers and sizes of box and anchor, dx = (x − xₐ) / wₐ, dy = (y − yₐ) / hₐ,
-    dw = log(w / wₐ), dh = log(h / hₐ), each multiplied by its weight. Sides below 10⁻⁶ count as
-    10⁻⁶, so that empty boxes have finite offsets. Source: Ren et al., "Faster R-CNN", 2015.
+    With the centers and sizes of box and anchor, they are :math:`dx = (x − x_a)/w_a`,
+    :math:`dy = (y − y_a)/h_a`, :math:`dw = log(w/w_a)` and :math:`dh = log(h/h_a)`, each multiplied
+    by its weight. Sides below 10⁻⁶ count as 10⁻⁶, so that empty boxes have finite offsets. Source:
+    Ren et al., "Faster R-CNN", 2015.
 
     >>> encode_boxes(jnp.array([[1., 0., 3., 4.]]), jnp.array([[0., 0., 2., 4.]]))
     Array([[0.5, 0. , 0. , 0. ]], dtype=float32)

@@ -13,13 +13,14 @@ from jaxcnn import arguments, checks
 from jaxcnn.ops.primitives.summation import accumulator
 
 BOX_FORMATS = ("xyxy", "xywh", "cxcywh")
+"""The formats of :func:`convert_boxes`: corners, corner and size, or center and size."""
 
 
 def iou(boxes: jax.Array, others: jax.Array, *, pairwise: bool = True) -> jax.Array:
     """Return the intersection over union of each box with each of the others.
 
-    IoU = area(A ∩ B) / (area(A) + area(B) − area(A ∩ B)), from 0 for boxes apart to 1 for equal
-    ones. That of an empty box is 0, unlike torchvision's, which is NaN for two of them.
+    :math:`IoU = area(A ∩ B)/(area(A) + area(B) − area(A ∩ B))`, from 0 for boxes apart to 1 for
+    equal ones. That of an empty box is 0, unlike torchvision's, which is NaN for two of them.
 
     >>> iou(jnp.array([[0., 0., 2., 2.]]), jnp.array([[1., 0., 3., 2.], [5., 5., 6., 6.]]))
     Array([[0.33333334, 0.        ]], dtype=float32)
@@ -44,8 +45,8 @@ def iou(boxes: jax.Array, others: jax.Array, *, pairwise: bool = True) -> jax.Ar
 def giou(boxes: jax.Array, others: jax.Array, *, pairwise: bool = True) -> jax.Array:
     """Return the generalized intersection over union of each box with each of the others.
 
-    GIoU = IoU − area(C ∖ (A ∪ B)) / area(C), C the smallest box around A and B: from 1 for equal
-    boxes to near −1 for boxes far apart, so that its gradient moves boxes that do not overlap
+    :math:`GIoU = IoU − area(C ∖ (A ∪ B))/area(C)`, C the smallest box around A and B: from 1 for
+    equal boxes to near −1 for boxes far apart, so that its gradient moves boxes that do not overlap
     together. It is 0 where C is empty; gradients are finite everywhere. Source: Rezatofighi et al.,
     "Generalized Intersection over Union", CVPR 2019.
 

@@ -31,9 +31,10 @@ def conv(
 ) -> jax.Array:
     """Convolve ``x`` with ``kernel``; the kernel's rank gives the number of dimensions.
 
-    Deep learning's convolution is the cross-correlation O_ij = Σ_ab I_{i+a, j+b} K_ab, summed
-    over the input channels. ``flip_kernel=True`` is the mathematical convolution,
-    (f∗g)(i) = Σ_t f(t) g(i − t). Sums of bfloat16 and float16 are accumulated in float32.
+    Deep learning's convolution is the cross-correlation
+    :math:`O_{i,j} = Σ_{a,b} I_{i+a,j+b}·K_{a,b}`, summed over the input channels.
+    ``flip_kernel=True`` is the mathematical convolution, :math:`(f ∗ g)(i) = Σ_t f(t)·g(i − t)`.
+    Sums of bfloat16 and float16 are accumulated in float32.
 
     On CPU a float32 convolution of 3×3 with many channels is computed by Winograd's algorithm. Its
     error is a few times that of the direct sum (about 2e-6 of the largest value), and an infinity
@@ -113,11 +114,11 @@ def conv_transpose(
 ) -> jax.Array:
     """Spread each value of ``x`` over a window of the output, weighted by ``kernel``.
 
-    It is the transpose of :func:`conv` as a linear map of its input, for all options, as in
-    PyTorch and Keras: ⟨conv(u), x⟩ = ⟨u, conv_transpose(x)⟩ for every u of the shape of the result,
+    It is the transpose T of :func:`conv` as a linear map of its input, for all options, as in
+    PyTorch and Keras: :math:`⟨conv(u), x⟩ = ⟨u, T(x)⟩` for every u of the shape of the result,
     where ``conv`` has the same options and the kernel with its channels exchanged. A value at i
-    adds x_i·K_a to the output at i·stride + a·dilation − pad. (Flax's default flips the kernel.)
-    See :func:`jaxcnn.shapes.conv_transpose_shape` for the effect of ``padding`` and
+    adds :math:`x_i·K_a` to the output at :math:`i·stride + a·dilation − pad`. (Flax's default flips
+    the kernel.) See :func:`jaxcnn.shapes.conv_transpose_shape` for the effect of ``padding`` and
     ``output_padding`` on the size.
 
     Differences between libraries: PyTorch also takes an ``output_padding`` between the stride and

@@ -9,7 +9,7 @@ from jaxcnn.other_names import explained
 
 @explained
 def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
-    """Set each value to 0 with probability ``rate`` and scale the others by 1 / (1 − rate).
+    """Set each value to 0 with probability ``rate`` and scale the others by :math:`1/(1 − rate)`.
 
     The expected value stays the same, so that inference needs no scaling (Srivastava et al., 2014,
     in the inverted form of the common frameworks).
@@ -36,7 +36,7 @@ def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
 
 @explained
 def spatial_dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
-    """Drop whole feature maps, and scale the others by 1 / (1 − rate).
+    """Drop whole feature maps, and scale the others by :math:`1/(1 − rate)`.
 
     Neighboring pixels of a map are correlated, so that dropping single pixels regularizes little
     (Tompson et al., 2015). PyTorch calls it ``Dropout2d``.
@@ -64,7 +64,7 @@ def spatial_dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
 
 @explained
 def drop_path(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
-    """Drop whole examples, and scale the others by 1 / (1 − rate).
+    """Drop whole examples, and scale the others by :math:`1/(1 − rate)`.
 
     At the end of a residual branch, dropped examples pass through the shortcut only: stochastic
     depth (Huang et al., 2016).

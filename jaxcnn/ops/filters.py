@@ -15,7 +15,6 @@ _BOX: Rows = ((1 / 9,) * 3,) * 3
 _GAUSSIAN: Rows = tuple(tuple(n / 16 for n in row) for row in ((1, 2, 1), (2, 4, 2), (1, 2, 1)))
 _SOBEL_X: Rows = ((1, 0, -1), (2, 0, -2), (1, 0, -1))
 
-# For a cross-correlation: not flipped.
 KERNELS: MappingProxyType[str, Rows] = MappingProxyType(
     {
         "identity": ((0, 0, 0), (0, 1, 0), (0, 0, 0)),
@@ -29,6 +28,7 @@ KERNELS: MappingProxyType[str, Rows] = MappingProxyType(
         "sobel_y": tuple(zip(*_SOBEL_X, strict=True)),
     }
 )
+"""The kernels of :func:`filter_image` by name, as rows of a cross-correlation, not flipped."""
 
 
 def filter_image(

@@ -10,7 +10,7 @@ from jaxcnn.other_names import explained
 
 @explained
 def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
-    """Multiply each example by ``kernel`` and add ``bias``: y = x·W + b.
+    """Multiply each example by ``kernel`` and add ``bias``: :math:`y = x·W + b`.
 
     >>> import jax.numpy as jnp
     >>> dense(jnp.array([[1., 2.]]), jnp.array([[1., 0.], [0., 10.]]), jnp.array([0.5, 0.5]))

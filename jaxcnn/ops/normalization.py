@@ -17,8 +17,8 @@ from jaxcnn.other_names import explained
 def batch_moments(x: jax.Array, *, axis_name: str | None = None) -> tuple[jax.Array, jax.Array]:
     """Compute the mean and the variance of each channel over the batch and all positions.
 
-    The variance is the mean of (x − mean)², divided by the number of values n, not n − 1. The
-    mean of an empty batch is NaN.
+    The variance is the mean of :math:`(x − mean)²`, divided by the number of values n, not
+    n − 1. The mean of an empty batch is NaN.
 
     >>> import jax.numpy as jnp
     >>> batch_moments(jnp.array([[1., 0.], [3., 0.]]))
@@ -52,7 +52,7 @@ def batch_norm(
     epsilon: float = 1e-5,
     dtype: DTypeLike | None = None,
 ) -> jax.Array:
-    """Normalize each channel: y = (x − mean) / √(variance + ε) · scale + bias.
+    """Normalize each channel: :math:`y = scale·(x − mean)/√{variance + ε} + bias`.
 
     Mean and variance are those of :func:`batch_moments` in training and running ones at inference.
     An infinite variance, which float32 has for deviations above 1e19, gives NaN. (Ioffe and
@@ -124,7 +124,7 @@ def normalize_examples(
     epsilon: float,
     dtype: DTypeLike | None = None,
 ) -> jax.Array:
-    """Normalize parts of each example: y = (x − mean) / √(variance + ε) · scale + bias.
+    """Normalize parts of each example: :math:`y = scale·(x − mean)/√{variance + ε} + bias`.
 
     The body of layer, group, instance and root-mean-square normalization, computed in at least
     float32.
@@ -166,11 +166,11 @@ def local_response_norm(
     beta: float = 0.75,
     k: float = 1.0,
 ) -> jax.Array:
-    """Divide each value by a power of the squares around it: y = x / (k + α·mean(x²))^β.
+    """Divide each value by a power of the squares around it: :math:`y = x/(k + α·mean(x²))^β`.
 
-    The mean is over ``size`` channels, from ⌊size/2⌋ before to ⌊(size − 1)/2⌋ after the channel;
-    channels that do not exist count as 0. These are the α of PyTorch and ONNX; TensorFlow's
-    multiplies the sum. (Krizhevsky et al., 2012.)
+    The mean is over ``size`` channels, from :math:`⌊size/2⌋` before to :math:`⌊(size − 1)/2⌋` after
+    the channel; channels that do not exist count as 0. These are the α of PyTorch and ONNX;
+    TensorFlow's multiplies the sum. (Krizhevsky et al., 2012.)
 
     >>> import jax.numpy as jnp
     >>> local_response_norm(jnp.array([[3., 4.]]), 1, alpha=1, beta=0.5, k=0)

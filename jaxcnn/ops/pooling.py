@@ -154,7 +154,7 @@ def lp_pool(
     dilation: shapes.PerAxis = 1,
     ceil_mode: bool = False,
 ) -> jax.Array:
-    """Take the p-norm of each window, channel by channel: (Σ |x|^p)^(1/p).
+    """Take the p-norm of each window, channel by channel: :math:`(Σ |x|^p)^{1/p}`.
 
     It lies between the sum (p = 1) and the maximum (p → ∞) of the absolute values. The gradient of
     a norm of 0 is 0. The values of each window are divided by the largest first (those of a channel

@@ -46,7 +46,7 @@ def standardize(
 def prelu(x: jax.Array, slope: jax.Array) -> jax.Array:
     """Keep positive values and multiply the others by the slope of their channel.
 
-    y = x for x > 0, and slope · x elsewhere (He et al., 2015, arXiv 1502.01852).
+    :math:`y = x` for x > 0, and :math:`slope·x` elsewhere (He et al., 2015, arXiv 1502.01852).
 
     >>> import jax.numpy as jnp
     >>> prelu(jnp.array([[-2.0, 3.0]]), jnp.array([0.25, 0.25]))

@@ -28,7 +28,7 @@ def spectrogram(
     """Return the power of each frequency in overlapping frames: the short-time Fourier transform.
 
     A frame of ``n_fft`` steps is weighted by a periodic Hann window and transformed; the result is
-    |X|^power, of ``torch.stft`` and librosa's ``stft``. Frequency k is k · rate / n_fft.
+    :math:`|X|^{power}`, of ``torch.stft`` and librosa's ``stft``. Frequency k is k · rate / n_fft.
 
     >>> time = jnp.arange(64) / 64
     >>> wave = jnp.sin(2 * jnp.pi * 16 * time)[None, :, None]  # 16 of 64 steps per second
@@ -95,8 +95,8 @@ def mel_spectrogram(
 ) -> jax.Array:
     """Return the log-mel spectrogram: the power in bands that are evenly spread for the ear.
 
-    It is log(max(spectrogram · filters, floor)) with the filters of :func:`mel_filters`. The
-    defaults are those of torchaudio's ``MelSpectrogram``; librosa's are ``mel_scale="slaney"`` and
+    It is :math:`log(max(spectrogram·filters, floor))` with triangular filters. The defaults are
+    those of torchaudio's ``MelSpectrogram``; librosa's are ``mel_scale="slaney"`` and
     ``norm="slaney"``.
 
     >>> mel_spectrogram(jnp.ones((1, 4000, 1)), 40, sample_rate=8000, n_fft=512).shape

@@ -100,7 +100,7 @@ def soft_nms(
 
     The box with the highest score is chosen, the first one of equal scores. The scores of those
     that are left are multiplied by 1 − IoU where the IoU is at least ``threshold`` (linear), or by
-    exp(−IoU² / σ) (Gaussian); and so on with the box that has the highest score now. Two objects
+    :math:`exp(−IoU²/σ)` (Gaussian); and so on with the box that has the highest score now. Two objects
     close together are both found, the second with a lower score. The results have a fixed size and
     no gradient. Source: Bodla et al., "Soft-NMS", ICCV 2017.
 

@@ -73,7 +73,7 @@ def train(
       assignments: Options to change in the recipe, such as ``"optimizer.learning_rate=0.01"``.
       overwrite: Whether to replace an existing run in `folder`.
       devices: The devices that share each batch, as for :func:`jaxcnn.fit`.
-      callbacks: Functions that receive every event; see :mod:`jaxcnn.training.events`.
+      callbacks: Functions that receive every event; see :data:`jaxcnn.training.Event`.
       progress: Whether to print the summary of the model, the progress and the result.
 
     Returns:
@@ -121,7 +121,7 @@ def resume(
       epochs: Passes over the data from the beginning, more than the run has; ``None`` means those
         of its recipe.
       devices: As for :func:`train`; any number goes on with the same training.
-      callbacks: Functions that receive every event; see :mod:`jaxcnn.training.events`.
+      callbacks: Functions that receive every event; see :data:`jaxcnn.training.Event`.
       progress: Whether to print the summary of the model, the progress and the result.
 
     Returns:

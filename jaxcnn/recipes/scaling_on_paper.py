@@ -86,7 +86,7 @@ def forecast_scaling(
       recipe: A recipe, the path of a TOML file, or the name of a recipe that comes with jaxcnn. Its
         data is loaded, which decides the shapes.
       devices: Numbers of devices.
-      device: A name of :data:`jaxcnn.insight.hardware.DEVICES`, or figures of your own.
+      device: A name of ``jaxcnn.insight.hardware.DEVICES``, or figures of your own.
       batch_size: Images per step of all devices, the same for each number of them (strong scaling).
       batch_per_device: Images per step of each device (weak scaling). Without both it is the
         recipe's batch size.

@@ -2,9 +2,9 @@
 
 Everything here follows one formula, axis by axis,
 
-    n = ⌊(n_prev − f + 2·pad) / stride⌋ + 1,
+.. math:: n = ⌊(n_{prev} − f + 2·pad)/stride⌋ + 1,
 
-where f is the extent of the window: ``dilation·(window − 1) + 1``. Shapes have no batch axis:
+where f is the extent of the window: :math:`dilation·(window − 1) + 1`. Shapes have no batch axis:
 ``(*spatial, channels)``. Nothing here knows of arrays, so a network's shapes are known, and
 its mistakes explained, before anything is computed.
 """

@@ -84,10 +84,10 @@ def conv_transpose_shape(
     stride maps that many sizes to the same one: with a kernel of 3, stride 2 and padding 1 both 27
     and 28 become 14. ``output_padding`` counts from the smallest of them: 27 with 0, 28 with 1.
 
-        n = (n_prev − 1)·stride + f − 2·pad + output_padding,
+    .. math:: n = (n_{prev} − 1)·stride + f − 2·pad + out,
 
-    where f − 2·pad is 1 for ``"SAME"``. The positions are computed like all others, not filled
-    with zeros.
+    where out is ``output_padding``, f the extent of the window, and f − 2·pad is 1 for ``"SAME"``.
+    The positions are computed like all others, not filled with zeros.
 
     >>> [conv_shape((n, 1), 1, 3, strides=2, padding=1) for n in (27, 28)]
     [(14, 1), (14, 1)]

@@ -5,15 +5,23 @@ from typing import Any, TypeAlias
 
 from jaxcnn import arguments
 
+Pairs: TypeAlias = tuple[tuple[int, int], ...]
+
 Shape: TypeAlias = tuple[int, ...]
+"""The type of a shape."""
+
 Pair: TypeAlias = tuple[int, int]
-Pairs: TypeAlias = tuple[Pair, ...]
+"""The type of the padding of one axis, ``(low, high)``."""
+
 PerAxis: TypeAlias = int | Sequence[int]
+"""The type of an option that is one int for all spatial axes, or one per spatial axis."""
+
 Padding: TypeAlias = str | int | Sequence[int] | Sequence[Pair]
+"""The type of a padding, a word of :data:`PADDINGS`, an int for both sides of all axes, one int per
+axis, or one ``(low, high)`` per axis; see :func:`windows`."""
 
-
-# In any letter case; what each means is said in :func:`jaxcnn.shapes.windows`.
 PADDINGS = ("VALID", "SAME", "SAME_LOWER", "CAUSAL")
+"""The words that a padding may be, in any letter case; :func:`windows` defines them."""
 
 
 def per_axis(name: str, value: PerAxis, axes: int, *, minimum: int = 1) -> Shape:

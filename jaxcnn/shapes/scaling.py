@@ -9,6 +9,7 @@ from jaxcnn import arguments
 from jaxcnn.shapes.numbers import Shape, image_shape, is_below
 
 Scales: TypeAlias = float | Sequence[float]
+"""The type of a factor of all spatial axes, or of one per spatial axis."""
 
 
 def upsample_shape(input_shape: Sequence[int], scale: Scales) -> Shape:

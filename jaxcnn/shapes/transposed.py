@@ -17,6 +17,7 @@ from jaxcnn.shapes.numbers import (
 from jaxcnn.shapes.window import extent
 
 PADDINGS_TRANSPOSED = tuple(word for word in PADDINGS if word != "CAUSAL")
+"""The words that the padding of a transposed window may be."""
 
 
 class TransposedWindows(NamedTuple):

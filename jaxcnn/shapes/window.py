@@ -43,9 +43,9 @@ def output_size(
 ) -> int:
     """Return how many positions a window takes along one axis.
 
-    The formula is n = ⌊(size − f + pad_low + pad_high) / stride⌋ + 1, with
-    f = dilation·(window − 1) + 1. With ``ceil_mode`` the division rounds up, so that a last,
-    partly filled window counts too, unless it would start in the padding after the end
+    The formula is :math:`n = ⌊(size − f + pad_{low} + pad_{high})/stride⌋ + 1`, with
+    :math:`f = dilation·(window − 1) + 1`. With ``ceil_mode`` the division rounds up, so that a
+    last, partly filled window counts too, unless it would start in the padding after the end
     (PyTorch's rule).
 
     >>> output_size(28, 3)

@@ -59,8 +59,8 @@ def over_clips(model: nnx.Module, clips: int, *, activation: str = "auto") -> nn
 
     Networks of clips are evaluated so (Tran et al., 2017, arXiv 1711.11248): the probabilities of
     several clips of a video are averaged. The result reads what ``load(…, clips=clips)`` gives;
-    :func:`evaluate` and :func:`predict` take it as any model, and every video counts once. A step
-    computes ``batch_size · clips`` clips.
+    :func:`jaxcnn.evaluate` and :func:`jaxcnn.predict` take it as any model, and every video counts
+    once. A step computes ``batch_size · clips`` clips.
 
     >>> from jaxcnn.layers import dense, global_avg_pool, serial
     >>> network = serial(global_avg_pool(), dense(3))
@@ -74,7 +74,7 @@ def over_clips(model: nnx.Module, clips: int, *, activation: str = "auto") -> nn
       clips: Number of clips in a video, at least 1.
       activation: What turns the outputs of `model` into the predictions that are averaged:
         ``"softmax"``, ``"sigmoid"`` or ``"none"``. ``"auto"`` follows the training of the model, as
-        in :func:`predict`; of another model it is the softmax.
+        in :func:`jaxcnn.predict`; of another model it is the softmax.
 
     Returns:
       A module that maps ``(batch, clips · frames, H, W, C)``, clip after clip, to outputs of the

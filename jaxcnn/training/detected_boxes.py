@@ -26,10 +26,11 @@ def detections(
 ) -> jax.Array:
     """Return the boxes that a dense detector finds, those of the highest score first.
 
-    The score of a class at a location is √(σ(class logit) · σ(centerness logit)), as in FCOS (Tian
-    et al., 2019). Of the `candidates` highest, those above the threshold pass through non-maximum
-    suppression within their class, and the best `limit` are returned. Boxes are cut at the edges of
-    the picture, as far as the cells of the smallest stride show them.
+    The score of a class at a location is :math:`√{σ(a)·σ(b)}`, a the logit of the class and b that
+    of the centerness, as in FCOS (Tian et al., 2019). Of the `candidates` highest, those above the
+    threshold pass through non-maximum suppression within their class, and the best `limit` are
+    returned. Boxes are cut at the edges of the picture, as far as the cells of the smallest stride
+    show them.
 
     >>> location = jnp.array([4.0, 4, 8, 3, 3, 3, 3, 20, 20, -20])
     >>> boxes = detections(location[None, None], limit=2)

@@ -52,7 +52,7 @@ def detection(
     - the focal loss of the class probabilities, σ(logit), over all locations and classes, with
       `alpha` for the class that is there and 1 − `alpha` for the others (Lin et al., 2017);
     - 1 − GIoU of the box of each assigned location, weighted by its centerness
-      √(min(l, r)/max(l, r) · min(t, b)/max(t, b)) (Rezatofighi et al., 2019);
+      :math:`√{min(l, r)/max(l, r)·min(t, b)/max(t, b)}` (Rezatofighi et al., 2019);
     - the binary cross-entropy of the centerness.
 
     The first and the last are sums divided by the number of assigned locations of the example, at

@@ -75,4 +75,7 @@ class Ended(NamedTuple):
 
 
 Event: TypeAlias = Started | Stepped | EpochEnded | Ended
+"""The type of what a callback receives, in the order of the training."""
+
 Callback: TypeAlias = Callable[[Event], None]
+"""The type of a callback, a function of each :data:`Event` of a training."""

@@ -101,14 +101,15 @@ def fit(
         :class:`jaxcnn.data.GivenBatches` takes them: an iterable, a generator or a function of the
         number of the epoch, with ``steps_per_epoch`` unless they have a length.
       validation: Images and labels to evaluate on after each epoch, in one of these forms.
-      optimizer: Any Optax transformation, or a name of :func:`make_optimizer`, such as ``"sgd"``.
-        One given by name, and Adam, which ``None`` means, have a one-cycle learning rate
-        (Smith and Topin, 2018), which rises to its peak and falls to nearly 0 by the last step.
+      optimizer: Any Optax transformation, or a name of :func:`jaxcnn.training.make_optimizer`,
+        such as ``"sgd"``. One given by name, and Adam, which ``None`` means, have a one-cycle
+        learning rate (Smith and Topin, 2018), which rises to its peak and falls to nearly 0 by
+        the last step.
       learning_rate: Peak of that cycle, above 0, or an Optax schedule in its place; ``None`` means
         0.003. It cannot be combined with an Optax transformation, which has its own.
       freeze: Patterns of the names of parameters that are not trained, such as ``"base.*"``; a
         module of which all are frozen computes as at inference, as ``frozen`` of
-        :func:`make_optimizer` says.
+        :func:`jaxcnn.training.make_optimizer` says.
       loss: Maps the model's outputs and the labels of a batch to losses ``(batch,)``, or the name
         of a loss of :mod:`jaxcnn.training`, such as ``"focal"``; with `mix`,
         in training, it receives shares of the classes ``(batch, classes)`` instead of labels.
@@ -129,7 +130,7 @@ def fit(
       run: Folder of the run: checkpoints, ``history.csv`` and, at the end, ``model.safetensors``
         and ``run.json``, from which :func:`jaxcnn.load` returns the model. An unfinished run in it
         is resumed.
-      callbacks: Functions that receive every event; see :mod:`jaxcnn.training.events`.
+      callbacks: Functions that receive every event; see :data:`jaxcnn.training.Event`.
       progress: Whether to show a progress bar and a line per epoch.
       devices: The devices that share each batch: ``"all"`` of them, a number, or a
         ``jax.sharding.Mesh`` with one axis, or one named ``"batch"`` or ``"data"``. They divide

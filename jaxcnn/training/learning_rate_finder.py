@@ -89,7 +89,7 @@ def find_learning_rate(
     True
 
     Args:
-      model: As for :func:`~jaxcnn.training.make_training`.
+      model: As for :func:`jaxcnn.make_training`.
       data: As for :func:`jaxcnn.fit`.
       optimizer: A name that :func:`~jaxcnn.training.make_optimizer` knows, or a function of
         ``learning_rate=``, a schedule, that returns an Optax transformation, such as
@@ -99,7 +99,7 @@ def find_learning_rate(
       highest: The last rate, at least 100 times `lowest`.
       steps: Number of rates, from 20 to 1,000,000.
       batch_size: Images per step, at least 1; a smaller data set is one step.
-      augment: As for :func:`~jaxcnn.training.make_training`.
+      augment: As for :func:`jaxcnn.make_training`.
       seed: Seed of the order of the images and of all randomness of the training, at least 0.
       devices: The devices that share each batch, as for :func:`jaxcnn.fit`.
 

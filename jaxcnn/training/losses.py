@@ -36,11 +36,12 @@ def cross_entropy(
     from_logits: bool = True,
     ignore_index: int | None = None,
 ) -> jax.Array:
-    """Return the softmax cross-entropy of each example: −log softmax(logits)[label].
+    """Return the softmax cross-entropy of each example: :math:`−log(softmax(logits)[label])`.
 
     Where a row of labels holds the share of each class, as for mixed images, it is the mean over
-    the classes: −Σ share · log softmax(logits). Where an example has a label at every position, as
-    in segmentation, it is the mean over the positions; labels outside the classes are left out.
+    the classes: :math:`−Σ share·log(softmax(logits))`. Where an example has a label at every
+    position, as in segmentation, it is the mean over the positions; labels outside the classes are
+    left out.
 
     Smoothing takes a part of the label's share and spreads it evenly over all classes (Szegedy et
     al., 2016), as in PyTorch and Optax. A class weight multiplies the loss of the examples of that
@@ -103,7 +104,9 @@ def focal(
     from_logits: bool = True,
     ignore_index: int | None = None,
 ) -> jax.Array:
-    """Return the focal loss of each example: −α (1 − p)^γ log p, where p = softmax(logits)[label].
+    """Return the focal loss of each example: :math:`−α·(1 − p)^γ·log(p)`.
+
+    p is the predicted probability of the label, :math:`softmax(logits)[label]`.
 
     Examples that are already predicted well count little, so that rare and hard ones are learned
     (Lin et al., 2017). With shares, or with a label at every position, it is the mean as in
@@ -152,8 +155,9 @@ def binary_cross_entropy(
 ) -> jax.Array:
     """Return the sigmoid cross-entropy of each example, the mean over its classes.
 
-    For several labels per example: each class has its own probability, σ(logit), and the
-    loss of a class is −log σ(logit) if the example has it, else −log(1 − σ(logit)).
+    For several labels per example: each class has its own probability, :math:`σ(logit)`, and the
+    loss of a class is :math:`−log(σ(logit))` if the example has it, else
+    :math:`−log(1 − σ(logit))`.
 
     >>> import jax.numpy as jnp
     >>> binary_cross_entropy(jnp.zeros((1, 3)), jnp.array([[1, 0, 1]]))
@@ -199,13 +203,13 @@ def dice(
 ) -> jax.Array:
     """Return 1 − the soft Dice coefficient of each example, the mean over its classes.
 
-    D = 2 Σ p g / (Σ p² + Σ g²) over the positions, where p is the class's probability and g its
-    share in the labels (Milletari et al., 2016), so that a small region counts as much as a large
-    one. With ``squared=False`` the sums of p and g are not squared, as MONAI, nnU-Net and
+    :math:`D = 2·Σ p·g/(Σ p² + Σ g²)` over the positions, where p is the class's probability and g
+    its share in the labels (Milletari et al., 2016), so that a small region counts as much as a
+    large one. With ``squared=False`` the sums of p and g are not squared, as MONAI, nnU-Net and
     segmentation_models.pytorch define it by default. Of a class that an example has nowhere D is 0
-    whatever is predicted; it is left out of that example's mean, and positions wrongly predicted
-    as it count against the classes that are present. Positions with a label outside the classes
-    are left out of all sums.
+    whatever is predicted; it is left out of that example's mean, and positions wrongly predicted as
+    it count against the classes that are present. Positions with a label outside the classes are
+    left out of all sums.
 
     >>> import jax.numpy as jnp
     >>> logits = jnp.log(jnp.array([[[0.5, 0.5], [0.5, 0.5]]]))
@@ -313,8 +317,8 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
 def huber(predictions: jax.Array, targets: jax.Array, *, delta: float = 1.0) -> jax.Array:
     """Return the mean Huber loss of each example, over all its numbers.
 
-    Half the squared error up to ``delta``, and beyond it a straight line, δ (|error| − δ/2), so
-    that outliers pull less (Huber, 1964).
+    Half the squared error up to ``delta``, and beyond it a straight line,
+    :math:`δ·(|error| − δ/2)`, so that outliers pull less (Huber, 1964).
 
     >>> import jax.numpy as jnp
     >>> huber(jnp.array([[0.5], [3.0]]), jnp.zeros((2, 1)))

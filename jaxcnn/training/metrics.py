@@ -204,7 +204,8 @@ def calibration_error(*, bins: int = 15) -> Metric:
     """Return the metric of the expected calibration error (ECE; Guo et al., 2017).
 
     Predictions are put into bins of equal width by their confidence, the softmax of the largest
-    logit; the error is the mean over the examples of |accuracy − mean confidence| of their bin.
+    logit; the error is the mean over the examples of :math:`|accuracy − confidence|`, each the mean
+    of their bin.
 
     >>> import jax.numpy as jnp
     >>> metric = calibration_error()

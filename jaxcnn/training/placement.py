@@ -23,6 +23,7 @@ from jaxcnn.modules.parameter_tree import from_numbers, numbers_of
 T = TypeVar("T")
 
 Devices: TypeAlias = Literal["all"] | int | Mesh
+"""The type of `devices`: all, a number of them, or a mesh, as in :meth:`Placement.over`."""
 
 _ROWS = "batch"
 # Smaller arrays are on every device: an exchange of them would take longer than it saves memory.
@@ -96,7 +97,7 @@ class Placement:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that writes files and prints: number 0, or alone."""
+        """Whether this process writes files and prints, as number 0 or the only one does."""
         return self.processes == 1 or jax.process_index() == 0
 
     def rows_of_a_step(self, data: BatchSource, batch_size: int, *, parts: int = 1) -> int:

@@ -14,7 +14,7 @@ from jaxcnn.training.metrics import Metric
 
 
 def mean_absolute_error() -> Metric:
-    """Return the metric of the mean of |prediction − target|, over all examples and numbers.
+    """Return the metric of the mean of :math:`|prediction − target|` over examples and numbers.
 
     >>> import jax.numpy as jnp
     >>> metric = mean_absolute_error()
@@ -28,7 +28,7 @@ def mean_absolute_error() -> Metric:
 def r2() -> Metric:
     """Return the metric of the share of the targets' variance that is predicted, at most 1.
 
-    It is 1 − Σ (prediction − target)² / Σ (target − mean)², the mean over the numbers of an
+    It is :math:`1 − Σ (prediction − target)²/Σ (target − mean)²`, the mean over the numbers of an
     example, as scikit-learn's ``r2_score``; 0 is as good as the mean. A number that is the same in
     all examples is left out.
 

@@ -49,7 +49,7 @@ def predict_tiles(
     True
 
     Args:
-      model: As for :func:`predict`; its outputs have a vector at each position of the image.
+      model: As for :func:`jaxcnn.predict`; its outputs have a vector at each position of the image.
       images: One picture ``(H, W, C)``, or ``(N, H, W, C)``, uint8 or floating point; it may be
         mapped from a file, as ``np.load(path, mmap_mode="r")`` does.
       tile: Height and width of a tile, at least 1; at the right and lower edge tiles are smaller.
@@ -57,7 +57,7 @@ def predict_tiles(
       margin: Positions at a tile's border within the picture that are not used, at most half of
         `overlap`; by default a quarter of it.
       batch_size: Tiles per step, at least 1.
-      activation: As for :func:`predict`; it is applied before tiles are blended.
+      activation: As for :func:`jaxcnn.predict`; it is applied before tiles are blended.
       out: An array for the result, floating point, such as ``np.lib.format.open_memmap(path,
         "w+", np.float32, shape)``; by default a new one.
 

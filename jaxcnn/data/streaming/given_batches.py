@@ -16,7 +16,7 @@ Batches: TypeAlias = Iterable[Any] | Callable[[int], Iterable[Any]]
 
 
 class GivenBatches(Explained):
-    """A source of batches that the user makes, each ``(images, labels)`` or a :class:`Batch`.
+    """A source of given batches, each ``(images, labels)`` or a :class:`jaxcnn.Batch`.
 
     All have the shapes and dtypes of the first one. An iterable that can be iterated again, such
     as a list or a PyTorch ``DataLoader``, and a function of the number of the epoch begin anew in

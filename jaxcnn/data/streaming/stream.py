@@ -23,10 +23,10 @@ _PIECE = 8
 class Stream(Explained):
     """Labeled images that are decoded as they come; :func:`jaxcnn.data.load` makes it.
 
-    It takes the place of a :class:`Dataset` in :func:`jaxcnn.fit`, :func:`jaxcnn.evaluate` and
-    :func:`jaxcnn.data.batches`, with the same batches in the same order for the same seed. The
-    shuffle is over all images. Grain's threads read and decode ahead of the steps; a batch is a
-    function of the seed, the epoch and its number alone.
+    It takes the place of a :class:`jaxcnn.Dataset` in :func:`jaxcnn.fit`,
+    :func:`jaxcnn.evaluate` and :func:`jaxcnn.data.batches`, with the same batches in the same order
+    for the same seed. The shuffle is over all images. Grain's threads read and decode ahead of the
+    steps; a batch is a function of the seed, the epoch and its number alone.
 
     Attributes:
       decoder: The records, and the way from one to an image and a class number.
