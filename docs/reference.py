@@ -135,7 +135,9 @@ def write_signature(
     """Write aliases and defaults as the source does."""
     if isinstance(member, type):  # that of __init__, which checks before it may hide
         signature = inspect.signature(member)
-        arguments = stringify_signature(signature, False, unqualified_typehints=True)
+        arguments = stringify_signature(
+            signature, show_return_annotation=False, unqualified_typehints=True
+        )
     return _as_written(arguments), _as_written(result)
 
 
