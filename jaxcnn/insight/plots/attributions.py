@@ -74,7 +74,7 @@ def attribution_maps(
         figure.colorbar(
             ScalarMappable(scale, _colors(signed)), ax=drawn, location="bottom", shrink=0.5,
             aspect=40, pad=0.02, extend=_extended(percentile, signed),
-            label=f"{meaning}, as a share of the {percentile:g}th percentile of each map",
+            label=f"{meaning},\nas a share of the {percentile:g}th percentile of each map",
         )  # fmt: skip
     return figure
 
