@@ -55,8 +55,14 @@ def anchors_of(page):
 
 
 BLOCKS = {page: blocks_of(page) for page in PAGES}
-# The chapters of the course show values without printing them; `make docs` runs them.
-WITH_PYTHON = [page for page in GUIDES if any(b.language == "python" for b in BLOCKS[page])]
+# `make docs` alone runs the chapters of the course and the gallery, which show values without
+# printing them, and these, which need peers.
+BUILT = ("coming-from-keras.md", "coming-from-pytorch.md", "gallery.md")
+WITH_PYTHON = [
+    page
+    for page in GUIDES
+    if page.name not in BUILT and any(block.language == "python" for block in BLOCKS[page])
+]
 SHELL_LINES = list(
     dict.fromkeys(
         line
