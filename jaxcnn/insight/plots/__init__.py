@@ -20,6 +20,7 @@ from jaxcnn.insight.plots.maps import feature_maps, kernels
 from jaxcnn.insight.plots.masks import class_iou, segmentation, worst_segmentations
 from jaxcnn.insight.plots.mistakes import confusion, most_confused, worst_mistakes
 from jaxcnn.insight.plots.scores import accuracy_of_slices, class_scores, reliability_diagram
+from jaxcnn.insight.plots.stacks import feature_map_stacks
 from jaxcnn.insight.plots.surfaces import loss_surface
 from jaxcnn.insight.plots.values import predicted_values
 from jaxcnn.insight.plots.window_steps import sliding_window
@@ -39,6 +40,7 @@ __all__ = [
     "contact_sheet",
     "detection_errors",
     "detections",
+    "feature_map_stacks",
     "feature_maps",
     "filtered_picture",
     "kernels",

@@ -103,7 +103,7 @@ def feature_maps(
         sizes = "×".join(map(str, layer.shape[:-1]))
         plural = "s" * (layer.shape[-1] != 1)
         part.suptitle(f"{path}: {some} channel{plural} of {sizes}", x=0.01, ha="left", fontsize=9)
-        _show(part, sheet, *_scale(layer[..., :most]), count=_maps_in(layer[..., :most]))
+        _show(part, sheet, *scale_of(layer[..., :most]), count=_maps_in(layer[..., :most]))
     return figure
 
 
@@ -112,7 +112,7 @@ def _maps_in(layer: np.ndarray) -> int:
     return 0 if layer.ndim == 2 else layer.shape[-1]
 
 
-def _scale(layer: np.ndarray) -> tuple[str, tuple[float, float]]:
+def scale_of(layer: np.ndarray) -> tuple[str, tuple[float, float]]:
     """Return the color map of values and its ends."""
     limit = _largest(layer)
     return (SIGNED, (-limit, limit)) if (layer < 0).any() else (UNSIGNED, (0.0, limit))

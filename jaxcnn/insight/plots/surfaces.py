@@ -1,5 +1,7 @@
 """The loss of a model on a plane through its parameters, as contours."""
 
+from typing import Any
+
 import matplotlib.ticker
 import numpy as np
 
@@ -29,7 +31,7 @@ def loss_surface(surface: LossSurface) -> Drawing:
     figure = Drawing(figsize=(5.4, 4.5), layout="constrained")
     axes = figure.subplots()
     places = (surface.distances, surface.distances, losses)
-    options = {"norm": "log"} if logarithmic else {}
+    options: dict[str, Any] = {"norm": "log"} if logarithmic else {}
     filled = axes.contourf(*places, levels=levels, cmap=UNSIGNED, **options)
     axes.contour(*places, levels=levels, colors="white", linewidths=0.5, alpha=0.6)
     axes.plot(0, 0, "+", color="white", ms=12, mew=2)
