@@ -25,8 +25,8 @@ def check(exercise: str, answer: Any) -> Verdict:
 
     Args:
       exercise: Name of the exercise, ``"chapter/topic"``, as the chapter gives it.
-      answer: A number, a word, a shape as a tuple, or an array. Numbers may differ from the answer
-        of the library by 1 in 1,000.
+      answer: A number, a word, a shape as a tuple, or an array. Numbers that are not whole may
+        differ from the answer of the library by 1 in 1,000.
 
     Returns:
       A verdict that is true if the answer is right. It prints as the calculation behind the answer

@@ -42,7 +42,10 @@ class Verdict:
 
 
 def judge(exercise: Exercise, answer: Any) -> Verdict:
-    """Compare an answer with that of the exercise: words in any case, numbers to 1 in 1,000."""
+    """Compare an answer with that of the exercise.
+
+    Words may be in any case; whole numbers must be equal, others to 1 in 1,000.
+    """
     if answer is ...:
         return Verdict(False, "not answered yet")
     expected = exercise.solve()
@@ -50,13 +53,14 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         correct = str(answer).casefold() == str(expected).casefold()
         return _verdict(correct, exercise, answer, "")
     given, wanted = _numbers(answer), np.asarray(expected, float)
+    counted = np.issubdtype(np.asarray(expected).dtype, np.integer)
     if given.shape != wanted.shape:
         return _verdict(False, exercise, answer, _shapes(given.shape, wanted.shape))
-    wrong = np.argwhere(~np.isclose(given, wanted, rtol=1e-3, atol=1e-6))
+    wrong = np.argwhere(~np.isclose(given, wanted, rtol=0 if counted else 1e-3, atol=1e-6))
     if wanted.ndim and len(wrong):
         first = ", ".join(str(index) for index in wrong[0])
-        counted = f"{len(wrong)} of {wanted.size} values differ, the first at [{first}]"
-        return _verdict(False, exercise, answer, counted)
+        difference = f"{len(wrong)} of {wanted.size} values differ, the first at [{first}]"
+        return _verdict(False, exercise, answer, difference)
     return _verdict(not len(wrong), exercise, answer, "")
 
 

@@ -26,7 +26,7 @@ EXERCISES = {
     "signals/band": Exercise(
         lambda: jnp.argmax(
             ops.spectrogram(
-                jnp.sin(2 * jnp.pi * 1000 * jnp.arange(2048) / 16_000).reshape(1, -1, 1), 1024
+                jnp.sin(2 * jnp.pi * 1000 * jnp.arange(2048.0) / 16_000).reshape(1, -1, 1), 1024
             )[0, 4]
         ),
         "1000 / (16000 / 1024)",

@@ -8,6 +8,7 @@ from jaxcnn.course.checking import EXERCISES
 from jaxcnn.course.exercise import Exercise, judge
 
 NUMBER = Exercise(lambda: 1000.0, "10 · 100", {110: "added, not multiplied"})
+COUNT = Exercise(lambda: 80_266, "640 + 79,626")
 WORD = Exercise(lambda: "Valid", "no padding", {"same": "it keeps the size"})
 SHAPE = Exercise(lambda: (2, 3, 3), "(batch, height, width)")
 ARRAY = Exercise(lambda: np.array([[4, 3], [2, 4]]), "sums of products")
@@ -19,6 +20,8 @@ ARRAY = Exercise(lambda: np.array([[4, 3], [2, 4]]), "sums of products")
         (NUMBER, 1000, True, "✓ 10 · 100"),
         (NUMBER, 1000.9, True, "✓ 10 · 100"),
         (NUMBER, 1001.1, False, "✗ received 1001.1; 10 · 100"),
+        (COUNT, 80_266, True, "✓ 640 + 79,626"),
+        (COUNT, 80_226, False, "✗ received 80226; 640 + 79,626"),
         (NUMBER, 110, False, "✗ received 110; added, not multiplied; 10 · 100"),
         (NUMBER, "1000", False, "✗ received 1000; 10 · 100"),
         (NUMBER, (1000,), False, "✗ the answer has the shape (1,), not a number; 10 · 100"),
@@ -34,7 +37,7 @@ ARRAY = Exercise(lambda: np.array([[4, 3], [2, 4]]), "sums of products")
             "✗ 2 of 3 values differ, the first at [0]; (batch, height, width)",
         ),
         (SHAPE, 18, False, "✗ the answer has the shape a number, not (3,); (batch, height, width)"),
-        (ARRAY, [[4, 3], [2, 4.001]], True, "✓ sums of products"),
+        (ARRAY, [[4, 3], [2, 4.0]], True, "✓ sums of products"),
         (
             ARRAY,
             [[4, 3], [0, 0]],
