@@ -44,9 +44,9 @@ napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_numpy_docstring = False
 python_maximum_signature_line_length = 80
 toc_object_entries_show_parents = "hide"
-# Types in annotations without an entry: those that are no public names, by their file; and that of
-# an optional package, which is not imported.
-nitpick_ignore_regex = [("py:class", r"jaxcnn(\.\w+){3,}|Starlette")]
+# Types in annotations without an entry: those that are no public names, by their file; and those
+# that a file imports for type checkers only.
+nitpick_ignore_regex = [("py:class", r"jaxcnn(\.\w+){3,}|Starlette|Path|Normalization")]
 
 html_theme = "furo"
 html_title = "jaxcnn"

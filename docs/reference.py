@@ -9,6 +9,7 @@ A page names what it documents and the module that offers it::
 The first sentence of each docstring is listed, and the docstrings follow.
 """
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -22,7 +23,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
-from sphinx.util.inspect import stringify_signature
+from sphinx.util.inspect import signature, stringify_signature
 from sphinx.util.typing import stringify_annotation
 
 # Names of types that annotations hold by their value alone; one that contains another comes first.
@@ -134,11 +135,23 @@ def write_signature(
 ) -> tuple[str | None, str | None]:
     """Write aliases and defaults as the source does."""
     if isinstance(member, type):  # that of __init__, which checks before it may hide
-        signature = inspect.signature(member)
-        arguments = stringify_signature(
-            signature, show_return_annotation=False, unqualified_typehints=True
-        )
+        parameters = signature(member).parameters.values()
+        shown = inspect.Signature([_with_short_default(parameter) for parameter in parameters])
+        arguments = stringify_signature(shown, True, False, unqualified_typehints=True)
     return _as_written(arguments), _as_written(result)
+
+
+class _Source(str):
+    """A text that a signature shows as it is."""
+
+    __repr__ = str.__str__
+
+
+def _with_short_default(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Leave out the fields of a dataclass, which has an entry of its own or is no public name."""
+    if dataclasses.is_dataclass(parameter.default):
+        return parameter.replace(default=_Source(f"{type(parameter.default).__name__}()"))
+    return parameter
 
 
 def _as_written(text: str | None) -> str | None:
@@ -149,6 +162,7 @@ def _as_written(text: str | None) -> str | None:
         value = getattr(importlib.import_module(module), name)
         text = text.replace(stringify_annotation(value, "smart"), f"~{alias}")
     text = re.sub(r"<function (\w+)[^>]*>", r"\1", text)
+    text = text.replace("<factory>", "...")
     return re.sub(r"<class '([\w.]+)'>", r"\1", text)
 
 
