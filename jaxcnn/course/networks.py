@@ -58,9 +58,9 @@ EXERCISES = {
         {5: "the bias is missing"},
     ),
     "dense/parameters": Exercise(
-        lambda: summarize(dense(512), (32 * 32 * 16,)).parameters,
-        "(32·32·16 + 1)·512",
-        {8_388_608: "the biases are missing, one per unit"},
+        lambda: summarize(dense(50), (4 * 4 * 8,)).parameters,
+        "(4·4·8 + 1)·50",
+        {6_400: "the biases are missing, one per unit"},
     ),
     "dense/softmax": Exercise(
         lambda: jax.nn.softmax(jnp.array([1.0, 1.0, 0.0])),
@@ -100,8 +100,8 @@ EXERCISES = {
         {6.6: "uphill: the gradient is subtracted", -11: "without the learning rate"},
     ),
     "training/steps": Exercise(
-        lambda: steps_per_epoch(_dataset(60_000), 64),
-        "⌈60,000 / 64⌉ = ⌈937.5⌉",
-        {937.5: "no half steps", 937: "the last 32 pictures are a batch, too"},
+        lambda: steps_per_epoch(_dataset(1_000), 64),
+        "⌈1,000 / 64⌉ = ⌈15.625⌉",
+        {15.625: "no half steps", 15: "the last 40 pictures are a batch, too"},
     ),
 }
