@@ -38,7 +38,9 @@ class ModelOptions:
     freeze: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the name and the options."""
+        """Check the name and the options; a network of one's own, where a training makes it."""
+        if ":" in self.name:  # importing its module runs code, and whoever reads only looks
+            return
         with prefix_errors("name"):
             models.option_names(self.name)
         with prefix_errors("options"):
