@@ -73,6 +73,9 @@ def translate_pages(app: Sphinx, config: Config) -> None:
     """Read the pages in the language that ``sphinx-build -D language=…`` names."""
     translations = pages.read_translations(DOCS / "course" / config.language)
     config.nb_custom_formats = {".md": ["pages.read", {"translations": translations}]}
+    if config.language == "es":
+        config.nb_code_prompt_show = "Mostrar el código"
+        config.nb_code_prompt_hide = "Ocultar el código"
 
 
 def setup(app: Sphinx) -> None:
