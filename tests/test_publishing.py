@@ -47,7 +47,8 @@ def test_the_workflow_waits_and_tests_the_declared_versions():
     assert set(jobs["release"]["needs"]) == jobs.keys() - {"release"}
     classifiers = PROJECT["project"]["classifiers"]
     declared = [found[1] for each in classifiers if (found := re.search(r":: (3\.\d+)$", each))]
-    assert jobs["tests"]["strategy"]["matrix"]["python"] == declared
+    tested = jobs["tests"]["strategy"]["matrix"]["python"]
+    assert tested[: len(declared)] == declared  # then newer ones, which may fail
 
 
 def test_the_sdist_has_what_it_names():

@@ -357,7 +357,8 @@ def test_a_recipe_of_version_1_is_read_under_the_names_of_version_2(tmp_path):
 
 def test_reading_does_not_import_what_a_recipe_names(tmp_path, monkeypatch):
     """A training does; whoever only looks at a recipe runs nothing of it."""
-    (tmp_path / "noisy_network.py").write_text("open('imported', 'w').close()\nimport nowhere\n", "utf-8")
+    noisy = "open('imported', 'w').close()\nimport nowhere\n"
+    (tmp_path / "noisy_network.py").write_text(noisy, "utf-8")
     (tmp_path / "recipe.toml").write_text('[model]\nname = "noisy_network:network"\n', "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
