@@ -47,8 +47,8 @@ test-native: .venv/.installed-test
 	$(BIN)/python -m pytest -q $(TEST_OPTIONS) -k conv tests/ops/test_every_op.py
 
 # The tests marked `long`, which `make test` leaves out, and its searches with more examples, all
-# compiled as users run them.
-test-long: .venv/.installed-test
+# compiled as users run them; and every page.
+test-long: .venv/.installed-test docs
 	$(BIN)/python -m pytest -q $(TEST_OPTIONS) --long
 
 # Trainings killed twenty times, and checkpoints with every byte of every file flipped in turn.
