@@ -88,6 +88,6 @@ def test_contours_show_the_losses(tmp_path):
     assert levels[0] <= 1
     assert levels[-1] >= 3
     assert axes.lines[0].get_xydata().tolist() == [[0, 0]]
-    assert "1 at the model" in axes.get_title(loc="left")
+    assert axes.get_title(loc="left") == "Loss at the model: 1"
     assert bar.get_ylabel() == "loss"
     figure.savefig(tmp_path / "surface.png")

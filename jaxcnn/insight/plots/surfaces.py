@@ -36,8 +36,9 @@ def loss_surface(surface: LossSurface) -> Drawing:
     axes.contour(*places, levels=levels, colors="white", linewidths=0.5, alpha=0.6)
     axes.plot(0, 0, "+", color="white", ms=12, mew=2)
     middle = surface.losses[len(surface.distances) // 2, len(surface.distances) // 2]
-    axes.set_title(f"Loss around the model: {middle:.3g} at the model")
+    axes.set_title(f"Loss at the model: {middle:.3g}")
     axes.set(xlabel="first direction", ylabel="second direction", aspect="equal")
+    axes.locator_params(nbins=5)
     axes.grid(visible=False)
     bar = figure.colorbar(filled, ax=axes, label="loss", ticks=levels[::3])
     bar.ax.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%.3g"))
