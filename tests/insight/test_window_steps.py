@@ -1,5 +1,6 @@
 """The window that moves over a picture writes the course's numbers, as SVG and as GIF."""
 
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -92,6 +93,15 @@ def test_the_svg_is_light_and_stands_alone(arrow):
     assert len(groups) - len(seen) == len(arrow.steps) - 1
     assert [text.text for text in seen[-1]] == texts(arrow.steps[-1])
     assert arrow._repr_svg_() == arrow.svg
+
+
+def test_the_svg_starts_with_one_step(arrow):
+    ends = dict(re.findall(r"@keyframes (\w+)\{0%\{opacity:1\}([\d.]+)%", arrow.svg))
+    timing = re.findall(r"animation:(\w+) ([\d.]+)s step-end -([\d.]+)s", arrow.svg)
+    assert len(timing) == len(arrow.steps) == 9
+    shares = [100 * float(delay) / float(whole) % 100 for _, whole, delay in timing]
+    seen = [share < float(ends[name]) for share, (name, *_) in zip(shares, timing, strict=True)]
+    assert seen == [True] + [False] * 8
 
 
 def test_animations_on_one_page_do_not_share_names(arrow):

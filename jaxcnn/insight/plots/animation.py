@@ -106,7 +106,7 @@ class Animation:
             style = f"transform:{last};animation:{own}m{number} {duration:g}s linear infinite"
             parts += _group(mover.parts, style)
         for name, stay in (("s", 1), ("e", 1 + _PAUSE)):
-            end = stay * share
+            end = stay * share - 0.001  # rounded up, two steps would be seen at the very start
             rules.append(f"@keyframes {own}{name}{{0%{{opacity:1}}{end:.3f}%{{opacity:0}}}}")
         for step, group in enumerate(self.steps):
             delay = self.seconds * (step - count - _PAUSE)
