@@ -16,7 +16,7 @@ LANGUAGES = ("en", "es")
 START = """<!doctype html>
 <meta charset="utf-8"><meta http-equiv="refresh" content="0; url=en/index.html">
 <title>jaxcnn</title>
-<a href="en/index.html">English</a> <a href="es/course/index.html" lang="es">El curso en español</a>
+<a href="en/index.html">English</a> <a href="es/index.html" lang="es">Español</a>
 """
 
 
@@ -72,7 +72,7 @@ def main() -> None:
             str(DOCS / "_build" / "doctrees" / language),
         ]
         subprocess.run([sys.executable, "-m", "sphinx", *options, str(DOCS), str(site)], check=True)
-        translations = pages.read_translations(DOCS / "course" / language)
+        translations = pages.read_translations(DOCS / language)
         pages.write_notebooks(DOCS / "course", translations, site / "course" / "notebooks")
     (out / "index.html").write_text(START, encoding="utf-8")
     broken = broken_links(out)

@@ -71,7 +71,7 @@ html_sidebars = {
 
 def translate_pages(app: Sphinx, config: Config) -> None:
     """Read the pages in the language that ``sphinx-build -D language=…`` names."""
-    translations = pages.read_translations(DOCS / "course" / config.language)
+    translations = pages.read_translations(DOCS / config.language)
     config.nb_custom_formats = {".md": ["pages.read", {"translations": translations}]}
     if config.language == "es":
         config.nb_code_prompt_show = "Mostrar el código"

@@ -63,9 +63,9 @@ def translate(text: str, translations: Mapping[str, str]) -> str:
 
 
 def read_translations(folder: Path) -> dict[str, str]:
-    """Return the messages and their translations of all ``.po`` files in a folder."""
+    """Return the messages and their translations of all ``.po`` files below a folder."""
     translations = {}
-    for path in sorted(folder.glob("*.po")):
+    for path in sorted(folder.rglob("*.po")):
         with path.open("rb") as file:
             translations |= {entry.id: entry.string for entry in read_po(file) if entry.id}
     return translations

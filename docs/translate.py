@@ -1,4 +1,4 @@
-"""Brings the translations of the course up to date with its pages.
+"""Brings the translations up to date with the pages: the course, and the way to it.
 
     python docs/translate.py LANGUAGE
 
@@ -12,24 +12,26 @@ import pages
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
 
-COURSE = Path(__file__).parent / "course"
+DOCS = Path(__file__).parent
+TRANSLATED = (DOCS / "index.md", DOCS / "start.md", *sorted(DOCS.glob("course/*.md")))
 
 
-def update(page: Path, folder: Path) -> None:
-    """Write the file of one page into the folder of a language."""
-    known = pages.read_translations(folder)
-    catalog = Catalog(locale=folder.name, project="jaxcnn", fuzzy=False)
+def update(page: Path, language: str) -> None:
+    """Write the translations of one page, with those that are known."""
+    known = pages.read_translations(DOCS / language)
+    catalog = Catalog(locale=language, project="jaxcnn", fuzzy=False)
     for message in pages.messages(page.read_text(encoding="utf-8")):
         catalog.add(message, known.get(message, ""))
-    folder.mkdir(exist_ok=True)
-    with (folder / f"{page.stem}.po").open("wb") as file:
+    path = (DOCS / language / page.relative_to(DOCS)).with_suffix(".po")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
         write_po(file, catalog, width=100, omit_header=True)
 
 
 def main() -> None:
-    """Update every page of the course."""
-    for page in sorted(COURSE.glob("*.md")):
-        update(page, COURSE / sys.argv[1])
+    """Update every page that is translated."""
+    for page in TRANSLATED:
+        update(page, sys.argv[1])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Spanish course: each message of the chapters is translated, with its numbers and code."""
+"""The Spanish pages: each message is translated, with its numbers and code."""
 
 import re
 import sys
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-COURSE = ROOT / "docs" / "course"
-sys.path.insert(0, str(ROOT / "docs"))
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
 import pages  # noqa: E402
+from translate import TRANSLATED  # noqa: E402
 
-SPANISH = pages.read_translations(COURSE / "es")
-PAGES = sorted(COURSE.glob("*.md"))
+SPANISH = pages.read_translations(DOCS / "es")
 
 
 def held(text):
@@ -22,7 +22,7 @@ def held(text):
     return sorted(code), sorted(numbers), sorted(re.findall(r"\]\(([^)]+)\)", text))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.stem)
 def test_every_message_is_translated(page):
     text = page.read_text(encoding="utf-8")
     found = list(pages.messages(text))
@@ -38,7 +38,7 @@ def test_every_message_is_translated(page):
 
 
 def test_nothing_is_translated_that_no_page_has():
-    found = {message for page in PAGES for message in pages.messages(page.read_text("utf-8"))}
+    found = {message for page in TRANSLATED for message in pages.messages(page.read_text("utf-8"))}
     assert set(SPANISH) <= found
 
 
