@@ -55,7 +55,7 @@ test-long: .venv/.installed-test docs
 test-exhaustive: .venv/.installed-test
 	$(BIN)/python -m pytest -q -s --exhaustive -k "killed or damage" tests/training
 
-# About 25 random configurations of each operation against PyTorch and Keras; the long form draws
+# About 12 random configurations of each operation against PyTorch and Keras; the long form draws
 # 2,000 new ones each time.
 test-peers: .venv/.installed-peers
 	$(BIN)/python -m pytest -q $(TEST_OPTIONS) tests/peers

@@ -215,6 +215,7 @@ def test_jit(example):
     np.testing.assert_allclose(jax.jit(example.function)(*inputs), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.long
 @every
 def test_without_jit(example):
     """As for debugging, under ``jax.disable_jit``."""

@@ -22,6 +22,6 @@ shared = {
     # Each step of shrinking compiles a program; the failing case is small as it is.
     "phases": [Phase.explicit, Phase.generate],
 }
-settings.register_profile("peers", max_examples=25, derandomize=True, **shared)
+settings.register_profile("peers", max_examples=12, derandomize=True, **shared)
 settings.register_profile("peers_long", max_examples=2000, derandomize=False, **shared)
 settings.load_profile("peers")
