@@ -3,6 +3,7 @@
 python docs/build.py [OUT]
 """
 
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -74,6 +75,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "sphinx", *options, str(DOCS), str(site)], check=True)
         translations = pages.read_translations(DOCS / language)
         pages.write_notebooks(DOCS / "course", translations, site / "course" / "notebooks")
+    shutil.rmtree(out / "jupyter_execute")  # pictures, which MyST-NB has copied into the pages
     (out / "index.html").write_text(START, encoding="utf-8")
     broken = broken_links(out)
     if broken:

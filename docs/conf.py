@@ -53,6 +53,7 @@ html_title = "jaxcnn"
 html_math_renderer = "mathml"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_favicon = "static/favicon.svg"
 templates_path = ["templates"]
 html_show_sourcelink = False
 html_show_copyright = False
