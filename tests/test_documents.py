@@ -138,10 +138,19 @@ def test_readme_is_short():
     assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) <= 250
 
 
+PHRASES = r"\b(so many|told of|shall|amid|alike|takes? hold of|whilst|what is none)\b"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_phrases_that_a_technical_writer_would_not_use_are_absent(page):
-    phrases = r"\b(so many|told of|shall|amid|alike|takes? hold of|whilst|what is none)\b"
-    assert re.findall(phrases, prose_of(page), re.IGNORECASE) == []
+    assert re.findall(PHRASES, prose_of(page), re.IGNORECASE) == []
+
+
+def test_these_phrases_are_absent_from_the_source():
+    files = [path for folder in ("jaxcnn", "examples") for path in (ROOT / folder).rglob("*.py")]
+    found = [path for path in files if re.search(PHRASES, path.read_text("utf-8"), re.IGNORECASE)]
+    assert len(files) > 400
+    assert found == []
 
 
 def test_every_language_is_checked():

@@ -23,7 +23,7 @@ CORES = len(os.sched_getaffinity(0))
 SIZE, CLASSES = 64, 10
 SAMPLE = 4_000  # pictures that each process with Pillow alone decodes, to compare with
 ROUNDS = 3
-# What load documents: so many MB a core, and names and labels, here of so many bytes a picture.
+# What load documents: MB per core, and names and labels, here in bytes per picture.
 MB_OF_A_CORE, BYTES_OF_A_PICTURE = 10, 500
 # Loads a folder and draws an epoch from it, in a process of its own; prints seconds and memory.
 LOAD = """

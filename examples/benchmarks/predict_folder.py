@@ -41,7 +41,7 @@ def write_run(folder: Path) -> Framing:
 
 
 def write_pictures(folder: Path, count: int, size: tuple[int, int], suffix: str) -> None:
-    """Write smooth noise of a size, ``(width, height)``, as so many files."""
+    """Write smooth noise of a size, ``(width, height)``, as a number of files."""
     folder.mkdir()
     random = np.random.default_rng(0)
     coarse = random.integers(0, 256, (8, 12, 16, 3 if suffix == "jpg" else 1)).astype(np.uint8)

@@ -34,7 +34,7 @@ CONTENDERS = {"one device": (1, 1), "eight devices": (8, 1), "two processes": (1
 
 
 def work(name: str, devices: int, processes: int, number: int, port: int) -> None:
-    """Answer each line "step COUNT" with the seconds of so many steps, as compare.py asks."""
+    """Answer each line "step COUNT" with the seconds of COUNT steps, as compare.py asks."""
     keep_freed_memory()
     jax.config.update("jax_num_cpu_devices", devices)
     training.join_processes(f"127.0.0.1:{port}", processes, number)

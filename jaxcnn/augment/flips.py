@@ -30,7 +30,7 @@ def random_flip(
       key: A PRNG key; the same key flips the same images.
       images: ``(batch, [time,] height, width, channels)``.
       rate: Probability of flipping, in [0, 1].
-      labels: Labels at positions, ``(batch, height, width)`` or with channels, to be flipped alike.
+      labels: Labels at positions, ``(batch, height, width)`` or with channels, flipped with them.
       boxes: As for :func:`random_crop`.
       points: As for :func:`random_crop`.
 

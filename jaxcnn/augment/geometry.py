@@ -78,15 +78,15 @@ def random_crop(
       padding: Pixels on each side of each axis, at least 0.
       mode: Fill of the padding: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``,
         see :func:`jaxcnn.ops.pad`.
-      labels: Labels at positions, ``(batch, *spatial)`` or with channels, to be moved alike:
+      labels: Labels at positions, ``(batch, *spatial)`` or with channels, moved with the images:
         whole numbers by nearest neighbor, with 255 (void) from outside under ``"zeros"``.
       boxes: ``(batch, M, 4 or more)``, floating point: x1, y1, x2, y2 in pixels from the left and
         upper edge, then any further columns, the first of them a class, with −1 in rows that only
-        fill up. They are moved alike: to the bounding box of the moved corners, clipped to the
+        fill up. They move with the images: to the bounding box of the moved corners, clipped to the
         image. A box that keeps less than 0.3 of its area becomes a row that only fills up, of
         zeros and class −1. Copies under the other modes than ``"zeros"`` get no box.
       points: ``(batch, M, 2 or more)``, floating point: x, y in pixels, then any further columns.
-        They are moved alike, also to places outside of the image.
+        They move with the images, also to places outside of the image.
 
     Returns:
       Shape and dtype of ``images``; with ``labels``, ``boxes`` or ``points`` a

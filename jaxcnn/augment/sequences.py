@@ -31,7 +31,7 @@ def time_shift(
       steps: The largest shift, at least 0.
       mode: Fill of the steps from outside: ``"zeros"``, ``"reflect"``, ``"replicate"`` or
         ``"circular"``.
-      labels: Labels at positions, ``(batch, length)`` or with channels, to be moved alike:
+      labels: Labels at positions, ``(batch, length)`` or with channels, moved with the images:
         whole numbers by nearest neighbor, with 255 (void) from outside under ``"zeros"``.
 
     Returns:

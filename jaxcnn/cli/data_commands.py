@@ -63,7 +63,7 @@ def prepare(
     data_dir: DataDir = None,
     shards: Annotated[
         int | None,
-        typer.Option(help="Write a folder of pictures as so many ArrayRecord files per split."),
+        typer.Option(help="ArrayRecord files per split, as which a folder is written."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="With --shards: the folder to write, which must not exist.")

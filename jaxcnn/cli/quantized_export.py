@@ -72,7 +72,7 @@ def print_quantized(
 
 
 def _spread(items: Any, most: int) -> Any:
-    """Return every n-th of the items, so that there are at most so many."""
+    """Return every n-th of the items, so that there are at most a given number."""
     return items[:: -(-len(items) // most)]
 
 

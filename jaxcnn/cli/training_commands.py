@@ -61,7 +61,7 @@ def train(
         str | None, typer.Option(help="Compute in float32, bfloat16 or float16.")
     ] = None,
     patience: Annotated[
-        int | None, typer.Option(help="End after so many epochs without improvement.")
+        int | None, typer.Option(help="End after this number of epochs without improvement.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
     assignments: Assignments = None,

@@ -1,7 +1,7 @@
 """Values of a program as a graph holds them: in any order of axes, and not yet broadcast.
 
 A convolution of ONNX has the channels first, and this library has them last. A value therefore
-carries the order in which its axes are stored, and operations that treat all axes alike keep the
+carries the order in which its axes are stored, and operations that treat all axes equally keep the
 order; only an operation that needs another one adds a transpose.
 """
 

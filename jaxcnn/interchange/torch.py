@@ -154,7 +154,7 @@ def to_torch(model: nnx.Module, *, library: str = "timm") -> dict[str, Any]:
             rules = convention.rules(arrays)
             names = translate(arrays, rules)
             if library in convention.libraries and None not in names.values():
-                # Of families whose blocks are named alike, the one with nothing else.
+                # Of families whose blocks have the same names, the one with nothing else.
                 found.append((count_unused(arrays, rules), len(found), names))
     if not found:
         raise ValueError(

@@ -46,8 +46,7 @@ def _mc3(num_classes: int = 400, *, depths: tuple[int, ...], features: int = 64)
 def _r2plus1d(num_classes: int = 400, *, depths: tuple[int, ...], features: int = 64) -> Layer:
     """Return a ResNet with a convolution in space and one in time in place of each one in both.
 
-    The channels between the two are so many that both have the parameters of the one that they
-    replace.
+    Between the two are as many channels as give both the parameters of the one that they replace.
 
     Args:
       num_classes: Outputs; 0 leaves out the last layer.

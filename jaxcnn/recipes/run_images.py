@@ -90,7 +90,7 @@ def load_images(
 
 
 def over_clips_of(clips: int, model: nnx.Module) -> nnx.Module:
-    """Return the model that predicts videos of so many clips."""
+    """Return the model that predicts videos by a number of clips."""
     return model if clips == 1 else over_clips(model, clips)
 
 

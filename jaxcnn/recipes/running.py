@@ -113,8 +113,8 @@ def resume(
     """Resume the training of a recipe from its last checkpoint, as ``jaxcnn train --resume``.
 
     With `epochs`, a run that has ended is trained on. Under a constant learning rate it becomes,
-    bit for bit on CPU, the run that had been begun with so many epochs; any other schedule follows
-    the new number only from the next epoch on, which a line says.
+    bit for bit on CPU, the run that had been begun with this number of epochs; any other schedule
+    follows the new number only from the next epoch on, which a line says.
 
     Args:
       folder: Folder of the run.

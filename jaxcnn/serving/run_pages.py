@@ -20,7 +20,7 @@ from jaxcnn.recipes.exporting import export_run
 from jaxcnn.recipes.reported_run import ReportedRun
 from jaxcnn.serving.page_building import build_page
 
-# Held-out images to show in the network: so many of each class, and altogether.
+# Held-out images to show in the network: the number of each class, and of all.
 _OF_A_CLASS, _MOST_EXAMPLES = 2, 20
 # Red, green and blue of the heat; its opacity is the value of the map, up to this one.
 _HEAT, _OPAQUE = (255, 106, 0), 150

@@ -76,7 +76,7 @@ def activation_of_loss(loss: Callable[..., jax.Array], kind: str) -> str:
 
 
 def describe_double_activation(loss: Callable[..., jax.Array], ending: str | None) -> str:
-    """Return a warning if a loss of logits is given what is none; otherwise an empty text.
+    """Return a warning if a loss of logits is given something else; otherwise an empty text.
 
     Args:
       loss: The loss.

@@ -61,7 +61,7 @@ class Placement:
 
         Raises:
           TypeError: `devices` is none of these.
-          ValueError: there are not so many devices, or the mesh has no such axis.
+          ValueError: there are fewer devices, or the mesh has no such axis.
         """
         if isinstance(devices, Mesh):
             return cls._of_mesh(devices, shard_parameters)

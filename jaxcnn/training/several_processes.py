@@ -24,9 +24,9 @@ from jaxcnn import arguments
 
 # As EX_TEMPFAIL of sysexits.h: the same command will succeed later.
 LOST = 75
-# A process that sends no sign of life for so many seconds is lost.
+# A process that sends no sign of life for this number of seconds is lost.
 _HEARTBEAT = 30
-# The last process to end, which writes the run's files, may take so many seconds more.
+# The last process to end, which writes the run's files, may take this number of seconds more.
 _SHUTDOWN = 3600
 _FAILED = re.compile(r"gloo|nccl|coordination service|distributed service", re.IGNORECASE)
 
@@ -65,7 +65,7 @@ def join_processes(
 
     Call it at the top of a script, before JAX computes anything, in every process. From then on
     :func:`jaxcnn.fit` and :func:`jaxcnn.evaluate` share each batch among the devices of all
-    processes, which must call them alike; process 0 alone writes a run's files.
+    processes, which must make the same calls; process 0 alone writes a run's files.
 
     Without arguments nothing is done, unless SLURM, Open MPI or a Cloud TPU started several
     processes, as :func:`jax.distributed.initialize` detects them.
