@@ -28,7 +28,7 @@ nitpicky = True
 
 # Pages: each is a notebook, which `pages.read` makes of it.
 source_suffix = {".md": "myst-nb"}
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(DOCS / "_build" / "executed")  # shared by the languages

@@ -17,12 +17,12 @@ import nbformat
 from babel.messages.pofile import read_po
 from nbformat import v4
 
-FENCED = re.compile(r"^```.*?^```\n", re.DOTALL | re.MULTILINE)
 PYTHON = re.compile(
     r"^```python(?P<tags>[^\n]*)\n(?P<code>.*?)^```\n(?:\n*```text\n.*?^```\n)?",
     re.DOTALL | re.MULTILINE,
 )
-EMPTY_LINES = re.compile(r"(\n\s*\n)")
+# Between messages: code, and empty lines outside of it.
+APART = re.compile(r"(^```.*?^```\n|\n\s*\n)", re.DOTALL | re.MULTILINE)
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 INSTALL = '%pip install --quiet "jaxcnn[course]"'
 
@@ -44,22 +44,20 @@ def read(text: str, translations: Mapping[str, str] | None = None) -> nbformat.N
 
 def messages(text: str) -> Iterable[str]:
     """Yield what there is to translate in a page's text."""
-    for prose in FENCED.split(text):
-        for block in EMPTY_LINES.split(prose):
-            message = block.strip("\n")
-            if message.strip() and not (message.startswith("$$") and message.endswith("$$")):
-                yield message
+    for block in APART.split(text)[::2]:
+        message = block.strip("\n")
+        if message.strip() and not (message.startswith("$$") and message.endswith("$$")):
+            yield message
 
 
 def translate(text: str, translations: Mapping[str, str]) -> str:
     """Return a page's text with the messages that ``translations`` has in place of its own."""
-    if not translations:
-        return text
-    parts, position = [], 0
-    for code in FENCED.finditer(text):
-        parts += [_translate_prose(text[position : code.start()], translations), code[0]]
-        position = code.end()
-    return "".join([*parts, _translate_prose(text[position:], translations)])
+    parts = APART.split(text)
+    for number in range(0, len(parts), 2):
+        message = parts[number].strip("\n")
+        if message in translations:
+            parts[number] = parts[number].replace(message, translations[message])
+    return "".join(parts)
 
 
 def read_translations(folder: Path) -> dict[str, str]:
@@ -83,13 +81,3 @@ def write_notebooks(pages: Path, translations: Mapping[str, str], out: Path) -> 
 def _add_markdown(cells: list[nbformat.NotebookNode], text: str) -> None:
     if text.strip():
         cells.append(v4.new_markdown_cell(text.strip("\n")))
-
-
-def _translate_prose(text: str, translations: Mapping[str, str]) -> str:
-    blocks = EMPTY_LINES.split(text)
-    return "".join(_translate_block(block, translations) for block in blocks)
-
-
-def _translate_block(block: str, translations: Mapping[str, str]) -> str:
-    message = block.strip("\n")
-    return block.replace(message, translations.get(message, message)) if message else block

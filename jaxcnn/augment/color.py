@@ -13,6 +13,9 @@ from jaxcnn.augment.composition import each_image, uniform
 from jaxcnn.augment.positions import in_place
 from jaxcnn.other_names import explained
 
+# Weights of red, green and blue in the luma of ITU-R BT.601, as in Pillow's mode "L".
+LUMA = (0.299, 0.587, 0.114)
+
 
 @explained
 @in_place
@@ -143,7 +146,8 @@ def gray(image: jax.Array) -> jax.Array:
     """Return ``(height, width, 1)``: the luma (ITU-R 601) of 3 channels, or the mean of others."""
     if image.shape[-1] != 3:
         return image.mean(axis=-1, keepdims=True)
-    return 0.299 * image[..., :1] + 0.587 * image[..., 1:2] + 0.114 * image[..., 2:]
+    red, green, blue = LUMA
+    return red * image[..., :1] + green * image[..., 1:2] + blue * image[..., 2:]
 
 
 def adjust_hue(image: jax.Array, turn: jax.Array) -> jax.Array:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxcnn import arguments
+from jaxcnn.augment.color import LUMA
 from jaxcnn.data.decoding.framing import border_level, subject_box
 from jaxcnn.data.images import Images
 from jaxcnn.training.forward import to_float
 
-# Weights of red, green and blue in the luma of ITU-R BT.601, as in Pillow's mode "L".
-_LUMA = np.array([0.299, 0.587, 0.114])
 # Images that are converted at a time.
 _BLOCK = 1024
 _MOST_BINS = 1_000_000
@@ -134,7 +133,7 @@ def brightness(images: Images) -> np.ndarray:
         block = np.asarray(to_float(images[start : start + _BLOCK]), np.float32)
         means.append(block.mean(axis=tuple(range(1, block.ndim - 1)), dtype=float))
     per_channel = np.concatenate(means)
-    return per_channel @ _LUMA if images.shape[-1] == 3 else per_channel.mean(axis=1)
+    return per_channel @ np.array(LUMA) if images.shape[-1] == 3 else per_channel.mean(axis=1)
 
 
 def subject_size(images: Images) -> np.ndarray:

@@ -104,7 +104,7 @@ class Filtered:
     bias: float = 0.0
     flip_kernel: bool = False
     pooled: np.ndarray | None = None
-    pool: Layer | None = None
+    pool: max_pool | avg_pool | None = None
 
     @property
     def formula(self) -> str:

@@ -122,7 +122,8 @@ def _in_batches(data: Dataset) -> _Batches:
     mask = np.arange(rows) < count
     whole = (data.images, data.labels)
     images, labels = (np.resize(array, (rows, *np.shape(array)[1:])) for array in whole)
-    return tuple(x.reshape(-1, size, *x.shape[1:]) for x in (images, labels, mask))  # type: ignore[return-value]
+    images, labels, mask = (x.reshape(-1, size, *x.shape[1:]) for x in (images, labels, mask))
+    return images, labels, mask
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -18,6 +18,7 @@ from jaxcnn.data.labels import LabelTask
 from jaxcnn.layers import Layer
 from jaxcnn.models.registry import find_input_shape, options_for
 from jaxcnn.recipes.first_weights import FirstWeights
+from jaxcnn.recipes.minimization import prefix_errors
 from jaxcnn.recipes.schema import DataOptions, Recipe
 from jaxcnn.training.placement import Devices
 from jaxcnn.training.task import Task
@@ -72,6 +73,8 @@ def assemble(recipe: Recipe, *, resumes: bool = False, devices: Devices = "all")
             "this recipe starts from the weights of a run: give its folder as model.weights, such "
             "as --weights runs/first, or a file of published weights"
         )
+    with prefix_errors("model", "."):
+        recipe.model.check()
     known = datasets.describe(
         recipe.data.source, data_dir=recipe.data.data_dir, frames=recipe.data.frames
     )

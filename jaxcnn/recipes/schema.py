@@ -38,9 +38,12 @@ class ModelOptions:
     freeze: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the name and the options; a network of one's own, where a training makes it."""
-        if ":" in self.name:  # importing its module runs code, and whoever reads only looks
-            return
+        """Check the name and the options, unless they are of a module, which would run code."""
+        if ":" not in self.name:
+            self.check()
+
+    def check(self) -> None:
+        """Check the name and the options; this imports the module of a network of one's own."""
         with prefix_errors("name"):
             models.option_names(self.name)
         with prefix_errors("options"):

@@ -359,12 +359,17 @@ def test_reading_does_not_import_what_a_recipe_names(tmp_path, monkeypatch):
     """A training does; whoever only looks at a recipe runs nothing of it."""
     noisy = "open('imported', 'w').close()\nimport nowhere\n"
     (tmp_path / "noisy_network.py").write_text(noisy, "utf-8")
-    (tmp_path / "recipe.toml").write_text('[model]\nname = "noisy_network:network"\n', "utf-8")
+    (tmp_path / "recipe.toml").write_text(
+        '[model]\nname = "noisy_network:network"\n[data]\nsource = "nowhere"\n', "utf-8"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     assert cnn.recipes.recipe_of_run(tmp_path).model.name == "noisy_network:network"
     assert cnn.recipes.read("recipe.toml").model.name == "noisy_network:network"
     assert not (tmp_path / "imported").exists()
-    with pytest.raises(ValueError, match="'noisy_network:network' cannot be imported"):
+    # Before the data are looked for.
+    with pytest.raises(
+        ValueError, match=r"^model\.name: .*'noisy_network:network' cannot be imported"
+    ):
         cnn.recipes.train("recipe.toml", tmp_path / "run")
     assert (tmp_path / "imported").exists()

@@ -9,6 +9,7 @@ import matplotlib.colors
 import numpy as np
 
 from jaxcnn import arguments, shapes
+from jaxcnn.augment.color import LUMA
 from jaxcnn.insight.filtering import Filtered, number_text, term_text
 from jaxcnn.insight.picture_parts import text_width
 from jaxcnn.insight.plots.animation import Animation, Box, Moving, Parts, Words
@@ -139,7 +140,7 @@ def _kernel_stage(steps: Filtered) -> _Stage:
 def _pool_stage(steps: Filtered) -> _Stage:
     if steps.pooled is None or steps.pool is None:
         raise ValueError("steps must have a pool, such as filter_steps(…, pool=max_pool(2))")
-    windows = steps.pool.windows(steps.output.shape)  # type: ignore[attr-defined]
+    windows = steps.pool.windows(steps.output.shape)
     before, after = steps.output[..., 0], steps.pooled[..., 0]
     name = "max" if isinstance(steps.pool, max_pool) else "mean"
     ends = zip(windows.padding, windows.overhang, strict=True)
@@ -192,7 +193,7 @@ def _numbers(
     for position, text in zip(np.ndindex(values.shape), texts, strict=True):
         fill = str(fills[position])
         x, y = _place(place, position)
-        dark = np.dot(matplotlib.colors.to_rgb(fill), (0.299, 0.587, 0.114)) < 0.5
+        dark = np.dot(matplotlib.colors.to_rgb(fill), LUMA) < 0.5
         yield _cell((x, y), fill)
         color = "#fff" if dark else "#000"
         yield Words(text, x + _SIDE / 2, y + _SIDE / 2 - lift, size, color)
