@@ -10,7 +10,7 @@ import jaxcnn
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
-import pages  # noqa: E402
+import pages  # noqa: E402  # found by the path above
 
 project = "jaxcnn"
 author = "The authors of jaxcnn"

@@ -159,7 +159,7 @@ def cache_programs(folder: str | Path | None = None) -> Path:
       The folder.
     """
     # JAX adds its options while it is imported, unseen by a type checker.
-    folder = folder or jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    folder = folder or jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]  # set at run time
     folder = folder or cache_folder()
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
@@ -186,7 +186,7 @@ def cpu_devices(count: int) -> list[jax.Device]:
       ValueError: JAX has started with fewer.
     """
     with contextlib.suppress(RuntimeError):  # JAX has started
-        if jax.config.jax_num_cpu_devices < count:  # type: ignore[attr-defined]
+        if jax.config.jax_num_cpu_devices < count:  # type: ignore[attr-defined]  # set at run time
             jax.config.update("jax_num_cpu_devices", count)
     found = jax.devices("cpu")
     if len(found) < count:

@@ -174,7 +174,7 @@ def _in_order(model: nnx.Module, names: Iterable[str]) -> list[str]:
     description = getattr(model, "description", None)
     if not isinstance(description, Layer):
         return list(names)
-    steps = description.walk(model.input_shape)  # type: ignore[attr-defined]
+    steps = description.walk(model.input_shape)  # type: ignore[attr-defined]  # stored with the description
     places = {".".join(step.path): place for place, step in enumerate(steps)}
 
     def place(name: str) -> tuple[int, str]:

@@ -44,7 +44,7 @@ def check_network(
     if isinstance(model, Layer):
         return model, shape
     if isinstance(built_from, Layer):
-        abstract = abstract_once(built_from, getattr(model, "input_shape"))  # noqa: B009
+        abstract = abstract_once(built_from, getattr(model, "input_shape"))  # noqa: B009  # stored with the description
         if nnx.graphdef(abstract) == nnx.graphdef(model):
             return built_from, shape
     return None, shape

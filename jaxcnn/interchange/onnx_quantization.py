@@ -84,7 +84,7 @@ def _quantize(path: Path, made: Path, images: np.ndarray) -> None:
     (entry,) = before.graph.input
     batches = [images[start : start + _ROWS] for start in range(0, len(images), _ROWS)]
 
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc,unused-ignore]
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc,unused-ignore]  # ONNX Runtime may be missing
         def __init__(self) -> None:
             self._batches = iter(batches)
 

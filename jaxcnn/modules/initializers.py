@@ -96,7 +96,7 @@ def _is_by_position(key: jax.Array) -> bool:
         return False
     is_threefry = str(jax.random.key_impl(key)) == "threefry2x32"
     # JAX adds its options while it is imported, unseen by a type checker.
-    return is_threefry and bool(jax.config.jax_threefry_partitionable)  # type: ignore[attr-defined]
+    return is_threefry and bool(jax.config.jax_threefry_partitionable)  # type: ignore[attr-defined]  # set at run time
 
 
 @functools.partial(run_once, static_argnums=(1, 2))

@@ -96,7 +96,7 @@ def _observed(kind: type[nnx.Module]) -> type[nnx.Module]:
             def own_call(*inputs: Any, **given: Any) -> Any:
                 vars(self)["run_observed"] = _pass  # what it computes on the way is no output
                 try:
-                    return kind.call_masked(self, *inputs, **given)  # type: ignore[attr-defined]
+                    return kind.call_masked(self, *inputs, **given)  # type: ignore[attr-defined]  # some kinds have it
                 finally:
                     vars(self)["run_observed"] = run
 

@@ -127,7 +127,7 @@ def soft_nms(
     Raises:
       TypeError: an array has the wrong dtype, or an option has the wrong type.
       ValueError: the shapes do not fit, or an option is out of range.
-    """  # noqa: E501
+    """  # noqa: E501  # a row of the example is one line
     boxes, scores, classes = _check(boxes, scores, classes)
     limit = arguments.check_count("limit", limit)
     arguments.check_choice("method", method, SOFT_NMS_METHODS)

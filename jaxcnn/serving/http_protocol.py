@@ -21,7 +21,7 @@ def http_protocol(timeout_s: float) -> type[Any]:
     """
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    class LimitedProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
+    class LimitedProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]  # uvicorn may be missing
         _deadline: asyncio.TimerHandle | None = None
         _header_bytes = 0
 

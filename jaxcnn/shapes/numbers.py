@@ -128,7 +128,7 @@ def padding_of(padding: Padding, axes: int, *, words: Sequence[str] = PADDINGS) 
     if isinstance(padding, str) and padding.upper() in words:
         return padding.upper()
     # A word that is not known is refused there, with the words that are.
-    return pad_widths("padding", padding, axes, words=words)  # type: ignore[arg-type]
+    return pad_widths("padding", padding, axes, words=words)  # type: ignore[arg-type]  # checked by its call
 
 
 def _whole_numbers(name: str, values: Sequence[Any], received: Any, minimum: int | None) -> Shape:

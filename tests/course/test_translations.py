@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
-import pages  # noqa: E402
-from translate import TRANSLATED  # noqa: E402
+import pages  # noqa: E402  # found by the path above
+from translate import TRANSLATED  # noqa: E402  # found by the path above
 
 SPANISH = pages.read_translations(DOCS / "es")
 

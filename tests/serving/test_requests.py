@@ -378,7 +378,7 @@ def test_pages_load_nothing_and_show_no_markup_of_names():
 @pytest.mark.parametrize("made", ["<p>mine</p>", None])
 def test_a_page_is_made_once_when_it_is_asked_for(made):
     calls = []
-    page = lambda: calls.append("made") or made  # noqa: E731
+    page = lambda: calls.append("made") or made  # noqa: E731  # one line, used once
     call(("GET", "/healthz", {}), page=page)
     assert not calls
     docs, first, second = call(*[("GET", path, {}) for path in ("/docs", "/", "/")], page=page)

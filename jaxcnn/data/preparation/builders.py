@@ -122,7 +122,7 @@ def write(name: str, entry: Entry, files: Path, data_dir: Path, *, report: Repor
         return [partial(shard, split, slice(start, start + step)) for start in starts]
 
     # TFDS is not typed: its base class is unknown, and so are the keywords of its subclasses.
-    class Builder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: ignore[call-arg, misc]
+    class Builder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: ignore[call-arg, misc]  # TFDS has no types
         name = stock.name
         VERSION = stock.version
         BUILDER_CONFIGS = stock.BUILDER_CONFIGS

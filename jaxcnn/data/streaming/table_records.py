@@ -19,7 +19,7 @@ class TableRecords(grain.IterDataset):  # type: ignore[misc]  # Grain has no typ
         return _Rows(copy.deepcopy(self._table))
 
 
-class _Rows(grain.DatasetIterator):  # type: ignore[misc]
+class _Rows(grain.DatasetIterator):  # type: ignore[misc]  # Grain has no types
     def __init__(self, table: Any) -> None:
         super().__init__()
         self._table = table

@@ -163,7 +163,7 @@ def kernels_before_and_after(before: Any, after: Any, *, most: int = 16) -> Draw
     side = 0.75
     tall = side * min(max(height / width, 0.4), 3)
     figure = Drawing(figsize=(side * 1.12 * max(len(order), 6) + 2.2, 3 * (tall + 0.1) + 0.75))
-    figure.get_layout_engine().set(hspace=0, h_pad=0.03)  # type: ignore[union-attr, call-arg]
+    figure.get_layout_engine().set(hspace=0, h_pad=0.03)  # type: ignore[union-attr, call-arg]  # a constrained layout
     grid = figure.subplots(3, len(order), squeeze=False)
     for (row, column), axes in np.ndenumerate(grid):
         image = axes.imshow(

@@ -41,7 +41,7 @@ def filtered_picture(steps: Filtered, *, window: Sequence[int] | None = None) ->
     wide = 1.15 * (maps if tall and maps > 1 else 1) * (0.6 if tall and maps > 1 else 1)
     size = (4.1 * (1.6 + wide * len(later)), 6.6 if maps > 1 and not tall else 4.1)
     figure = Drawing(figsize=size, layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.1)  # type: ignore[union-attr, call-arg]
+    figure.get_layout_engine().set(h_pad=0.1)  # type: ignore[union-attr, call-arg]  # a constrained layout
     widths = [1, 0.6, *[wide] * len(later)]
     places: Any = figure.subfigures(1, len(widths), width_ratios=widths)
     before, middle, *afters = places

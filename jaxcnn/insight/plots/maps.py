@@ -95,7 +95,7 @@ def feature_maps(
     heights = [_WIDTH * sheet.shape[0] / sheet.shape[1] + 0.4 for sheet in sheets.values()]
     figure = Drawing(figsize=(_WIDTH + 0.7, sum(heights) + 0.4), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
-    parts: Any = np.atleast_1d(figure.subfigures(len(sheets), 1, height_ratios=heights))  # type: ignore[arg-type]
+    parts: Any = np.atleast_1d(figure.subfigures(len(sheets), 1, height_ratios=heights))  # type: ignore[arg-type]  # a list is taken, too
     for part, (path, sheet) in zip(parts, sheets.items(), strict=True):
         layer = layers[path]
         count = min(most, layer.shape[-1])
