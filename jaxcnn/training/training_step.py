@@ -13,6 +13,7 @@ from jaxcnn.augment.mixing import Mix
 from jaxcnn.augment.named_policies import GivenAugment
 from jaxcnn.data.drawing import Batch
 from jaxcnn.modules.parameter_tree import ArrayTree
+from jaxcnn.ops.primitives.channels import total
 from jaxcnn.other_names import explained
 from jaxcnn.runtime import training_options
 from jaxcnn.training.forward import Forward, Inputs
@@ -145,13 +146,23 @@ def compile_step(
         if state.ema is not None and options.ema is not None:
             ema = state.ema.update(params, statistics, decay=options.ema, steps=state.step)
             after = after._replace(ema=ema)
-        norm = optax.tree.norm(jax.tree.map(lambda array: array.astype(jnp.float32), gradients))
+        norm = _global_norm(gradients)
         metrics = metrics._replace(gradient_norm=jnp.where(jnp.isfinite(norm), norm, 0))
         if state.scale is None and state.skipped is None:
             return after, metrics
         return _guard(state, after, gradients, metrics, options.on_nan)
 
     return jax.jit(step, donate_argnums=0, compiler_options=training_options())
+
+
+def _global_norm(gradients: ArrayTree) -> jax.Array:
+    """Return the norm of all numbers, the squares of each array summed by channel first.
+
+    XLA on CPU writes the squares of ``optax.tree.norm`` to memory and sums them on one thread: a
+    step of ``letters_cnn`` then takes 37 ms in place of 29.
+    """
+    squares = [jnp.square(array.astype(jnp.float32)) for array in jax.tree.leaves(gradients)]
+    return jnp.sqrt(sum(total(square[None]).sum() for square in squares))
 
 
 def compute_gradient(
