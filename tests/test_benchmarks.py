@@ -1,6 +1,7 @@
 """The benchmarks' networks and sums of the table, and those of data in a small form."""
 
 import importlib
+import inspect
 import json
 import os
 import re
@@ -66,6 +67,12 @@ def test_a_row_compares_least_times_with_the_fastest_peers(networks):
     row = compare.row("case", results, compare.Goal(0.5, 1.0))
     assert row["jax"] == {"fastest": "keras", "ratio": 0.5, "met": True}
     assert row["torch"] == {"fastest": "torch", "ratio": 2.0, "met": False}
+
+
+def test_what_fit_is_given_are_arguments_of_it(benchmark_files, tmp_path):
+    arguments = set(inspect.signature(cnn.fit).parameters)
+    for variant in benchmark_files("extras").VARIANTS.values():
+        assert set(variant(tmp_path)) <= arguments
 
 
 def assert_goals(printed, *goals):

@@ -38,7 +38,7 @@ VARIANTS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "callbacks": [tensorboard(folder)],
         "metrics": METRICS,
     },
-    "an average of the weights": lambda folder: {"on_nan": "ignore", "average": 0.999},
+    "an average of the weights": lambda folder: {"on_nan": "ignore", "ema": 0.999},
 }
 METRICS = {"top-5": top_k(5), "f1": f1(macro=True), "ece": calibration_error()}
 
