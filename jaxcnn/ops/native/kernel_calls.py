@@ -16,6 +16,7 @@ def call(
     *arrays: ArrayLike,
     windows: shapes.Windows,
     groups: int,
+    winograd: bool = False,
     suffix: str = "",
 ) -> jax.Array:
     """Call one of the functions of the library.
@@ -26,6 +27,8 @@ def call(
       *arrays: The two arrays, float32, none of them empty.
       windows: The resolved window.
       groups: Number of groups of channels.
+      winograd: Whether by Winograd's method: the kernel is 3×3 along the last two axes, strides
+        are 1, and each group has 16 inputs and outputs or more.
       suffix: That of :func:`kernel_library.register`; by default that of the library in use.
     """
     attributes: dict[str, Any] = {
@@ -33,6 +36,7 @@ def call(
         "low": np.array([low for low, _ in windows.padding], np.int64),
         "dilation": np.array(windows.dilation, np.int64),
         "groups": np.int64(groups),
+        "winograd": np.bool_(winograd),
     }
     result = jax.ShapeDtypeStruct(shape, np.float32)
     target = f"jaxcnn_{name}_{suffix or kernel_library.key()}"

@@ -14,13 +14,14 @@ from jaxcnn.ops.native import kernel_calls, kernel_library
 from jaxcnn.ops.primitives.conv_plain import PLAIN
 from jaxcnn.ops.primitives.conv_strategy import Convolution
 
-# Spatial sizes, kernel, strides, padding, dilation, in_features, features, groups.
+# Spatial sizes, kernel, strides, padding, dilation, in_features, features, groups, Winograd's way.
 _CASES = (
-    ((9, 8), (3, 3), 1, 1, 1, 5, 19, 1),
-    ((9, 8), (3, 2), 2, 1, 2, 6, 8, 2),
-    ((7, 9), (3, 3), 1, 1, 1, 21, 21, 21),
-    ((5, 6, 4), (2, 3, 2), 1, 0, 1, 3, 4, 1),
-    ((30,), (5,), 3, 2, 1, 4, 33, 1),
+    ((9, 8), (3, 3), 1, 1, 1, 5, 19, 1, False),
+    ((9, 8), (3, 2), 2, 1, 2, 6, 8, 2, False),
+    ((7, 9), (3, 3), 1, 1, 1, 21, 21, 21, False),
+    ((5, 6, 4), (2, 3, 2), 1, 0, 1, 3, 4, 1, False),
+    ((30,), (5,), 3, 2, 1, 4, 33, 1, False),
+    ((9, 8), (3, 3), 1, 1, 1, 20, 33, 1, True),
 )
 
 
@@ -32,7 +33,7 @@ def try_library(library: Path) -> None:
       OSError: The library cannot be loaded.
     """
     kernel_library.register(library, "trial")
-    for sizes, window, strides, padding, dilation, inputs, features, groups in _CASES:
+    for sizes, window, strides, padding, dilation, inputs, features, groups, winograd in _CASES:
         windows = shapes.windows(sizes, window, strides=strides, padding=padding, dilation=dilation)
         random = np.random.default_rng(0)
         x = random.normal(size=(2, *sizes, inputs)).astype(np.float32)
@@ -44,8 +45,9 @@ def try_library(library: Path) -> None:
         for name, compute, arrays in zip(kernel_library.NAMES, plain, pairs, strict=True):
             right = jax.jit(compute, static_argnums=2)(*arrays, convolution)
             found = kernel_calls.call(
-                name, right.shape, *arrays, windows=windows, groups=groups, suffix="trial"
-            )
+                name, right.shape, *arrays,
+                windows=windows, groups=groups, winograd=winograd, suffix="trial",
+            )  # fmt: skip
             np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-4, err_msg=name)
 
 

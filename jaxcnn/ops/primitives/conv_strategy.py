@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import jax
 
@@ -25,6 +25,7 @@ class Convolution:
     precision: Any = None
 
 
+Operation: TypeAlias = Literal["value", "input_gradient", "kernel_gradient"]
 Compute: TypeAlias = Callable[[jax.Array, jax.Array, Convolution], jax.Array]
 
 

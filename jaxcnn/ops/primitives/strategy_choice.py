@@ -24,7 +24,7 @@ from jaxcnn.ops.primitives import (
     sum_slices,
 )
 from jaxcnn.ops.primitives.conv_plain import PLAIN
-from jaxcnn.ops.primitives.conv_strategy import Convolution, Strategy
+from jaxcnn.ops.primitives.conv_strategy import Convolution, Operation, Strategy
 from jaxcnn.ops.primitives.max_plain import MAX_PLAIN
 from jaxcnn.ops.primitives.max_slices import MAX_SLICES
 from jaxcnn.ops.primitives.pool_strategy import MaxStrategy, SumStrategy
@@ -33,7 +33,7 @@ from jaxcnn.ops.primitives.sum_plain import SUM_PLAIN
 
 
 def choose_convolution(
-    operation: Literal["value", "input_gradient", "kernel_gradient"],
+    operation: Operation,
     convolution: Convolution,
     batch: int,
     in_features: int,
@@ -48,7 +48,7 @@ def choose_convolution(
     """
     group_inputs = in_features // convolution.groups
     if conv_native.can_compute(convolution, dtype) and conv_native.suits(
-        convolution, batch, in_features, features
+        operation, convolution, batch, in_features, features
     ):
         return conv_native.NATIVE
     if dtype != jnp.float32 or convolution.precision is not None:

@@ -20,6 +20,7 @@ from jaxcnn import ops
 # Images and kernel: dense, in groups, depthwise, along one axis.
 SHAPES = {
     "dense": ((2, 9, 8, 3), (3, 3, 3, 20), {"padding": 1}),
+    "Winograd": ((4, 16, 16, 16), (3, 3, 16, 32), {"padding": 1}),
     "strides": ((2, 9, 8, 3), (3, 3, 3, 20), {"strides": 2}),
     "groups": ((2, 6, 6, 8), (3, 3, 4, 6), {"groups": 2}),
     "depthwise": ((2, 9, 9, 21), (5, 5, 1, 21), {"groups": 21, "padding": 2}),
@@ -38,9 +39,10 @@ def calls(function, *arguments):
 
 
 def close(found, expected):
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), found, expected
-    )
+    def check(a, b):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * max(1, abs(b).max(initial=0)))
+
+    jax.tree.map(check, found, expected)
 
 
 @pytest.fixture(params=SHAPES)
@@ -57,6 +59,26 @@ def test_the_program_calls_them(case, without):
     conv, x, kernel = case
     assert calls(conv, x, kernel) == 1
     assert without(calls, conv, x, kernel) == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "options", "taken"),
+    [
+        ((4, 16, 16, 16), (3, 3, 16, 32), {"padding": 1}, True),
+        ((4, 6, 16, 16, 16), (1, 3, 3, 16, 32), {}, True),
+        ((1, 8, 8, 256), (3, 3, 256, 256), {"padding": 1}, False),  # the weights would cost more
+        ((8, 16, 16, 8), (3, 3, 8, 32), {"padding": 1}, False),
+        ((8, 16, 16, 16), (3, 3, 16, 32), {"strides": 2}, False),
+        ((8, 16, 16, 16), (3, 3, 16, 32), {"dilation": 2}, True),
+        ((8, 16, 16, 16), (3, 5, 16, 32), {}, False),
+        ((64, 66, 16), (3, 16, 32), {}, False),
+    ],
+)
+def test_where_winograds_method_is_taken(shape, kernel, options, taken):
+    x, kernel = arrays(shape, kernel)
+    gradient = jax.grad(squares(functools.partial(ops.conv, **options)), (0, 1))
+    text = jax.jit(gradient).lower(x, kernel).as_text()
+    assert text.count("winograd = true") == (3 if taken else 0)
 
 
 def test_gradients_of_two_orders(case, without):

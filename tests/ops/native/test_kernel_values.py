@@ -20,26 +20,34 @@ CHANNELS = [
     (1, 40, 48), (1, 17, 65), (1, 8, 100), (2, 4, 4), (4, 3, 5), (6, 2, 4), (8, 1, 1),
     (24, 1, 1), (35, 1, 1), (70, 1, 1), (3, 1, 2), (5, 1, 1), (8, 4, 4), (2, 16, 24), (4, 16, 16),
 ]  # fmt: skip
+# Those that Winograd's method takes: with vectors and blocks that are full and that are not.
+WIDE_CHANNELS = [
+    (1, 16, 16), (1, 20, 33), (1, 64, 48), (1, 17, 65), (1, 140, 16), (1, 16, 130), (2, 16, 24),
+    (3, 18, 16),
+]  # fmt: skip
 
 
 def draw(case):
-    """Draw the parameters of a convolution, its batch and its channels."""
+    """Draw the parameters of a convolution, its batch, its channels, and the method."""
     draw = random.Random(case)
-    axes = draw.choice([1, 2, 2, 3])
+    winograd = draw.random() < 0.3
+    axes = draw.choice([2, 2, 3] if winograd else [1, 2, 2, 3])
     sizes = [1, 2, 3, 4, 5, 7, 9] if axes < 3 else [1, 2, 3, 5]
     window = [draw.choice(sizes) for _ in range(axes)]
     if draw.random() < 0.4:
         window = [draw.choice([3, 5, 7])] * axes
     dilation = [draw.choice([1, 1, 1, 2, 3]) for _ in range(axes)]
     strides = [draw.choice([1, 1, 2, 3, 5]) for _ in range(axes)]
+    if winograd:
+        window[-2:], strides = (3, 3), [1] * axes
     padding = [(draw.randrange(5), draw.randrange(5)) for _ in range(axes)]
     spatial = [
         max(draw.choice([1, 5, 9, 17] if axes > 1 else [9, 40]), (w - 1) * d + 1 - low - high)
         for w, d, (low, high) in zip(window, dilation, padding, strict=True)
     ]
     windows = shapes.windows(spatial, window, strides=strides, padding=padding, dilation=dilation)
-    groups, inputs, outputs = draw.choice(CHANNELS)
-    return windows, draw.choice([1, 2, 3, 5]), groups, inputs, outputs
+    groups, inputs, outputs = draw.choice(WIDE_CHANNELS if winograd else CHANNELS)
+    return windows, draw.choice([1, 2, 3, 5]), groups, inputs, outputs, winograd
 
 
 def sums_over_taps(x, kernel, y, windows, groups):
@@ -71,7 +79,7 @@ def sums_over_taps(x, kernel, y, windows, groups):
 
 def check(case, suffix=""):
     """Compare the three functions of the library in use, or of that with a suffix."""
-    windows, batch, groups, inputs, outputs = draw(case)
+    windows, batch, groups, inputs, outputs, winograd = draw(case)
     numbers = np.random.default_rng(case)
 
     def normal(*shape):
@@ -82,7 +90,7 @@ def check(case, suffix=""):
     y = normal(batch, *windows.output_sizes, groups * outputs)
     expected = sums_over_taps(x, kernel, y, windows, groups)
     pairs = (x, kernel), (y, kernel), (x, y)
-    options = {"windows": windows, "groups": groups, "suffix": suffix}
+    options = {"windows": windows, "groups": groups, "winograd": winograd, "suffix": suffix}
     for name, arrays, right in zip(kernel_library.NAMES, pairs, expected, strict=True):
         found = np.asarray(call(name, right.shape, *arrays, **options))
         again = np.asarray(call(name, right.shape, *arrays, **options))

@@ -4,6 +4,7 @@
 #include "dense.h"
 #include "depthwise.h"
 #include "geometry.h"
+#include "winograd.h"
 
 namespace ffi = xla::ffi;
 
@@ -27,23 +28,26 @@ ffi::Error guarded(const Run& run) {
 // The convolution, from x to y, or its input gradient, from y to x.
 template <bool input_gradient>
 ffi::Error map_images(ffi::ThreadPool pool, Sizes strides, Sizes low, Sizes dilation,
-                      int64_t groups, Floats source, Floats kernel, Result target) {
+                      int64_t groups, bool by_winograd, Floats source, Floats kernel,
+                      Result target) {
   return guarded([&] {
     const Sizes from = source.dimensions(), to = target->dimensions();
     const Convolution c(input_gradient ? to : from, kernel.dimensions(),
                         input_gradient ? from : to, strides, low, dilation, groups);
-    (c.depthwise() ? depthwise : dense)(pool, c, input_gradient, source.typed_data(),
-                                        kernel.typed_data(), target->typed_data());
+    const auto run = by_winograd ? winograd : c.depthwise() ? depthwise : dense;
+    run(pool, c, input_gradient, source.typed_data(), kernel.typed_data(), target->typed_data());
   });
 }
 
 ffi::Error kernel_gradient(ffi::ThreadPool pool, Sizes strides, Sizes low, Sizes dilation,
-                           int64_t groups, Floats x, Floats y, Result kernel) {
+                           int64_t groups, bool by_winograd, Floats x, Floats y, Result kernel) {
   return guarded([&] {
     const Convolution c(x.dimensions(), kernel->dimensions(), y.dimensions(), strides, low,
                         dilation, groups);
-    (c.depthwise() ? depthwise_kernel_gradient : dense_kernel_gradient)(
-        pool, c, x.typed_data(), y.typed_data(), kernel->typed_data());
+    const auto run = by_winograd     ? winograd_kernel_gradient
+                     : c.depthwise() ? depthwise_kernel_gradient
+                                     : dense_kernel_gradient;
+    run(pool, c, x.typed_data(), y.typed_data(), kernel->typed_data());
   });
 }
 
@@ -54,6 +58,7 @@ auto binding() {
       .Attr<Sizes>("low")
       .Attr<Sizes>("dilation")
       .Attr<int64_t>("groups")
+      .Attr<bool>("winograd")
       .Arg<Floats>()
       .Arg<Floats>()
       .Ret<Floats>();

@@ -30,30 +30,91 @@ struct Groups {
 // of a block or, for the narrow loops, for each feature all k.
 void pack_weights(Pool& pool, const Convolution& c, bool input_gradient, const Groups& groups,
                   const std::vector<Block>& columns, const float* kernel, Plan& plan) {
+  constexpr int64_t some = 16;  // sources at a time: of transposed weights a line of the cache
   const int64_t depth = plan.offsets.size(), taps = plan.taps.size();
   const int64_t width = packed_width(columns), lanes = dense_loops().lanes;
-  plan.weights = Memory::zeros(groups.count * depth * width);
-  parallel(pool, groups.count * taps, [&](int64_t item) {
-    const int64_t g = item % groups.count, t = item / groups.count;
+  const int64_t portions = (groups.from + some - 1) / some, size = groups.count * depth * width;
+  // Zeros between merged groups and after the last feature.
+  const bool whole = groups.together == 1 && width == groups.to;
+  plan.weights = whole ? Memory(size) : Memory::zeros(size);
+  parallel(pool, groups.count * taps * portions, [&](int64_t item) {
+    const int64_t g = item / (taps * portions), t = item / portions % taps;
+    const int64_t from = item % portions * some, end = std::min(groups.from, from + some);
     const float* tap = kernel + plan.taps[t] * c.inputs * c.features();
     float* pack = plan.weights.get() + g * depth * width;
     for (const Block& block : columns) {
       const int64_t span = block.vectors * lanes;
       const int64_t k_step = groups.narrow ? 1 : span, f_step = groups.narrow ? depth : 1;
-      for (int64_t s = 0; s < groups.sources; ++s) {
-        // Of the features of the block, those in the group of this source.
-        const int64_t own = s / groups.from, source = s % groups.from;
-        const int64_t low = std::max(block.first, own * groups.to);
-        const int64_t high = std::min(block.first + block.count, (own + 1) * groups.to);
-        const int64_t step = input_gradient ? c.features() : 1;
-        const float* weights = tap + (g * groups.together + own) * c.outputs +
-                               source * (input_gradient ? 1 : c.features()) +
-                               (low - own * groups.to) * step;
-        float* lane = pack + (t * groups.sources + s) * k_step + (low - block.first) * f_step;
-        for (int64_t f = 0; f < high - low; ++f) lane[f * f_step] = weights[f * step];
+      for (int64_t own = 0; own < groups.together; ++own) {
+        // Of the features of the block, those in this group.
+        const int64_t before = own * groups.to;
+        const int64_t low = std::max(block.first, before) - before;
+        const int64_t high = std::min(block.first + block.count, before + groups.to) - before;
+        const float* weights = tap + (g * groups.together + own) * c.outputs;
+        float* to = pack + (t * groups.sources + own * groups.from) * k_step +
+                    (before - block.first) * f_step;
+        if (input_gradient) {
+          for (int64_t f = low; f < high; ++f) {
+            const float* row = weights + f * c.features();
+            for (int64_t s = from; s < end; ++s) to[s * k_step + f * f_step] = row[s];
+          }
+        } else {
+          for (int64_t s = from; s < end; ++s) {
+            const float* row = weights + s * c.features();
+            for (int64_t f = low; f < high; ++f) to[s * k_step + f * f_step] = row[f];
+          }
+        }
       }
       pack += depth * span;
     }
+  });
+}
+
+// The convolution of so few pixels that packing the weights would take longer than the products:
+// they are read where they are, each by one thread.
+void dense_of_few_pixels(Pool& pool, const Convolution& c, const Map& map, const Padded& padded,
+                         const std::vector<Block>& columns, const float* x, const float* kernel,
+                         float* y) {
+  const int64_t features = c.features();
+  const Plan plan(c, map.phases[0][0], map.phases[1][0], map.phases[2][0], padded, map.to,
+                  c.inputs, features);
+  const int64_t image_size = map.from[0] * map.from[1] * map.from[2] * padded.channels;
+  const Memory copies(padded.same ? 0 : c.batch * padded.values());
+  if (!padded.same) {
+    for (int64_t n = 0; n < c.batch; ++n) {
+      padded.copy(x + n * image_size, map.from, copies.get() + n * padded.values(), 0,
+                  padded.rows());
+    }
+    x = copies.get();
+  }
+  Ints reads, writes;
+  for (int64_t n = 0; n < c.batch; ++n) {
+    for (size_t p = 0; p < plan.reads.size(); ++p) {
+      reads.push_back(n * padded.values() + plan.reads[p]);
+      writes.push_back(n * plan.writes.size() * features + plan.writes[p]);
+    }
+  }
+  // Each thread takes some blocks of features, and of all of them some rows of the kernel at a time:
+  // rows of one block only would be on other pages of memory each.
+  const int64_t wanted = threads(pool), count = columns.size(), pixels = reads.size();
+  const int64_t shares = std::min(count, (wanted + c.groups - 1) / c.groups);
+  const int64_t parts = std::min(pixels, (wanted + c.groups * shares - 1) / (c.groups * shares));
+  const int64_t length = plan.run_length(), runs = plan.starts.size();
+  const int64_t some = std::max<int64_t>(1, 128 / std::max<int64_t>(1, length));
+  parallel(pool, c.groups * shares * parts, [&](int64_t item) {
+    const int64_t g = item / (shares * parts), share = item / parts % shares, part = item % parts;
+    const int64_t first = pixels * part / parts, end = pixels * (part + 1) / parts;
+    int64_t run = 0;
+    do {
+      for (int64_t b = count * share / shares; b < count * (share + 1) / shares; ++b) {
+        const int64_t feature = g * c.outputs + columns[b].first;
+        dense_loops().forward(x + g * c.inputs, &reads[first], &writes[first], end - first,
+                              plan.starts.data() + run, std::min(some, runs - run), length,
+                              kernel + run * length * features + feature, features,
+                              columns[b].vectors, y + feature, columns[b].count, run > 0);
+      }
+      run += some;
+    } while (run < runs);
   });
 }
 
@@ -67,6 +128,12 @@ void dense(Pool& pool, const Convolution& c, bool input_gradient, const float* s
   const std::vector<Block> columns = blocks(groups.targets);
   const int64_t features = c.groups * groups.to, lanes = dense_loops().lanes;
 
+  const bool few_pixels = c.batch * map.to[0] * map.to[1] * map.to[2] < 256;
+  if (few_pixels && !input_gradient && !groups.narrow && groups.together == 1 &&
+      groups.to % lanes == 0) {
+    dense_of_few_pixels(pool, c, map, padded, columns, source, kernel, target);
+    return;
+  }
   std::vector<Plan> plans;
   for (const Phase& d : map.phases[0]) {
     for (const Phase& h : map.phases[1]) {
@@ -94,11 +161,13 @@ void dense(Pool& pool, const Convolution& c, bool input_gradient, const float* s
         }
         for (int64_t g = 0; g < groups.count; ++g) {
           for (const Block& block : columns) {
+            const int64_t span = block.vectors * lanes;
             dense_loops().forward(image + g * groups.sources, &plan.reads[p], &plan.writes[p],
                                   std::min(some, end - p), plan.starts.data(),
-                                  plan.starts.size(), plan.run_length(), weights, block.vectors,
-                                  written + g * groups.targets + block.first, block.count);
-            weights += depth * block.vectors * lanes;
+                                  plan.starts.size(), plan.run_length(), weights, span,
+                                  block.vectors, written + g * groups.targets + block.first,
+                                  block.count, false);
+            weights += depth * span;
           }
         }
       }

@@ -14,10 +14,10 @@ struct Slices {
   int64_t groups, sources;           // merged groups, and input channels of each
   int64_t per_group, size, count;  // slices of a group, channels of a slice, slices in total
 
-  Slices(int64_t groups, int64_t sources)
+  Slices(int64_t groups, int64_t sources, int64_t most)
       : groups(groups),
         sources(sources),
-        per_group((sources + 63) / 64),
+        per_group((sources + most - 1) / most),
         size((sources + per_group - 1) / per_group),
         count(groups * per_group) {}
 
@@ -58,7 +58,9 @@ void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, con
                            const float* y, float* kernel) {
   const Map map(c, false);
   const int64_t together = merged_groups(c.groups, c.outputs), groups = c.groups / together;
-  const Slices slices(groups, together * c.inputs);
+  // Kernels of one tap need no slices: they read each pixel once.
+  const bool one_tap = c.taps() == 1 && together * c.inputs <= 256;
+  const Slices slices(groups, together * c.inputs, one_tap ? 256 : 64);
   const int64_t targets = together * c.outputs, features = c.features();
   const int64_t lanes = dense_loops().lanes;
   const Padded padded(map.phases, map.from, slices.size);
@@ -72,12 +74,14 @@ void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, con
   // Pixels at a time, so that their inputs and outputs stay in the cache; of small images several,
   // so that the sums are seldom read and written. With AVX-512, 64 pixels and slices of at most 64
   // channels are 1 to 6 % faster than 128 or 256 pixels or 32 channels.
-  const int64_t some = 64, images = std::max<int64_t>(1, some / pixels);
+  const int64_t some = one_tap ? std::min<int64_t>(64, 8192 / slices.size) : 64;
+  const int64_t images = std::max<int64_t>(1, some / pixels);
 
   // The images are divided into parts with sums of their own, which are added at the end. Their
   // number does not depend on the threads, and so neither does the result. Where the sums are
   // large or the images few, the slices are divided too.
-  const int64_t most_parts = total <= (1 << 18) ? 8 : 1;
+  const int64_t most_parts =
+      total <= (1 << 18) ? std::clamp<int64_t>(c.batch * pixels / 256, 1, 8) : 1;
   const int64_t parts = std::min(most_parts, (c.batch + images - 1) / images);
   const int64_t wanted = std::min(slices.count, (threads(pool) + parts - 1) / parts);
   const int64_t share_size = (slices.count + wanted - 1) / wanted;
@@ -87,6 +91,7 @@ void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, con
   for (int64_t n = 0; n < images; ++n) {
     for (int64_t read : plan.reads) reads.push_back(n * share_size * padded.values() + read);
   }
+  const float* y_end = y + c.batch * pixels * features;
   const Memory sums = Memory::zeros(parts * total);
   parallel(pool, parts * shares, [&](int64_t item) {
     const int64_t part = item / shares, low = item % shares * share_size;
@@ -111,7 +116,9 @@ void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, con
           for (const Block& block : columns) {
             const int64_t span = block.vectors * lanes;
             const float* cotangents = y + (n * pixels + p) * features + g * targets + block.first;
-            for (int64_t q = 0; q < count; ++q) {
+            // Those of one block are read where they are, unless that would be past their end.
+            const bool pack = span < features || cotangents + (count - 1) * features + span > y_end;
+            for (int64_t q = 0; q < count && pack; ++q) {
               float* row = packed + q * span;
               std::memcpy(row, cotangents + q * features, block.count * sizeof(float));
               std::memset(row + block.count, 0, (span - block.count) * sizeof(float));
@@ -120,7 +127,8 @@ void dense_kernel_gradient(xla::ffi::ThreadPool& pool, const Convolution& c, con
             for (int64_t s = std::max(low, g * slices.per_group); s < last; ++s) {
               dense_loops().kernel_gradient(
                   from + (s - low) * padded.values(), &reads[p], count, plan.offsets.data(), depth,
-                  plan.run_length(), packed, block.vectors,
+                  plan.run_length(), pack ? packed : cotangents,
+                  pack ? span : features, block.vectors,
                   sums.get() + part * total + (s * width + column) * depth);
             }
             column += span;

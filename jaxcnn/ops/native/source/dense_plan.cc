@@ -30,6 +30,13 @@ int64_t packed_width(const std::vector<Block>& columns) {
   return vectors * dense_loops().lanes;
 }
 
+int64_t part_of_run(int64_t length) {
+  for (int64_t parts = 2; length > 128 && parts <= length; ++parts) {
+    if (length % parts == 0 && length / parts <= 128) length /= parts;
+  }
+  return length;
+}
+
 Plan::Plan(const Convolution& c, const Phase& d, const Phase& h, const Phase& w,
            const Padded& padded, const int64_t (&written)[3], int64_t sources, int64_t features) {
   for (int64_t i = 0; i < d.count; ++i) {
@@ -57,9 +64,6 @@ Plan::Plan(const Convolution& c, const Phase& d, const Phase& h, const Phase& w,
   size_t length = sources;
   while (length < row && offsets[length] == offsets[length - 1] + 1) length += sources;
   if (length < row) length = sources;
-  // The loops take whole runs of weights, of which some are to stay in the cache.
-  for (size_t parts = 2; length > 128 && parts <= length; ++parts) {
-    if (length % parts == 0 && length / parts <= 128) length /= parts;
-  }
+  length = part_of_run(length);
   for (size_t k = 0; k < offsets.size(); k += length) starts.push_back(offsets[k]);
 }

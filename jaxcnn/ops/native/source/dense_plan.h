@@ -16,6 +16,10 @@ std::vector<Block> blocks(int64_t features);
 // Values in a row of packed weights or sums: those of all blocks.
 int64_t packed_width(const std::vector<Block>& columns);
 
+// Length of the equal parts in which the loops take a run of weights, so that some whole parts stay
+// in the cache.
+int64_t part_of_run(int64_t length);
+
 // One phase along every axis.
 struct Plan {
   Ints reads, writes;            // of each pixel

@@ -10,10 +10,14 @@ struct InstructionSet {
   const DenseLoops* dense;
   const NarrowLoops* narrow;
   const DepthwiseLoops* depthwise;
+  const WinogradLoops* winograd;
 };
 
 #define JAXCNN_LOOPS_OF(set) \
-  InstructionSet { #set, dense_loops_##set(), narrow_loops_##set(), depthwise_loops_##set() }
+  InstructionSet {                                                           \
+    #set, dense_loops_##set(), narrow_loops_##set(), depthwise_loops_##set(), \
+        winograd_loops_##set()                                               \
+  }
 
 InstructionSet choose() {
   // The environment variable JAXCNN_NATIVE_SET lowers the choice, so that tests on one processor
@@ -43,6 +47,7 @@ const InstructionSet& chosen() {
 const DenseLoops& dense_loops() { return *chosen().dense; }
 const NarrowLoops& narrow_loops() { return *chosen().narrow; }
 const DepthwiseLoops& depthwise_loops() { return *chosen().depthwise; }
+const WinogradLoops& winograd_loops() { return *chosen().winograd; }
 
 extern "C" __attribute__((visibility("default"))) const char* jaxcnn_native_instruction_set() {
   return chosen().name;

@@ -5,3 +5,4 @@
 const DenseLoops& dense_loops();
 const NarrowLoops& narrow_loops();
 const DepthwiseLoops& depthwise_loops();
+const WinogradLoops& winograd_loops();
