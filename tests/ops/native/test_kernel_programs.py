@@ -69,7 +69,7 @@ def test_the_program_calls_them(case, without):
         ((1, 8, 8, 256), (3, 3, 256, 256), {"padding": 1}, False),  # the weights would cost more
         ((8, 16, 16, 8), (3, 3, 8, 32), {"padding": 1}, False),
         ((8, 16, 16, 16), (3, 3, 16, 32), {"strides": 2}, False),
-        ((8, 16, 16, 16), (3, 3, 16, 32), {"dilation": 2}, True),
+        ((8, 16, 16, 16), (3, 3, 16, 32), {"dilation": 2, "padding": 2}, True),
         ((8, 16, 16, 16), (3, 5, 16, 32), {}, False),
         ((64, 66, 16), (3, 16, 32), {}, False),
     ],
