@@ -47,12 +47,12 @@ def multiplies_less(convolution: Convolution, batch: int, in_features: int, feat
     """Return whether Winograd's method is the faster one: 36 products for the direct sum's 144.
 
     Counted in products of the direct sum, the transforms of a tile cost about 700 for each channel
-    and those of the weights 1,500 for each pair of channels. Value, input and kernel gradient of
+    and those of the weights 1,000 for each pair of channels. Value, input and kernel gradient of
     3×3 in ms with AVX-512, the direct sum's in brackets: (32, 32, 32, 16) to 16: 0.5, 0.5, 0.6
     (0.9, 0.9, 0.9); (32, 32, 32, 64) to 64: 3.0, 3.0, 3.9 (8.2, 8.2, 8.9); (32, 8, 8, 256) to 256:
-    3.9, 4.3, 4.6 (9.0, 9.2, 9.7); (32, 4, 4, 512) to 512: 8, 11, 8 (15, 15, 12); (32, 7, 7, 64) to
-    64: 0.43, 0.43, 0.69 (0.49, 0.48, 0.66); 3×3×3 of (8, 16, 32, 32, 16) to 16: 3.9, 3.8, 3.2
-    (8.4, 8.4, 8.4). (1, 8, 8, 256) to 256: 1.2, 1.5, 1.1 (0.5, 1.4, 1.1) is not taken.
+    3.9, 4.3, 4.6 (9.0, 9.2, 9.7); (32, 4, 4, 512) to 512: 4.6, 6.5, 8 (15, 15, 12); (32, 7, 7, 64)
+    to 64: 0.32, 0.31, 0.72 (0.44, 0.45, 0.62); 3×3×3 of (8, 16, 32, 32, 16) to 16: 3.9, 3.8, 3.2
+    (8.4, 8.4, 8.4). (1, 14, 14, 256) to 256: 0.7 (1.1), the value alone.
 
     A value that is not finite spreads over its tile of 4×4.
     """
@@ -67,7 +67,7 @@ def multiplies_less(convolution: Convolution, batch: int, in_features: int, feat
     for size, dilation in zip(windows.output_sizes[-2:], windows.dilation[-2:], strict=True):
         tiles *= dilation * math.ceil(math.ceil(size / dilation) / 4)
     pairs = depth * inputs * outputs
-    transforms = 700 * tiles * (inputs + outputs) + 1500 * pairs
+    transforms = 700 * tiles * (inputs + outputs) + 1000 * pairs
     direct = 9 * batch * math.prod(windows.output_sizes) * pairs
     return 36 * tiles * pairs + transforms < direct
 

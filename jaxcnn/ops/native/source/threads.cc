@@ -102,7 +102,7 @@ float* scratch(int which, int64_t size) {
   thread_local struct {
     Memory memory;
     int64_t size = 0;
-  } kept[2];
+  } kept[4];
   auto& one = kept[which];
   if (one.size < size) {
     one.size = 0;

@@ -12,6 +12,6 @@ int64_t threads(const xla::ffi::ThreadPool& pool);
 // of them throws.
 void parallel(xla::ffi::ThreadPool& pool, int64_t items, const std::function<void(int64_t)>& run);
 
-// Two pieces of memory of at least `size` values each that a thread keeps from one call to the
-// next; `which` is 0 or 1. Their contents are arbitrary.
+// Pieces of memory of at least `size` values each that a thread keeps from one call to the next;
+// `which` is 0 to 3. Their contents are arbitrary.
 float* scratch(int which, int64_t size);
