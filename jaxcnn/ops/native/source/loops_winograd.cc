@@ -17,16 +17,20 @@ constexpr float kScaleA = -81.0f / 130, kScaleB = 8.0f / 65;
 
 // Each map along one axis is written for pairs of points, ±a and ±b: an even part plus or minus an
 // odd one.
+inline void at_pairs(Values even_a, Values odd_a, Values even_b, Values odd_b, Values* y) {
+  y[1] = even_a + odd_a;
+  y[2] = even_a - odd_a;
+  y[3] = even_b + odd_b;
+  y[4] = even_b - odd_b;
+}
+
 struct Inputs {
   static constexpr int from = 6, to = 6;
   static void apply(const Values* x, Values* y) {
     const Values even_a = x[4] - kB2 * x[2], odd_a = kA * (x[3] - kB2 * x[1]);
     const Values even_b = x[4] - kA2 * x[2], odd_b = kB * (x[3] - kA2 * x[1]);
     y[0] = x[0] + x[4] - (kA2 + kB2) * x[2];
-    y[1] = even_a + odd_a;
-    y[2] = even_a - odd_a;
-    y[3] = even_b + odd_b;
-    y[4] = even_b - odd_b;
+    at_pairs(even_a, odd_a, even_b, odd_b, y);
     y[5] = x[1] + x[5] - (kA2 + kB2) * x[3];
   }
 };
@@ -37,10 +41,7 @@ struct Weights {
     const Values even_a = kScaleA * (x[0] + kA2 * x[2]), odd_a = kScaleA * kA * x[1];
     const Values even_b = kScaleB * (x[0] + kB2 * x[2]), odd_b = kScaleB * kB * x[1];
     y[0] = x[0];
-    y[1] = even_a + odd_a;
-    y[2] = even_a - odd_a;
-    y[3] = even_b + odd_b;
-    y[4] = even_b - odd_b;
+    at_pairs(even_a, odd_a, even_b, odd_b, y);
     y[5] = x[2];
   }
 };
@@ -64,10 +65,7 @@ struct Cotangents {
     const Values even_a = x[0] + kA2 * x[2], odd_a = kA * x[1] + kA3 * x[3];
     const Values even_b = x[0] + kB2 * x[2], odd_b = kB * x[1] + kB3 * x[3];
     y[0] = x[0];
-    y[1] = even_a + odd_a;
-    y[2] = even_a - odd_a;
-    y[3] = even_b + odd_b;
-    y[4] = even_b - odd_b;
+    at_pairs(even_a, odd_a, even_b, odd_b, y);
     y[5] = x[3];
   }
 };
